@@ -37,6 +37,8 @@ class RandomWeights:
         values *= self.scale if kind == "normal" else 0.1
         if kind == "ones":
             values += 1.0
+        elif kind == "small":
+            values += 0.3
         elif kind == "variance":
             values = 1.0 + np.abs(values)
         return numpy_helper.from_array(values.astype(self.dtype), name)
