@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Runs the ONNX backend node tests with `bessemer run MODEL --case DIR`, one process a case.
+
+    run_node_tests.py                  all cases
+    run_node_tests.py --sample 200     a sample spread over all cases
+    run_node_tests.py --filter lstm    cases whose name matches a regular expression
+    run_node_tests.py --update         adds new passes to expected_passes.txt, which may only grow
+
+Each case ends as one of
+  pass       exit 0
+  refused    exit 2, with a diagnostic that names a node, an op or a tensor of the model
+  unnamed    exit 2, but the diagnostic names nothing
+  wrong      exit 1: a different answer, or a failed run
+  crash      a signal, or another exit code
+  timeout
+A case fails this suite when it is listed in expected_passes.txt and does not pass, or when it is neither passed nor refused.
+The answers of all cases are written to build/onnx-node/results.json.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import json
+import pathlib
+import re
+import resource
+import subprocess
+import sys
+import time
+
+from make_cases import make_cases
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXPECTED = pathlib.Path(__file__).with_name("expected_passes.txt")
+ACCEPTED = ("pass", "refused")
+MEMORY_LIMIT = 12 << 30  # a case that asks for more is stopped, and not the machine
+
+
+def classify(code, text, names):
+    if code == 0:
+        return "pass"
+    if code == 1:
+        return "wrong"
+    if code != 2:
+        return "crash"
+    return "refused" if any(name in text for name in names) else "unnamed"
+
+
+def run_case(directory, arguments):
+    command = [str(arguments.bessemer), "run", str(directory / "model.onnx"), "--case",
+               str(directory / "test_data_set_0"), "--rtol", "1e-3", "--atol", "1e-7", *arguments.option]
+    names = (directory / "names.txt").read_text().split("\n")
+    start = time.monotonic()
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=arguments.timeout, stdin=subprocess.DEVNULL)
+        text = (done.stderr + done.stdout).decode(errors="replace")
+        result = classify(done.returncode, text, [name for name in names if name])
+        code = done.returncode
+    except subprocess.TimeoutExpired as expired:
+        text, result, code = ((expired.stderr or b"") + (expired.stdout or b"")).decode(errors="replace"), "timeout", None
+    return {"name": directory.name, "result": result, "exit": code, "seconds": round(time.monotonic() - start, 3),
+            "text": text[-2000:]}
+
+
+def run_all(cases, arguments):
+    results = []
+    terminal = sys.stderr.isatty()
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for result in pool.map(lambda case: run_case(case, arguments), cases):
+            results.append(result)
+            if terminal and len(results) % 20 == 0:
+                print(f"\r{len(results)}/{len(cases)}", end="", file=sys.stderr)
+    if terminal:
+        print("\r", end="", file=sys.stderr)
+    return results
+
+
+def first_error(text):
+    lines = [line for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "(no output)")
+
+
+def select(cases, arguments):
+    if arguments.filter:
+        cases = [case for case in cases if re.search(arguments.filter, case.name)]
+    if arguments.sample and arguments.sample < len(cases):
+        step = len(cases) / arguments.sample
+        cases = [cases[int(i * step)] for i in range(arguments.sample)]
+    return cases
+
+
+def report_reasons(results):
+    """What stands in the way most often: refusals with the names taken out."""
+    reasons = collections.Counter()
+    for result in results:
+        if result["result"] in ("refused", "unnamed"):
+            text = re.sub(r"^.*error: ", "", first_error(result["text"]))
+            reasons[re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "_", text)] += 1
+    for reason, count in reasons.most_common(25):
+        print(f"  {count:4} {reason[:160]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bessemer", type=pathlib.Path, default=ROOT / "build" / "bin" / "bessemer")
+    parser.add_argument("--cases", type=pathlib.Path, default=ROOT / "build" / "onnx-node")
+    parser.add_argument("--sample", type=int, metavar="N")
+    parser.add_argument("--filter", metavar="REGEX")
+    parser.add_argument("--update", action="store_true")
+    parser.add_argument("--reasons", action="store_true", help="count the reasons of refusals")
+    parser.add_argument("--show", action="append", default=[], metavar="RESULT", help="print each case with this result")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--option", action="append", default=[], metavar="X", help="one more argument for bessemer run")
+    arguments = parser.parse_args()
+    if not arguments.bessemer.exists():
+        parser.error(f"{arguments.bessemer} is not built; run scripts/build")
+
+    cases = select(make_cases(arguments.cases), arguments)
+    if not cases:
+        parser.error("no case is selected")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    start = time.monotonic()
+    results = run_all(cases, arguments)
+    (arguments.cases / "results.json").write_text(json.dumps(results, indent=1))
+
+    expected = set(EXPECTED.read_text().split()) if EXPECTED.exists() else set()
+    failures = [r for r in results if r["result"] not in ACCEPTED or (r["name"] in expected and r["result"] != "pass")]
+    for result in results:
+        if result in failures or result["result"] in arguments.show:
+            lost = " (was a pass)" if result["name"] in expected and result["result"] != "pass" else ""
+            print(f"{result['result']}: {result['name']}{lost}: {first_error(result['text'])[:300]}")
+    counts = collections.Counter(r["result"] for r in results)
+    if arguments.reasons:
+        report_reasons(results)
+    passes = {r["name"] for r in results if r["result"] == "pass"}
+    if arguments.update and passes - expected:
+        EXPECTED.write_text("\n".join(sorted(expected | passes)) + "\n")
+        print(f"{len(passes - expected)} new passes are now expected")
+    elif passes - expected:
+        print(f"{len(passes - expected)} passes are not expected yet; --update lists them")
+    summary = ", ".join(f"{counts[k]} {k}" for k in ("pass", "refused", "unnamed", "wrong", "crash", "timeout"))
+    print(f"onnx node cases: {summary}; of {len(results)} in {time.monotonic() - start:.0f} s")
+    print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
