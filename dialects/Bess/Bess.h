@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The `bess` dialect: see BessBase.td for what it is.
+#pragma once
+
+#include "bessemer/Algorithms/SymbolicExpr.h"
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/AffineMap.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace bessemer::bess {
+
+enum class LoopKind { Parallel, Reduction, Window };
+
+/// An op that computes each element of its result from one element of each
+/// operand, after broadcasting.
+template <typename ConcreteType>
+class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
+/// An op that is defined by its decomposition.
+template <typename ConcreteType>
+class Composite : public mlir::OpTrait::TraitBase<ConcreteType, Composite> {};
+/// An op that only `lib/Kernels` defines.
+template <typename ConcreteType>
+class Opaque : public mlir::OpTrait::TraitBase<ConcreteType, Opaque> {};
+
+} // namespace bessemer::bess
+
+#include "dialects/Bess/BessOpsDialect.h.inc"
+#include "dialects/Bess/BessInterfaces.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Bess/BessOpsAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Bess/BessOps.h.inc"
+
+namespace bessemer::bess {
+
+// ---- dimensions -----------------------------------------------------------
+
+/// The dimensions of a ranked tensor as expressions: constants, or what its
+/// encoding says. A `?` without an encoding gives a fresh, unequal symbol "?".
+llvm::SmallVector<SymbolicExpr> getDims(mlir::Type tensor);
+
+/// The tensor type with these dimensions: `?` and an encoding where needed.
+mlir::RankedTensorType getTensorType(llvm::ArrayRef<SymbolicExpr> dims, mlir::Type element);
+
+DimsAttr getDimsAttr(mlir::MLIRContext *context, llvm::ArrayRef<SymbolicExpr> dims);
+llvm::SmallVector<SymbolicExpr> parseDims(DimsAttr attr);
+
+/// Number of elements.
+SymbolicExpr getElementCount(mlir::Type tensor);
+
+/// NumPy broadcasting. Where two dimensions are neither equal nor 1 they are
+/// taken to be equal (the caller emits a guard: `mismatches`, when given,
+/// collects such pairs). Fails when both are different constants.
+mlir::FailureOr<llvm::SmallVector<SymbolicExpr>>
+broadcastDims(llvm::ArrayRef<llvm::SmallVector<SymbolicExpr>> shapes,
+              llvm::SmallVectorImpl<std::pair<SymbolicExpr, SymbolicExpr>> *mismatches = nullptr);
+
+} // namespace bessemer::bess

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Contractions, reductions, windows, normalizations, attention, recurrences,
+// and the opaque ops.
+#ifndef BESSEMER_BESS_COMPUTE
+#define BESSEMER_BESS_COMPUTE
+include "dialects/Bess/BessBase.td"
+
+// ---- structured ---------------------------------------------------------------
+
+def Bess_MatmulOp : Bess_PureOp<"matmul", [DeclareOpInterfaceMethods<StructuredOp>]> {
+  let summary = "matrix product, batched as NumPy's matmul for ranks of at least 2";
+  let description = [{
+    a: [.., M, K] (or [.., K, M] with `transpose_a`), b: [.., K, N] (or [.., N, K] with `transpose_b`), batch dimensions broadcast.
+    Loops: batch.., m, n parallel, k reduction. Floats narrower than f32 are summed in f32; integers in i32 (result type `to` when given).
+  }];
+  let arguments = (ins Bess_Tensor:$a, Bess_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b, OptionalAttr<TypeAttr>:$to);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_ReduceOp : Bess_PureOp<"reduce", [DeclareOpInterfaceMethods<StructuredOp>]> {
+  let summary = "combine the elements along `axes`";
+  let description = [{
+    `kind`: sum, mean, prod, max, min, l1, l2, sum_square, log_sum, log_sum_exp, and, or.
+    Reduced dimensions become 1 with `keepdims`, else vanish. Empty sums are 0, empty products 1, empty max/min the lowest/largest value.
+  }];
+  let arguments = (ins Bess_Tensor:$x, StrAttr:$kind, DenseI64ArrayAttr:$axes, DefaultValuedAttr<BoolAttr, "true">:$keepdims);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_ArgReduceOp : Bess_PureOp<"arg_reduce"> {
+  let summary = "the index (i64) of the extreme element along `axis`";
+  let arguments = (ins Bess_Tensor:$x, StrAttr:$kind, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "true">:$keepdims, DefaultValuedAttr<BoolAttr, "false">:$select_last);
+  let description = "`kind` is max or min.";
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_ConvOp : Bess_PureOp<"conv", [DeclareOpInterfaceMethods<StructuredOp>]> {
+  let summary = "convolution of x [N, C, spatial..] with w [O, C/groups, window..], bias [O] optional";
+  let description = "`pads` is low.. then high.. as in ONNX; integers are summed in i32 (result type `to` when given).";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Optional<Bess_Tensor>:$bias, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                       DenseI64ArrayAttr:$pads, I64Attr:$groups, OptionalAttr<TypeAttr>:$to);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_PoolOp : Bess_PureOp<"pool", [DeclareOpInterfaceMethods<StructuredOp>]> {
+  let summary = "combine windows of the spatial dimensions of x [N, C, spatial..]";
+  let description = [{
+    `kind`: max, average, lp. `pads` is low.. then high.. (high pads already hold what ceil_mode adds; `ceil_pads` says how much of them
+    is that, which count_include_pad does not count). `p` is for lp.
+  }];
+  let arguments = (ins Bess_Tensor:$x, StrAttr:$kind, DenseI64ArrayAttr:$window, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                       DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$ceil_pads, DefaultValuedAttr<BoolAttr, "false">:$count_include_pad, DefaultValuedAttr<I64Attr, "2">:$p);
+  let results = (outs Bess_Tensor:$y);
+}
+
+// ---- composite ----------------------------------------------------------------
+
+def Bess_SoftmaxOp : Bess_Composite<"softmax"> {
+  let summary = "exp(x - max) / sum(exp(x - max)) along `axis`; with `log`, its logarithm";
+  let arguments = (ins Bess_Tensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$log);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_LayerNormOp : Bess_Composite<"layer_norm"> {
+  let summary = "(x - mean) / sqrt(variance + epsilon) * scale + bias over the dimensions from `axis` on";
+  let description = "scale and bias broadcast to x (unidirectional); bias may be absent.";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$scale, Optional<Bess_Tensor>:$bias, I64Attr:$axis, F64Attr:$epsilon);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_RmsNormOp : Bess_Composite<"rms_norm"> {
+  let summary = "x / sqrt(mean(x^2) + epsilon) * scale over the dimensions from `axis` on";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$scale, I64Attr:$axis, F64Attr:$epsilon);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_AttentionOp : Bess_Composite<"attention", [AttrSizedOperandSegments]> {
+  let summary = "softmax(scale * q k^T + mask) v for each head";
+  let description = [{
+    q [B, Hq, S, D], k [B, Hkv, T, D], v [B, Hkv, T, Dv]; Hq is a multiple of Hkv, head h reads head h / (Hq / Hkv).
+    `mask` broadcasts to [B, Hq, S, T]: i1 (true keeps) or float (added). `causal`: key j is seen by query i iff j <= i + offset,
+    offset = T - S when `causal_bottom_right`, else 0. `softcap` > 0: scores become softcap * tanh(score / softcap) before the mask.
+    `valid` (i64 or i32 [B], may be absent): keys at and after valid[b] are not seen. Rows in which nothing is seen give 0.
+    `k_layout`/`v_layout`/`q_layout` = "bshd" when the operand is [B, S, H, D] instead.
+  }];
+  let arguments = (ins Bess_Tensor:$q, Bess_Tensor:$k, Bess_Tensor:$v, Optional<Bess_Tensor>:$mask, Optional<Bess_Tensor>:$valid,
+                       F64Attr:$scale, DefaultValuedAttr<BoolAttr, "false">:$causal, DefaultValuedAttr<BoolAttr, "false">:$causal_bottom_right,
+                       DefaultValuedAttr<F64Attr, "0.0">:$softcap,
+                       DefaultValuedStrAttr<StrAttr, "bhsd">:$q_layout, DefaultValuedStrAttr<StrAttr, "bhsd">:$k_layout,
+                       DefaultValuedStrAttr<StrAttr, "bhsd">:$v_layout, DefaultValuedStrAttr<StrAttr, "bhsd">:$y_layout);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_RopeOp : Bess_Composite<"rope"> {
+  let summary = "rotary position embedding of x [B, H, S, D] by cos and sin, each broadcasting to [B, H, S, rotary/2]";
+  let description = "Rotates the first `rotary` of the D elements: pairs (i, i + rotary/2), or (2i, 2i+1) with `interleaved`.";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$cos, Bess_Tensor:$sin, I64Attr:$rotary, DefaultValuedAttr<BoolAttr, "false">:$interleaved);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_LstmOp : Bess_Composite<"lstm", [AttrSizedOperandSegments]> {
+  let summary = "ONNX LSTM (layout 0): x [S, B, I], w [D, 4H, I], r [D, 4H, H], gates in the order i, o, f, c";
+  let description = "Results y [S, D, B, H], y_h [D, B, H], y_c [D, B, H]. `activations` has three names for each direction, lower case.";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$r, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$lengths,
+                       Optional<Bess_Tensor>:$initial_h, Optional<Bess_Tensor>:$initial_c, Optional<Bess_Tensor>:$peephole,
+                       StrAttr:$direction, StrArrayAttr:$activations, DefaultValuedAttr<F64Attr, "0.0">:$clip, DefaultValuedAttr<BoolAttr, "false">:$input_forget,
+                       OptionalAttr<DenseF64ArrayAttr>:$activation_alpha, OptionalAttr<DenseF64ArrayAttr>:$activation_beta);
+  let results = (outs Bess_Tensor:$y, Bess_Tensor:$y_h, Bess_Tensor:$y_c);
+}
+def Bess_GruOp : Bess_Composite<"gru", [AttrSizedOperandSegments]> {
+  let summary = "ONNX GRU (layout 0), gates in the order z, r, h; results y, y_h";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$r, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$lengths, Optional<Bess_Tensor>:$initial_h,
+                       StrAttr:$direction, StrArrayAttr:$activations, DefaultValuedAttr<F64Attr, "0.0">:$clip, DefaultValuedAttr<BoolAttr, "false">:$linear_before_reset,
+                       OptionalAttr<DenseF64ArrayAttr>:$activation_alpha, OptionalAttr<DenseF64ArrayAttr>:$activation_beta);
+  let results = (outs Bess_Tensor:$y, Bess_Tensor:$y_h);
+}
+def Bess_RnnOp : Bess_Composite<"rnn", [AttrSizedOperandSegments]> {
+  let summary = "ONNX RNN (layout 0); results y, y_h";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$r, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$lengths, Optional<Bess_Tensor>:$initial_h,
+                       StrAttr:$direction, StrArrayAttr:$activations, DefaultValuedAttr<F64Attr, "0.0">:$clip,
+                       OptionalAttr<DenseF64ArrayAttr>:$activation_alpha, OptionalAttr<DenseF64ArrayAttr>:$activation_beta);
+  let results = (outs Bess_Tensor:$y, Bess_Tensor:$y_h);
+}
+
+// ---- opaque --------------------------------------------------------------------
+
+def Bess_ConvTransposeOp : Bess_Op<"conv_transpose", [Pure, BessOpaque]> {
+  let summary = "ONNX ConvTranspose of x [N, C, spatial..] with w [C, O/groups, window..]";
+  let description = "The result's type gives the spatial extents; `pads` low.. then high...";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Optional<Bess_Tensor>:$bias, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, I64Attr:$groups);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_MaxPoolIndicesOp : Bess_Op<"max_pool_indices", [Pure, BessOpaque]> {
+  let summary = "the flat indices (i64) that ONNX MaxPool's second output has";
+  let arguments = (ins Bess_Tensor:$x, DenseI64ArrayAttr:$window, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, DefaultValuedAttr<BoolAttr, "false">:$column_major);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_TopKOp : Bess_Op<"topk", [Pure, BessOpaque]> {
+  let summary = "the k largest (or smallest) elements along `axis` and their indices (i64); k is in the result type";
+  let description = "Ties: the lower index first.";
+  let arguments = (ins Bess_Tensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "true">:$largest, DefaultValuedAttr<BoolAttr, "true">:$sorted);
+  let results = (outs Bess_Tensor:$values, Bess_Tensor:$indices);
+}
+def Bess_CumulateOp : Bess_Opaque<"cumulate"> {
+  let summary = "running sum or product along `axis`";
+  let description = "`kind` is sum or prod.";
+  let arguments = (ins Bess_Tensor:$x, StrAttr:$kind, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$exclusive, DefaultValuedAttr<BoolAttr, "false">:$reverse);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_ResizeOp : Bess_Op<"resize", [Pure, BessOpaque]> {
+  let summary = "ONNX Resize of the dimensions `axes`";
+  let description = [{
+    The result's type gives the extents; `scales` (one for each of `axes`) as the coordinate transformation uses them, empty: result/operand extents.
+    `roi` (start.. end.. of `axes`) for tf_crop_and_resize.
+  }];
+  let arguments = (ins Bess_Tensor:$x, DenseI64ArrayAttr:$axes, DenseF64ArrayAttr:$scales, DenseF64ArrayAttr:$roi, StrAttr:$mode,
+                       StrAttr:$coordinate_transformation_mode, StrAttr:$nearest_mode, DefaultValuedAttr<F64Attr, "-0.75">:$cubic_coeff_a,
+                       DefaultValuedAttr<BoolAttr, "false">:$exclude_outside, DefaultValuedAttr<F64Attr, "0.0">:$extrapolation_value, DefaultValuedAttr<BoolAttr, "false">:$antialias);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_OneHotOp : Bess_Op<"one_hot", [Pure]> {
+  let summary = "ONNX OneHot: values = [off, on]; the result's type gives the depth";
+  let arguments = (ins Bess_Tensor:$indices, Bess_Tensor:$values, I64Attr:$axis);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_TriluOp : Bess_PureOp<"trilu"> {
+  let summary = "upper or lower triangle of the last two dimensions, the rest 0";
+  let description = "`k` is the text of an expression over symbols: the diagonal that is kept.";
+  let arguments = (ins Bess_Tensor:$x, StrAttr:$k, DefaultValuedAttr<BoolAttr, "true">:$upper);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_NonZeroOp : Bess_Op<"nonzero", [Pure, BessOpaque]> {
+  let summary = "indices (i64, [rank, count]) of the elements that are not 0; count is a symbol that running it defines";
+  let arguments = (ins Bess_Tensor:$x);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_UniqueOp : Bess_Op<"unique", [Pure, BessOpaque]> {
+  let summary = "ONNX Unique; the counts are symbols that running it defines";
+  let arguments = (ins Bess_Tensor:$x, OptionalAttr<I64Attr>:$axis, DefaultValuedAttr<BoolAttr, "true">:$sorted);
+  let results = (outs Bess_Tensor:$y, Bess_Tensor:$indices, Bess_Tensor:$inverse, Bess_Tensor:$counts);
+}
+def Bess_CompressOp : Bess_Op<"compress", [Pure, BessOpaque]> {
+  let summary = "ONNX Compress; the count is a symbol that running it defines";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$condition, OptionalAttr<I64Attr>:$axis);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_NonMaxSuppressionOp : Bess_Op<"non_max_suppression", [Pure, BessOpaque, AttrSizedOperandSegments]> {
+  let summary = "ONNX NonMaxSuppression; result i64 [count, 3], count is a symbol that running it defines";
+  let arguments = (ins Bess_Tensor:$boxes, Bess_Tensor:$scores, Optional<Bess_Tensor>:$max_output_boxes, Optional<Bess_Tensor>:$iou_threshold, Optional<Bess_Tensor>:$score_threshold, DefaultValuedAttr<BoolAttr, "false">:$center_point_box);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_ReverseSequenceOp : Bess_PureOp<"reverse_sequence", [BessOpaque]> {
+  let summary = "ONNX ReverseSequence";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$lengths, I64Attr:$batch_axis, I64Attr:$time_axis);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_GridSampleOp : Bess_PureOp<"grid_sample", [BessOpaque]> {
+  let summary = "ONNX GridSample: x [N, C, spatial..], grid [N, out.., rank]";
+  let description = "`mode` linear, nearest or cubic; `padding_mode` zeros, border or reflection.";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$grid, StrAttr:$mode, StrAttr:$padding_mode, DefaultValuedAttr<BoolAttr, "false">:$align_corners);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_RoiAlignOp : Bess_PureOp<"roi_align", [BessOpaque]> {
+  let summary = "ONNX RoiAlign";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$rois, Bess_Tensor:$batch_indices, StrAttr:$mode, I64Attr:$output_height, I64Attr:$output_width, I64Attr:$sampling_ratio, F64Attr:$spatial_scale, DefaultValuedAttr<BoolAttr, "true">:$half_pixel);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_LrnOp : Bess_PureOp<"lrn", [BessOpaque]> {
+  let summary = "ONNX LRN: local response normalization across channels";
+  let arguments = (ins Bess_Tensor:$x, F64Attr:$alpha, F64Attr:$beta, F64Attr:$bias, I64Attr:$size);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_DetOp : Bess_PureOp<"det", [BessOpaque]> {
+  let summary = "determinants of the last two dimensions";
+  let arguments = (ins Bess_Tensor:$x);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_DftOp : Bess_Op<"dft", [Pure, BessOpaque]> {
+  let summary = "ONNX DFT along `axis`; the last dimension is 1 (real) or 2 (complex); the result's type gives the length";
+  let arguments = (ins Bess_Tensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$inverse, DefaultValuedAttr<BoolAttr, "false">:$onesided, DefaultValuedAttr<I64Attr, "0">:$length);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_StftOp : Bess_Op<"stft", [Pure, BessOpaque]> {
+  let summary = "ONNX STFT of signal [B, L, 1 or 2] with an optional window";
+  let arguments = (ins Bess_Tensor:$signal, Optional<Bess_Tensor>:$window, I64Attr:$frame_step, I64Attr:$frame_length, DefaultValuedAttr<BoolAttr, "true">:$onesided);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_Col2ImOp : Bess_Op<"col2im", [Pure, BessOpaque]> {
+  let summary = "ONNX Col2Im; the result's type gives the image's extents";
+  let arguments = (ins Bess_Tensor:$x, DenseI64ArrayAttr:$block, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_MaxUnpoolOp : Bess_Op<"max_unpool", [Pure, BessOpaque]> {
+  let summary = "ONNX MaxUnpool; the result's type gives the extents";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$indices);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_DeformConvOp : Bess_Op<"deform_conv", [Pure, BessOpaque, AttrSizedOperandSegments]> {
+  let summary = "ONNX DeformConv";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$offset, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$mask, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, I64Attr:$groups, I64Attr:$offset_groups);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_TensorScatterOp : Bess_PureOp<"tensor_scatter", [BessOpaque]> {
+  let summary = "ONNX TensorScatter: a cache with `update` written at write_indices[b] (absent: 0) along `axis`";
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$update, Optional<Bess_Tensor>:$write_indices, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "false">:$circular);
+  let results = (outs Bess_Tensor:$y);
+}
+#endif
