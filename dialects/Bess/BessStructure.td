@@ -90,6 +90,40 @@ def Bess_LaunchOp : Bess_Op<"launch"> {
   let assemblyFormat = "$kernel `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
 }
 
+def Bess_PrepareOp : Bess_Op<"prepare", [Pure]> {
+  let summary = "tensors made from weights once, when the program is loaded";
+  let description = [{
+    `function` is a private function over the weights: packing, transposing, dequantizing, folding a normalization. The loader
+    runs it as it streams the weights in; the compiler never sees their bytes.
+    ```mlir
+    %p = bess.prepare @prepare_0(%w) : (tensor<768x3072xf32>) -> tensor<192x768x16xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$function, Variadic<Bess_Tensor>:$weights);
+  let results = (outs Variadic<Bess_Tensor>:$outputs);
+  let assemblyFormat = "$function `(` $weights `)` attr-dict `:` functional-type($weights, $outputs)";
+}
+
+// ---- the memory plan -----------------------------------------------------------
+
+def Bess_StorageAttr : Bess_Attr<"Storage", "storage"> {
+  let summary = "memory of a function that holds one or several values, one after the other or one within the other";
+  let description = [{
+    `kind` is input, output, weight, constant, arena or pool (allocated at run time). `index` is the number of the argument or
+    result. `bytes` is an expression over symbols. The storage lives from op number `lower` to before op number `upper`
+    (ops of the function counted in the order of their text, nested ones too). `offset` is the place in the frame, -1 when the
+    runtime plans it.
+  }];
+  let parameters = (ins StringRefParameter<>:$kind, "int64_t":$index, "::mlir::StringAttr":$bytes, "int64_t":$lower,
+                        "int64_t":$upper, "int64_t":$offset);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+def Bess_PlacementAttr : Bess_Attr<"Placement", "placement"> {
+  let summary = "where a value lies: a number in the function's `bess.storages`, and an offset in bytes";
+  let parameters = (ins "int64_t":$storage, "::mlir::StringAttr":$offset);
+  let assemblyFormat = "`<` $storage `,` $offset `>`";
+}
+
 // ---- moving elements ---------------------------------------------------------
 
 def Bess_ReshapeOp : Bess_Op<"reshape", [Pure]> {

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The compile API: ONNX in, host program out. No MLIR in this header, so that
+// commands and bindings compile without it.
+//
+//   Compiler compiler(options);
+//   CompileResult result = compiler.compileFile("model.onnx");
+//   if (!result.ok())
+//     std::cerr << result.diagnostics;
+//   else
+//     use(*result.program);
+#pragma once
+
+#include "bessemer/Driver/Phases.h"
+#include "bessemer/Runtime/Program.h"
+#include "bessemer/Support/CompileOptions.h"
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace bessemer {
+
+/// What `bessemer explain` and `--report` print. Filled phase by phase, also
+/// when the compilation fails.
+struct Report {
+  struct PhaseRecord {
+    std::string name;
+    double seconds = 0;
+    int64_t operations = 0;                         ///< ops in the module after it
+    std::vector<std::pair<std::string, int>> counts; ///< by op name, most frequent first
+  };
+  struct KernelRecord {
+    std::string name, kind, reason;
+    std::vector<std::string> nodes; ///< ONNX nodes that it computes
+    int launches = 0;
+    std::string flops, bytes; ///< expressions over the program's symbols, all launches
+  };
+  struct FallbackRecord {
+    std::string op, type; ///< bess op and its result type
+    std::vector<std::string> nodes;
+  };
+  std::string model, target, cpu;
+  std::vector<PhaseRecord> phases;
+  std::vector<KernelRecord> kernels;
+  std::vector<FallbackRecord> fallbacks; ///< one for each op name and type
+  std::vector<std::string> unsupported;  ///< a diagnostic for each node that cannot be compiled
+  std::string arena;                     ///< bytes of the entry's frame: a number or an expression
+  int64_t weightBytes = 0, derivedWeightBytes = 0, constantBytes = 0, codeBytes = 0;
+  int64_t functions = 0, calls = 0;
+  int64_t peakResidentBytes = 0; ///< of the compiler itself
+};
+
+struct CompileResult {
+  std::optional<runtime::Program> program; ///< when the compilation reached `emit`
+  std::string module;                      ///< text of the module when it stopped earlier
+  std::string diagnostics;                 ///< errors and warnings, one a line
+  bool failed = false;
+  Report report;
+  bool ok() const { return !failed; }
+};
+
+class Compiler {
+public:
+  explicit Compiler(CompileOptions options) : options(std::move(options)) {}
+
+  /// Called when a phase begins (for a progress display).
+  std::function<void(const PhaseInfo &)> onPhase;
+
+  CompileResult compileFile(const std::string &path) const;
+  /// A model in memory. `directory`: where relative external weights are;
+  /// may be empty. The bytes must live until the program has been loaded
+  /// (inline weights are `host:model` sources).
+  CompileResult compileMemory(std::span<const uint8_t> model, const std::string &directory) const;
+
+private:
+  CompileOptions options;
+};
+
+/// "seq=128" or "seq<=4096"; nullopt and a sentence in `error` otherwise.
+std::optional<DimOption> parseDimOption(std::string_view text, std::string &error);
+
+/// "default", "strict", "fast", or a list of "+reassociate", "-approximate" … ; false on an unknown word.
+bool parseNumerics(std::string_view text, Numerics &numerics, std::string &error);
+
+} // namespace bessemer

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What a compilation is asked for, and what it knows of its target: plain data
+// that every phase may read. Declared once; the command line, the C API and the
+// Python package fill it in.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bessemer {
+
+/// What the phases ask of a target before there is any code. Filled in by the
+/// target's backend (include/bessemer/Target/TargetBackend.h).
+struct MachineInfo {
+  std::string target = "cpu";        ///< "cpu", later "cuda", "hexagon"
+  std::string triple;                ///< as LLVM writes it
+  std::string cpu;                   ///< LLVM's name of the processor
+  std::vector<std::string> features; ///< LLVM's names, without + or -: "avx2", "fma", …
+  unsigned vectorBits = 128;         ///< width of the widest vector register to use
+  unsigned vectorRegisters = 16;
+  bool fusedMultiplyAdd = false;
+  int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20, l3Bytes = 8 << 20; ///< data caches; l1, l2 of one core
+  unsigned cores = 1;
+  double flopsPerCycle = 16;   ///< f32, of one core
+  double clockGHz = 2.5;
+  double memoryGBs = 10;       ///< bandwidth of one core from main memory
+  double launchNanoseconds = 1000;
+
+  bool hasFeature(std::string_view name) const {
+    for (const std::string &feature : features)
+      if (feature == name)
+        return true;
+    return false;
+  }
+  unsigned vectorLanes(unsigned elementBits) const { return vectorBits / elementBits; }
+};
+
+/// `--dim N=V` (bound) or `--dim 'N<=V'` (bounded).
+struct DimOption {
+  std::string name;
+  int64_t value = 0;
+  bool exact = true; ///< false: an upper bound
+};
+
+/// What may be done to numbers (`--numerics`).
+struct Numerics {
+  bool reassociate = true;      ///< sums in another order (deterministic all the same)
+  bool approximate = false;     ///< transcendental functions of a few more ulp
+  bool narrowAccumulate = false; ///< f16 sums where inputs are f16
+};
+
+struct CompileOptions {
+  std::string target = "cpu";
+  std::string cpu = "native";
+  std::vector<DimOption> dims;
+  Numerics numerics;
+  int threads = 0;            ///< that the program will run with; 0: all cores
+  bool compileKernels = true; ///< false: every op runs on lib/Kernels
+  std::string compileTo;      ///< name of the last phase; empty: emit
+  std::string dumpDirectory;  ///< a numbered .mlir file for each phase; empty: none
+  MachineInfo machine;        ///< set by the driver from target and cpu
+};
+
+} // namespace bessemer
