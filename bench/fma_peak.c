@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// Measures the peak of f32 fused multiply-adds: fixed registers, no memory, as many independent chains as hide the
-// latency of the unit (4 cycles x 2 units = 8; 12 leave room). Prints one JSON object, GFLOP/s over all threads:
-//   {"threads": 2, "avx2": 177.1, "avx512": 210.0}        (avx512 only where the machine has it)
+// Measures the peak of f32 fused multiply-adds: fixed registers, no memory, as
+// many independent chains as hide the latency of the unit (4 cycles x 2 units =
+// 8; 12 leave room). Prints one JSON object, GFLOP/s over all threads:
+//   {"threads": 2, "avx2": 177.1, "avx512": 210.0}        (avx512 only where
+//   the machine has it)
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,32 +14,40 @@ enum { Chains = 12, Unroll = 4, Rounds = 15 };
 
 #define REPEAT4(X) X X X X
 
-#define FMA_BLOCK(R)                                                                                                   \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "0\n vfmadd231ps %%" R "12, %%" R "13, %%" R "1\n"                          \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "2\n vfmadd231ps %%" R "12, %%" R "13, %%" R "3\n"                          \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "4\n vfmadd231ps %%" R "12, %%" R "13, %%" R "5\n"                          \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "6\n vfmadd231ps %%" R "12, %%" R "13, %%" R "7\n"                          \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "8\n vfmadd231ps %%" R "12, %%" R "13, %%" R "9\n"                          \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "10\n vfmadd231ps %%" R "12, %%" R "13, %%" R "11\n"
+#define FMA_BLOCK(R)                                                           \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "0\n vfmadd231ps %%" R "12, %%" R   \
+  "13, %%" R "1\n"                                                             \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "2\n vfmadd231ps %%" R "12, %%" R   \
+  "13, %%" R "3\n"                                                             \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "4\n vfmadd231ps %%" R "12, %%" R   \
+  "13, %%" R "5\n"                                                             \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "6\n vfmadd231ps %%" R "12, %%" R   \
+  "13, %%" R "7\n"                                                             \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "8\n vfmadd231ps %%" R "12, %%" R   \
+  "13, %%" R "9\n"                                                             \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "10\n vfmadd231ps %%" R "12, %%" R  \
+  "13, %%" R "11\n"
 
-#define CLOBBERS                                                                                                       \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",  \
-      "cc"
+#define CLOBBERS                                                               \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",      \
+      "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "cc"
 
 static void runAvx2(uint64_t iterations) {
-  __asm__ volatile("vzeroall\n"
-                   "1:\n" REPEAT4(FMA_BLOCK("ymm")) "dec %0\n jnz 1b\n vzeroupper\n"
-                   : "+r"(iterations)
-                   :
-                   : CLOBBERS);
+  __asm__ volatile(
+      "vzeroall\n"
+      "1:\n" REPEAT4(FMA_BLOCK("ymm")) "dec %0\n jnz 1b\n vzeroupper\n"
+      : "+r"(iterations)
+      :
+      : CLOBBERS);
 }
 
 static void runAvx512(uint64_t iterations) {
-  __asm__ volatile("vzeroall\n"
-                   "1:\n" REPEAT4(FMA_BLOCK("zmm")) "dec %0\n jnz 1b\n vzeroupper\n"
-                   : "+r"(iterations)
-                   :
-                   : CLOBBERS);
+  __asm__ volatile(
+      "vzeroall\n"
+      "1:\n" REPEAT4(FMA_BLOCK("zmm")) "dec %0\n jnz 1b\n vzeroupper\n"
+      : "+r"(iterations)
+      :
+      : CLOBBERS);
 }
 
 typedef void (*Kernel)(uint64_t);
@@ -68,7 +78,8 @@ static int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/// Median over the rounds, in GFLOP/s of all threads together. Each round takes some ten milliseconds.
+/// Median over the rounds, in GFLOP/s of all threads together. Each round takes
+/// some ten milliseconds.
 static double measure(Kernel kernel, int lanes, int threads) {
   const uint64_t iterations = 600000;
   pthread_barrier_t start;
