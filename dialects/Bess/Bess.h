@@ -10,6 +10,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -33,6 +34,11 @@ class Composite : public mlir::OpTrait::TraitBase<ConcreteType, Composite> {};
 /// An op that only `lib/Kernels` defines.
 template <typename ConcreteType>
 class Opaque : public mlir::OpTrait::TraitBase<ConcreteType, Opaque> {};
+
+/// One type may stand for the other: equal element types, equal ranks, and no
+/// dimension that is a constant in both and differs.
+bool compatibleTypes(mlir::Type l, mlir::Type r);
+bool compatibleTypes(mlir::TypeRange l, mlir::TypeRange r);
 
 } // namespace bessemer::bess
 
@@ -66,5 +72,25 @@ SymbolicExpr getElementCount(mlir::Type tensor);
 mlir::FailureOr<llvm::SmallVector<SymbolicExpr>>
 broadcastDims(llvm::ArrayRef<llvm::SmallVector<SymbolicExpr>> shapes,
               llvm::SmallVectorImpl<std::pair<SymbolicExpr, SymbolicExpr>> *mismatches = nullptr);
+
+// ---- creation from what a user wrote ----------------------------------------
+
+/// Creates an op whose result types are inferred, or gives a diagnostic at
+/// `loc` when operands and attributes do not fit. (The generated `build`
+/// functions abort the process in that case.)
+mlir::FailureOr<mlir::Operation *> tryCreate(mlir::OpBuilder &builder, mlir::Location loc,
+                                             llvm::StringRef name, mlir::ValueRange operands,
+                                             llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
+
+template <typename OpTy>
+mlir::FailureOr<OpTy> tryCreate(mlir::OpBuilder &builder, mlir::Location loc,
+                                mlir::ValueRange operands,
+                                llvm::ArrayRef<mlir::NamedAttribute> attributes = {}) {
+  mlir::FailureOr<mlir::Operation *> op =
+      tryCreate(builder, loc, OpTy::getOperationName(), operands, attributes);
+  if (mlir::failed(op))
+    return mlir::failure();
+  return llvm::cast<OpTy>(*op);
+}
 
 } // namespace bessemer::bess

@@ -107,9 +107,16 @@ class Bess_Op<string mnemonic, list<Trait> traits = []> : Op<Bess_Dialect, mnemo
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
 }
 
+// `inferReturnTypes` on the adaptor, and compatibility of types as `compatibleTypes` (Bess.h) defines it.
+def Bess_InferTypes : InferTypeOpAdaptorBase<[{
+  static bool isCompatibleReturnTypes(::mlir::TypeRange l, ::mlir::TypeRange r) {
+    return ::bessemer::bess::compatibleTypes(l, r);
+  }
+}]>;
+
 // An op without side effects whose result types follow from operands and attributes.
 class Bess_PureOp<string mnemonic, list<Trait> traits = []>
-    : Bess_Op<mnemonic, !listconcat([Pure, DeclareOpInterfaceMethods<InferTypeOpInterface>], traits)>;
+    : Bess_Op<mnemonic, !listconcat([Pure, Bess_InferTypes], traits)>;
 
 class Bess_Unary<string mnemonic, string meaning> : Bess_PureOp<mnemonic, [BessElementwise, DeclareOpInterfaceMethods<StructuredOp>]> {
   let summary = meaning;

@@ -121,17 +121,20 @@ def Bess_ConvTransposeOp : Bess_Op<"conv_transpose", [Pure, BessOpaque]> {
   let description = "The result's type gives the spatial extents; `pads` low.. then high...";
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Optional<Bess_Tensor>:$bias, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, I64Attr:$groups);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_MaxPoolIndicesOp : Bess_Op<"max_pool_indices", [Pure, BessOpaque]> {
   let summary = "the flat indices (i64) that ONNX MaxPool's second output has";
   let arguments = (ins Bess_Tensor:$x, DenseI64ArrayAttr:$window, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, DefaultValuedAttr<BoolAttr, "false">:$column_major);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_TopKOp : Bess_Op<"topk", [Pure, BessOpaque]> {
   let summary = "the k largest (or smallest) elements along `axis` and their indices (i64); k is in the result type";
   let description = "Ties: the lower index first.";
   let arguments = (ins Bess_Tensor:$x, I64Attr:$axis, DefaultValuedAttr<BoolAttr, "true">:$largest, DefaultValuedAttr<BoolAttr, "true">:$sorted);
   let results = (outs Bess_Tensor:$values, Bess_Tensor:$indices);
+  let hasVerifier = 1;
 }
 def Bess_CumulateOp : Bess_Opaque<"cumulate"> {
   let summary = "running sum or product along `axis`";
@@ -149,11 +152,13 @@ def Bess_ResizeOp : Bess_Op<"resize", [Pure, BessOpaque]> {
                        StrAttr:$coordinate_transformation_mode, StrAttr:$nearest_mode, DefaultValuedAttr<F64Attr, "-0.75">:$cubic_coeff_a,
                        DefaultValuedAttr<BoolAttr, "false">:$exclude_outside, DefaultValuedAttr<F64Attr, "0.0">:$extrapolation_value, DefaultValuedAttr<BoolAttr, "false">:$antialias);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_OneHotOp : Bess_Op<"one_hot", [Pure]> {
   let summary = "ONNX OneHot: values = [off, on]; the result's type gives the depth";
   let arguments = (ins Bess_Tensor:$indices, Bess_Tensor:$values, I64Attr:$axis);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_TriluOp : Bess_PureOp<"trilu"> {
   let summary = "upper or lower triangle of the last two dimensions, the rest 0";
@@ -165,6 +170,7 @@ def Bess_NonZeroOp : Bess_Op<"nonzero", [Pure, BessOpaque]> {
   let summary = "indices (i64, [rank, count]) of the elements that are not 0; count is a symbol that running it defines";
   let arguments = (ins Bess_Tensor:$x);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_UniqueOp : Bess_Op<"unique", [Pure, BessOpaque]> {
   let summary = "ONNX Unique; the counts are symbols that running it defines";
@@ -175,11 +181,13 @@ def Bess_CompressOp : Bess_Op<"compress", [Pure, BessOpaque]> {
   let summary = "ONNX Compress; the count is a symbol that running it defines";
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$condition, OptionalAttr<I64Attr>:$axis);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_NonMaxSuppressionOp : Bess_Op<"non_max_suppression", [Pure, BessOpaque, AttrSizedOperandSegments]> {
   let summary = "ONNX NonMaxSuppression; result i64 [count, 3], count is a symbol that running it defines";
   let arguments = (ins Bess_Tensor:$boxes, Bess_Tensor:$scores, Optional<Bess_Tensor>:$max_output_boxes, Optional<Bess_Tensor>:$iou_threshold, Optional<Bess_Tensor>:$score_threshold, DefaultValuedAttr<BoolAttr, "false">:$center_point_box);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_ReverseSequenceOp : Bess_PureOp<"reverse_sequence", [BessOpaque]> {
   let summary = "ONNX ReverseSequence";

@@ -19,6 +19,7 @@ def Bess_WeightOp : Bess_Op<"weight", [Pure]> {
   let arguments = (ins StrAttr:$name, Bess_SourceAttr:$source);
   let results = (outs Bess_Tensor:$y);
   let assemblyFormat = "$name $source attr-dict `:` type($y)";
+  let hasVerifier = 1;
 }
 def Bess_ConstantOp : Bess_Op<"constant", [Pure, ConstantLike, AllTypesMatch<["value", "y"]>]> {
   let summary = "a small constant that the compiler may look into (64 KiB and less)";
@@ -47,6 +48,7 @@ def Bess_BindSymbolsOp : Bess_Op<"bind_symbols"> {
     Element i (in row-major order) becomes the symbol `symbols[i]`.
   }];
   let arguments = (ins Bess_Tensor:$x, StrArrayAttr:$symbols);
+  let hasVerifier = 1;
 }
 def Bess_FromDimsOp : Bess_Op<"from_dims", [Pure]> {
   let summary = "a small integer tensor of values over symbols: the way from dimensions to data";
@@ -54,12 +56,14 @@ def Bess_FromDimsOp : Bess_Op<"from_dims", [Pure]> {
   let arguments = (ins Bess_DimsAttr:$dims);
   let results = (outs Bess_Tensor:$y);
   let assemblyFormat = "$dims attr-dict `:` type($y)";
+  let hasVerifier = 1;
 }
 def Bess_GuardOp : Bess_Op<"guard"> {
   let summary = "what must hold of the symbols for the program to be right";
   let description = "`relation` is `eq`, `le` or `lt`; checked by the host before the first kernel that depends on it.";
   let arguments = (ins StrAttr:$relation, StrAttr:$lhs, StrAttr:$rhs, StrAttr:$message);
   let assemblyFormat = "$relation $lhs $rhs $message attr-dict";
+  let hasVerifier = 1;
 }
 
 // ---- groups and calls --------------------------------------------------------
@@ -74,6 +78,7 @@ def Bess_FusionOp : Bess_Op<"fusion", [IsolatedFromAbove, SingleBlock]> {
   let results = (outs Variadic<AnyType>:$outputs);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$kind `(` $inputs `)` `reason` $reason attr-dict `:` functional-type($inputs, $outputs) $body";
+  let hasVerifier = 1;
 }
 def Bess_YieldOp : Bess_Op<"yield", [Pure, Terminator, ParentOneOf<["FusionOp"]>]> {
   let summary = "ends a fusion";
@@ -130,11 +135,13 @@ def Bess_ReshapeOp : Bess_Op<"reshape", [Pure]> {
   let summary = "the same elements in the same order, in the result type's shape";
   let arguments = (ins Bess_Tensor:$x);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_BroadcastOp : Bess_Op<"broadcast", [Pure]> {
   let summary = "stretch to the result type's shape, NumPy style (ONNX Expand)";
   let arguments = (ins Bess_Tensor:$x);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_TransposeOp : Bess_PureOp<"transpose"> {
   let summary = "result dimension i is operand dimension permutation[i]";
@@ -146,6 +153,7 @@ def Bess_SliceOp : Bess_Op<"slice", [Pure]> {
   let description = "`offsets` has one expression a dimension, already clamped; steps may be negative. The result's type says how many.";
   let arguments = (ins Bess_Tensor:$x, Bess_DimsAttr:$offsets, DenseI64ArrayAttr:$steps);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_ConcatOp : Bess_PureOp<"concat"> {
   let summary = "operands one after the other along `axis`";
@@ -157,12 +165,14 @@ def Bess_PadOp : Bess_Op<"pad", [Pure]> {
   let description = "`mode` is constant, reflect, edge or wrap; `low` has one expression a dimension, the result's type gives the rest. `value` is a scalar (absent: 0).";
   let arguments = (ins Bess_Tensor:$x, Optional<Bess_Tensor>:$value, Bess_DimsAttr:$low, DefaultValuedStrAttr<StrAttr, "constant">:$mode);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_RepeatOp : Bess_Op<"repeat", [Pure]> {
   let summary = "the operand again and again along each dimension (ONNX Tile)";
   let description = "result[i] = x[i mod extent]; the result's type gives the counts.";
   let arguments = (ins Bess_Tensor:$x);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_ReverseOp : Bess_PureOp<"reverse"> {
   let summary = "flip along the given axes";
@@ -173,11 +183,13 @@ def Bess_RangeOp : Bess_Op<"range", [Pure]> {
   let summary = "start + i * delta; both are scalars";
   let arguments = (ins Bess_Tensor:$start, Bess_Tensor:$delta);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_IotaOp : Bess_Op<"iota", [Pure]> {
   let summary = "the index along `axis` at each place";
   let arguments = (ins I64Attr:$axis);
   let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 def Bess_GatherOp : Bess_PureOp<"gather"> {
   let summary = "whole slices of `x` along `axis`, chosen by `indices` (ONNX Gather)";

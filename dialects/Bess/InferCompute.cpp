@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Result types of contractions, reductions, windows and opaque ops.
+#include "dialects/Bess/Infer.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+using namespace bessemer::bess::infer;
+
+using Types = SmallVectorImpl<Type>;
+
+LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
+                                         Types &types) {
+  Dims a = dimsOf(adaptor.getA()), b = dimsOf(adaptor.getB());
+  for (auto [dims, what] : {std::pair<Dims &, StringRef>{a, "left"}, {b, "right"}})
+    if (dims.size() < 2)
+      return emitOptionalError(loc, "expected a ", what, " operand of rank at least 2, got rank ",
+                               dims.size());
+  if (!adaptor.getTo() &&
+      failed(checkSameElement(loc, adaptor.getA(), adaptor.getB(), "both operands", "each other")))
+    return failure();
+  SymbolicExpr m = a.pop_back_val(), k = a.pop_back_val(), n = b.pop_back_val(),
+               k2 = b.pop_back_val();
+  // What was popped is the last and the one before it.
+  if (!adaptor.getTransposeA())
+    std::swap(m, k);
+  if (adaptor.getTransposeB())
+    std::swap(n, k2);
+  if (failed(unify(loc, k, k2, "K dimensions")))
+    return failure();
+  FailureOr<Dims> dims = broadcastDims({a, b});
+  if (failed(dims))
+    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ",
+                             adaptor.getA().getType(), " and ", adaptor.getB().getType());
+  dims->push_back(m);
+  dims->push_back(n);
+  types.push_back(
+      getTensorType(*dims, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getA())));
+  return success();
+}
+
+static Dims reduceDims(ArrayRef<SymbolicExpr> dims, ArrayRef<int64_t> axes, bool keepDims) {
+  Dims result;
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (!llvm::is_contained(axes, static_cast<int64_t>(i)))
+      result.push_back(dim);
+    else if (keepDims)
+      result.push_back(1);
+  return result;
+}
+
+LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
+                                         Types &types) {
+  Dims dims = dimsOf(adaptor.getX());
+  if (failed(checkAxes(loc, adaptor.getAxes(), dims.size())) ||
+      failed(checkOneOf(loc, "kind", adaptor.getKind(),
+                        {"sum", "mean", "prod", "max", "min", "l1", "l2", "sum_square", "log_sum",
+                         "log_sum_exp", "and", "or"})))
+    return failure();
+  types.push_back(getTensorType(reduceDims(dims, adaptor.getAxes(), adaptor.getKeepdims()),
+                                elementOf(adaptor.getX())));
+  return success();
+}
+
+LogicalResult ArgReduceOp::inferReturnTypes(MLIRContext *context, OptLoc loc, Adaptor adaptor,
+                                            Types &types) {
+  Dims dims = dimsOf(adaptor.getX());
+  int64_t axis = adaptor.getAxis();
+  if (failed(checkAxis(loc, axis, dims.size())) ||
+      failed(checkOneOf(loc, "kind", adaptor.getKind(), {"max", "min"})))
+    return failure();
+  types.push_back(
+      getTensorType(reduceDims(dims, axis, adaptor.getKeepdims()), IntegerType::get(context, 64)));
+  return success();
+}
+
+/// Window attributes have one (pads: two) entries a spatial dimension, strides
+/// and dilations are positive.
+static LogicalResult checkWindow(OptLoc loc, size_t spatial, ArrayRef<int64_t> strides,
+                                 ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
+  for (auto [values, what] : {std::pair<ArrayRef<int64_t>, StringRef>{strides, "strides"},
+                              {dilations, "dilations"}}) {
+    if (values.size() != spatial)
+      return emitOptionalError(loc, "expected ", spatial, " ", what, ", got ", values.size());
+    for (int64_t value : values)
+      if (value < 1)
+        return emitOptionalError(loc, "expected positive ", what, ", got ", value);
+  }
+  if (pads.size() != 2 * spatial)
+    return emitOptionalError(loc, "expected ", 2 * spatial, " pads, got ", pads.size());
+  return success();
+}
+
+static LogicalResult pushWindowCounts(OptLoc loc, Dims &result, ArrayRef<SymbolicExpr> extents,
+                                      ArrayRef<SymbolicExpr> windows, ArrayRef<int64_t> strides,
+                                      ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
+  for (size_t i = 0; i < extents.size(); ++i) {
+    SymbolicExpr count = windowCount(extents[i], windows[i], strides[i], dilations[i], pads[i],
+                                     pads[extents.size() + i]);
+    if (count.isConstant() && *count.isConstant() < 0)
+      return emitOptionalError(loc, "expected a window that fits the padded operand, got extent ",
+                               extents[i].str(), " and window ", windows[i].str());
+    result.push_back(count);
+  }
+  return success();
+}
+
+LogicalResult ConvOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  Dims x = dimsOf(adaptor.getX()), w = dimsOf(adaptor.getW());
+  if (x.size() < 2)
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got rank ", x.size());
+  if (failed(checkRank(loc, adaptor.getW(), "weights", x.size())) ||
+      failed(checkWindow(loc, x.size() - 2, adaptor.getStrides(), adaptor.getDilations(),
+                         adaptor.getPads())))
+    return failure();
+  if (!adaptor.getTo() &&
+      failed(checkSameElement(loc, adaptor.getX(), adaptor.getW(), "operand", "weights")))
+    return failure();
+  int64_t groups = adaptor.getGroups();
+  if (groups < 1)
+    return emitOptionalError(loc, "expected at least 1 group, got ", groups);
+  if (groups > 1 && (!w[0].isConstant() || !w[1].isConstant() || *w[0].isConstant() < 1 ||
+                     *w[0].isConstant() % groups))
+    return emitOptionalError(loc, "expected constant channels of the weights, the outputs a "
+                                  "multiple of the ", groups, " groups, got ", w[0].str(), " and ",
+                             w[1].str());
+  SymbolicExpr channels = w[1] * groups;
+  if (failed(unify(loc, channels, x[1], "channels of weights (times groups) and operand")))
+    return failure();
+  if (Value bias = adaptor.getBias()) {
+    if (failed(checkRank(loc, bias, "a bias", 1)))
+      return failure();
+    SymbolicExpr outputs = w[0];
+    if (failed(unify(loc, outputs, dimsOf(bias)[0], "output channels and bias")))
+      return failure();
+  }
+  Dims result = {x[0], w[0]};
+  if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), ArrayRef(w).drop_front(2),
+                              adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
+    return failure();
+  types.push_back(
+      getTensorType(result, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getX())));
+  return success();
+}
+
+LogicalResult PoolOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  Dims x = dimsOf(adaptor.getX());
+  if (x.size() < 2)
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got rank ", x.size());
+  size_t spatial = x.size() - 2;
+  if (failed(checkOneOf(loc, "kind", adaptor.getKind(), {"max", "average", "lp"})) ||
+      failed(checkWindow(loc, spatial, adaptor.getStrides(), adaptor.getDilations(),
+                         adaptor.getPads())))
+    return failure();
+  if (adaptor.getWindow().size() != spatial)
+    return emitOptionalError(loc, "expected a window of ", spatial, " extents, got ",
+                             adaptor.getWindow().size());
+  if (adaptor.getCeilPads().size() != spatial)
+    return emitOptionalError(loc, "expected ", spatial, " ceil_pads, got ",
+                             adaptor.getCeilPads().size());
+  Dims windows;
+  for (int64_t extent : adaptor.getWindow()) {
+    if (extent < 1)
+      return emitOptionalError(loc, "expected positive window extents, got ", extent);
+    windows.push_back(extent);
+  }
+  Dims result = {x[0], x[1]};
+  if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), windows,
+                              adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
+    return failure();
+  types.push_back(getTensorType(result, elementOf(adaptor.getX())));
+  return success();
+}
+
+LogicalResult CumulateOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
+                                           Types &types) {
+  types.push_back(adaptor.getX().getType());
+  return success(
+      succeeded(checkAxis(loc, adaptor.getAxis(), dimsOf(adaptor.getX()).size())) &&
+      succeeded(checkOneOf(loc, "kind", adaptor.getKind(), {"sum", "prod"})));
+}
+
+LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
+                                             Types &types) {
+  Dims x = dimsOf(adaptor.getX()), grid = dimsOf(adaptor.getGrid());
+  if (x.size() < 3)
+    return emitOptionalError(loc, "expected an operand of rank at least 3, got rank ", x.size());
+  if (failed(checkRank(loc, adaptor.getGrid(), "a grid", x.size())) ||
+      failed(unify(loc, grid[0], x[0], "batch dimensions")))
+    return failure();
+  SymbolicExpr coordinates(static_cast<int64_t>(x.size()) - 2);
+  if (failed(unify(loc, grid.back(), coordinates,
+                   "last dimension of the grid and spatial rank")))
+    return failure();
+  Dims result = {grid[0], x[1]};
+  result.append(grid.begin() + 1, grid.end() - 1);
+  types.push_back(getTensorType(result, elementOf(adaptor.getX())));
+  return success();
+}
+
+LogicalResult RoiAlignOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
+                                           Types &types) {
+  Dims rois = dimsOf(adaptor.getRois()), indices = dimsOf(adaptor.getBatchIndices());
+  if (failed(checkRank(loc, adaptor.getX(), "an operand", 4)) ||
+      failed(checkRank(loc, adaptor.getRois(), "rois", 2)) ||
+      failed(checkRank(loc, adaptor.getBatchIndices(), "batch indices", 1)) ||
+      failed(unify(loc, rois[0], indices[0], "counts of rois and batch indices")) ||
+      failed(unify(loc, rois[1], 4, "rois and 4 coordinates")))
+    return failure();
+  int64_t height = adaptor.getOutputHeight(), width = adaptor.getOutputWidth();
+  if (height < 0 || width < 0)
+    return emitOptionalError(loc, "expected output extents of at least 0, got ", height, " and ",
+                             width);
+  types.push_back(getTensorType({rois[0], dimsOf(adaptor.getX())[1], height, width},
+                                elementOf(adaptor.getX())));
+  return success();
+}
+
+LogicalResult LrnOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  if (dimsOf(adaptor.getX()).size() < 2)
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got ",
+                             adaptor.getX().getType());
+  types.push_back(adaptor.getX().getType());
+  return success();
+}
+
+LogicalResult DetOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  Dims dims = dimsOf(adaptor.getX());
+  if (dims.size() < 2)
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got ",
+                             adaptor.getX().getType());
+  if (failed(unify(loc, dims[dims.size() - 2], dims.back(), "the last two dimensions")))
+    return failure();
+  dims.pop_back_n(2);
+  types.push_back(getTensorType(dims, elementOf(adaptor.getX())));
+  return success();
+}
