@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Attributes of bess ops as lib/Kernels takes them; see Kernels.h.
+#include "dialects/Bess/DTypes.h"
+#include "lib/Driver/Emit.h"
+
+using namespace mlir;
+using namespace bessemer;
+using runtime::AttributeExpr;
+
+static std::optional<AttributeExpr> emitAttribute(Operation *op, StringAttr name, Attribute attr) {
+  // The one string that is an expression over symbols.
+  if (auto trilu = dyn_cast<bess::TriluOp>(op); trilu && name == "k") {
+    if (std::optional<SymbolicExpr> k = SymbolicExpr::parse(trilu.getK().str()))
+      return AttributeExpr(*k);
+    return std::nullopt;
+  }
+  auto value = [](auto v) { return AttributeExpr(kernels::AttributeValue(std::move(v))); };
+  if (isa<UnitAttr>(attr))
+    return value(int64_t{1});
+  if (auto integer = dyn_cast<IntegerAttr>(attr))
+    return value(integer.getType().isInteger(1) ? int64_t(integer.getValue().getZExtValue())
+                                                : integer.getValue().getSExtValue());
+  if (auto number = dyn_cast<FloatAttr>(attr))
+    return value(number.getValueAsDouble());
+  if (auto text = dyn_cast<StringAttr>(attr))
+    return value(text.str());
+  if (auto type = dyn_cast<TypeAttr>(attr))
+    return value(std::string(bessemer::name(bess::getDType(type.getValue()))));
+  if (auto dims = dyn_cast<bess::DimsAttr>(attr)) {
+    SmallVector<SymbolicExpr> exprs = bess::parseDims(dims);
+    return AttributeExpr(std::vector<SymbolicExpr>(exprs.begin(), exprs.end()));
+  }
+  if (auto list = dyn_cast<DenseI64ArrayAttr>(attr))
+    return value(std::vector<int64_t>(list.asArrayRef()));
+  if (auto list = dyn_cast<DenseF64ArrayAttr>(attr))
+    return value(std::vector<double>(list.asArrayRef()));
+  if (auto list = dyn_cast<ArrayAttr>(attr)) {
+    std::vector<std::string> texts;
+    for (Attribute element : list) {
+      auto text = dyn_cast<StringAttr>(element);
+      if (!text)
+        return std::nullopt;
+      texts.push_back(text.str());
+    }
+    return value(std::move(texts));
+  }
+  return std::nullopt;
+}
+
+LogicalResult bessemer::emitAttributes(Operation *op,
+                                       std::vector<std::pair<std::string, AttributeExpr>> &attributes) {
+  // Attributes with a default that nobody wrote get it here.
+  if (op->getPropertiesStorageSize())
+    op->getName().populateDefaultProperties(op->getPropertiesStorage());
+  for (StringAttr name : op->getName().getAttributeNames()) {
+    if (name == "operandSegmentSizes" || name == "resultSegmentSizes")
+      continue;
+    std::optional<Attribute> attr = op->getInherentAttr(name);
+    if (!attr || !*attr)
+      continue;
+    std::optional<AttributeExpr> expr = emitAttribute(op, name, *attr);
+    if (!expr)
+      return op->emitOpError() << "expected an attribute that a kernel can take, got " << name << " = " << *attr;
+    attributes.emplace_back(name.str(), std::move(*expr));
+  }
+  return success();
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Which storage holds each value.
+#include "passes/Plan/FunctionPlan.h"
+
+#include "dialects/Bess/DTypes.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::plan;
+
+StringRef plan::name(StorageKind kind) {
+  switch (kind) {
+  case StorageKind::Input: return "input";
+  case StorageKind::Output: return "output";
+  case StorageKind::Weight: return "weight";
+  case StorageKind::Constant: return "constant";
+  case StorageKind::Arena: return "arena";
+  case StorageKind::Pool: return "pool";
+  }
+  return "";
+}
+
+SymbolicExpr plan::tensorBytes(Type type) {
+  unsigned bits = bitWidth(bess::getDType(type));
+  if (!bits)
+    return SymbolicExpr::invalid();
+  SymbolicExpr count = bess::getElementCount(type);
+  return bits % 8 == 0 ? count * (bits / 8) : SymbolicExpr::ceilDiv(count * bits, 8);
+}
+
+bool plan::definesSizes(Operation *op) {
+  return isa<bess::NonZeroOp, bess::UniqueOp, bess::CompressOp, bess::NonMaxSuppressionOp>(op);
+}
+
+bool FunctionPlan::knownAtEntry(const SymbolicExpr &expr) const {
+  return llvm::none_of(expr.symbols(), [&](const std::string &symbol) { return lateSymbols.count(symbol); });
+}
+
+int FunctionPlan::newStorage(StorageKind kind, Type type, int64_t index) {
+  Storage storage;
+  storage.kind = kind;
+  storage.index = index;
+  storage.bytes = tensorBytes(type);
+  if (kind == StorageKind::Arena && !knownAtEntry(storage.bytes))
+    storage.kind = StorageKind::Pool;
+  storages.push_back(storage);
+  return storages.size() - 1;
+}
+
+/// Symbols that ops of the function define: bound data, counts, loop counters.
+static void collectLateSymbols(func::FuncOp function, std::set<std::string> &late) {
+  function.walk([&](Operation *op) {
+    if (auto bind = dyn_cast<bess::BindSymbolsOp>(op))
+      for (Attribute symbol : bind.getSymbols())
+        late.insert(cast<StringAttr>(symbol).str());
+    if (definesSizes(op)) {
+      std::set<std::string> known;
+      for (Type type : op->getOperandTypes())
+        for (const SymbolicExpr &dim : bess::getDims(type))
+          for (std::string &symbol : dim.symbols())
+            known.insert(symbol);
+      for (Type type : op->getResultTypes())
+        for (const SymbolicExpr &dim : bess::getDims(type))
+          for (const std::string &symbol : dim.symbols())
+            if (!known.count(symbol))
+              late.insert(symbol);
+    }
+    if (auto counter = op->getAttrOfType<StringAttr>("bess.counter"))
+      late.insert(counter.str());
+  });
+}
+
+LogicalResult FunctionPlan::build(SymbolTableCollection &symbols) {
+  collectLateSymbols(function, lateSymbols);
+  number();
+  for (BlockArgument argument : function.getArguments())
+    places[argument] = {newStorage(StorageKind::Input, argument.getType(), argument.getArgNumber()), 0};
+  if (failed(assignBlock(function.front(), symbols)))
+    return failure();
+  placeOutputs();
+  computeLifetimes();
+  return success();
+}
+
+LogicalResult FunctionPlan::assignBlock(Block &block, SymbolTableCollection &symbols) {
+  for (Operation &op : block) {
+    for (Value result : op.getResults()) {
+      if (!isa<TensorType>(result.getType()))
+        continue;
+      if (!isa<RankedTensorType>(result.getType()) || !tensorBytes(result.getType()).isValid())
+        return op.emitOpError() << "expected tensors of known rank and of a fixed element size, got "
+                                << result.getType();
+    }
+    if (failed(assignOp(op, symbols)))
+      return failure();
+  }
+  return success();
+}
+
+void FunctionPlan::assignResult(OpResult result) {
+  if (!isa<TensorType>(result.getType()))
+    return;
+  if (int operand = inPlaceOperand(result); operand >= 0) {
+    places[result] = places[result.getOwner()->getOperand(operand)];
+    return;
+  }
+  // What an op makes whose sizes only running it tells lies in the pool.
+  StorageKind kind = definesSizes(result.getOwner()) ? StorageKind::Pool : StorageKind::Arena;
+  places[result] = {newStorage(kind, result.getType()), 0};
+}
+
+LogicalResult FunctionPlan::assignOp(Operation &op, SymbolTableCollection &symbols) {
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return assignFor(loop, symbols);
+  if (auto loop = dyn_cast<scf::WhileOp>(op))
+    return assignWhile(loop, symbols);
+  if (auto reshape = dyn_cast<bess::ReshapeOp>(op)) {
+    places[reshape.getResult()] = places[reshape.getX()];
+    return success();
+  }
+  if (auto slice = dyn_cast<bess::SliceOp>(op)) {
+    if (std::optional<SymbolicExpr> offset = contiguousOffset(slice)) {
+      Place whole = places[slice.getX()];
+      places[slice.getResult()] = {whole.storage, whole.offset + *offset};
+      return success();
+    }
+  }
+  if (isa<bess::WeightOp, bess::PrepareOp, bess::ConstantOp>(op)) {
+    StorageKind kind = isa<bess::ConstantOp>(op) ? StorageKind::Constant : StorageKind::Weight;
+    for (OpResult result : op.getResults())
+      places[result] = {newStorage(kind, result.getType(), result.getResultNumber()), 0};
+    return success();
+  }
+  for (OpResult result : op.getResults())
+    assignResult(result);
+  if (auto call = dyn_cast<func::CallOp>(op)) {
+    Operation *callee = symbols.lookupNearestSymbolFrom(call, call.getCalleeAttr());
+    auto it = calleeFrames.find(callee);
+    if (!callee || it == calleeFrames.end())
+      return op.emitOpError() << "expected a function that is planned before its callers, got @" << call.getCallee();
+    if (it->second > 0) {
+      storages.push_back({StorageKind::Arena, 0, SymbolicExpr(it->second)});
+      callFrames[&op] = storages.size() - 1;
+    }
+  }
+  for (Region &region : op.getRegions())
+    for (Block &block : region)
+      if (!isa<bess::FusionOp>(op) && failed(assignBlock(block, symbols)))
+        return failure();
+  return success();
+}
+
+LogicalResult FunctionPlan::assignFor(scf::ForOp loop, SymbolTableCollection &symbols) {
+  SmallVector<Place> slots;
+  for (auto [argument, result] : llvm::zip(loop.getRegionIterArgs(), loop.getResults())) {
+    Place place;
+    if (isa<TensorType>(argument.getType()))
+      place = {newStorage(StorageKind::Arena, argument.getType()), 0};
+    places[argument] = places[result] = place;
+    slots.push_back(place);
+  }
+  carried[loop] = slots;
+  if (failed(assignBlock(*loop.getBody(), symbols)))
+    return failure();
+  addTemporaries(loop.getBody()->getTerminator(), slots);
+  return success();
+}
+
+LogicalResult FunctionPlan::assignWhile(scf::WhileOp loop, SymbolTableCollection &symbols) {
+  SmallVector<Place> slots;
+  for (BlockArgument argument : loop.getBeforeArguments()) {
+    Place place;
+    if (isa<TensorType>(argument.getType()))
+      place = {newStorage(StorageKind::Arena, argument.getType()), 0};
+    places[argument] = place;
+    slots.push_back(place);
+  }
+  carried[loop] = slots;
+  if (failed(assignBlock(*loop.getBeforeBody(), symbols)))
+    return failure();
+  // What the condition forwards stays where it is: the body reads it there, and
+  // so does what follows the loop.
+  for (auto [value, argument, result] :
+       llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments(), loop.getResults()))
+    places[argument] = places[result] = places.lookup(value);
+  if (failed(assignBlock(*loop.getAfterBody(), symbols)))
+    return failure();
+  addTemporaries(loop.getAfterBody()->getTerminator(), slots);
+  return success();
+}
+
+/// A yielded value that lies in another carried slot goes through a temporary:
+/// all slots are written at once.
+void FunctionPlan::addTemporaries(Operation *yield, ArrayRef<Place> targets) {
+  SmallVector<Place> temporary(yield->getNumOperands());
+  for (auto [i, value] : llvm::enumerate(yield->getOperands())) {
+    Place place = places.lookup(value);
+    if (place.storage < 0 || place.storage == targets[i].storage)
+      continue;
+    if (llvm::any_of(targets, [&](const Place &slot) { return slot.storage == place.storage; }))
+      temporary[i] = {newStorage(StorageKind::Arena, value.getType()), 0};
+  }
+  temporaries[yield] = temporary;
+}
+
+/// The offset in bytes when the slice is one range of the operand's bytes.
+std::optional<SymbolicExpr> FunctionPlan::contiguousOffset(bess::SliceOp slice) const {
+  unsigned bits = bitWidth(bess::getDType(slice.getX().getType()));
+  if (bits % 8)
+    return std::nullopt;
+  SmallVector<SymbolicExpr> whole = bess::getDims(slice.getX().getType());
+  SmallVector<SymbolicExpr> part = bess::getDims(slice.getY().getType());
+  SmallVector<SymbolicExpr> offsets = bess::parseDims(slice.getOffsets());
+  const SymbolicExpr one(1), zero(0);
+  SymbolicExpr stride = bits / 8, offset = 0;
+  // From the innermost dimension: whole ones, then one part, then single ones.
+  bool partial = false;
+  for (int64_t d = int64_t(whole.size()) - 1; d >= 0; --d) {
+    if (part[d] != one) {
+      bool full = part[d] == whole[d] && offsets[d] == zero;
+      if (slice.getSteps()[d] != 1 || partial)
+        return std::nullopt;
+      partial = !full;
+    } else if (whole[d] != one) {
+      partial = true;
+    }
+    offset += offsets[d] * stride;
+    stride *= whole[d];
+  }
+  if (!offset.isValid() || !knownAtEntry(offset))
+    return std::nullopt;
+  return offset;
+}
+
+bool FunctionPlan::diesAt(Value value, Operation *op) const {
+  // The use must be in the block of the definition, so that no loop runs it twice.
+  if (value.getParentBlock() != op->getBlock())
+    return false;
+  int storage = places.lookup(value).storage;
+  for (auto &[other, place] : places) {
+    if (place.storage != storage)
+      continue;
+    for (Operation *user : other.getUsers()) {
+      Operation *ancestor = op->getBlock()->findAncestorOpInBlock(*user);
+      if (!ancestor || (ancestor != op && !ancestor->isBeforeInBlock(op)))
+        return false;
+    }
+  }
+  return true;
+}
+
+int FunctionPlan::inPlaceOperand(OpResult result) const {
+  auto launch = dyn_cast<bess::LaunchOp>(result.getOwner());
+  if (!launch)
+    return -1;
+  // Set by the phase that wrote the kernel: the operand that result i may take over.
+  auto candidates = launch->getAttrOfType<DenseI64ArrayAttr>("in_place");
+  if (!candidates || result.getResultNumber() >= candidates.size())
+    return -1;
+  int64_t operand = candidates[result.getResultNumber()];
+  if (operand < 0 || operand >= int64_t(launch->getNumOperands()))
+    return -1;
+  Value value = launch->getOperand(operand);
+  Place place = places.lookup(value);
+  if (place.storage < 0 || storages[place.storage].kind != StorageKind::Arena || place.offset != SymbolicExpr(0))
+    return -1;
+  if (!(tensorBytes(value.getType()) == tensorBytes(result.getType())) ||
+      !(storages[place.storage].bytes == tensorBytes(result.getType())))
+    return -1;
+  if (llvm::count(launch->getOperands(), value) > 1 || !diesAt(value, launch))
+    return -1;
+  return operand;
+}
+
+/// What the function returns is made in the memory of the result where it can be.
+void FunctionPlan::placeOutputs() {
+  Operation *terminator = function.front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+    Place place = places.lookup(value);
+    if (place.storage < 0)
+      continue;
+    Storage &storage = storages[place.storage];
+    bool whole = place.offset == SymbolicExpr(0) && storage.bytes == tensorBytes(value.getType());
+    if ((storage.kind != StorageKind::Arena && storage.kind != StorageKind::Pool) || !whole)
+      continue;
+    storage.kind = StorageKind::Output;
+    storage.index = i;
+  }
+}
