@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/TargetSchedule.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace bessemer;
+
+static constexpr StringLiteral attributeName = "bess.target";
+
+CpuSchedule tile::getCpuSchedule(ModuleOp module) {
+  CpuSchedule schedule;
+  auto target = module->getAttrOfType<DictionaryAttr>(attributeName);
+  auto read = [&](StringRef name, int64_t &field) {
+    if (auto value = target.getAs<IntegerAttr>(name); value && value.getInt() > 0)
+      field = value.getInt();
+  };
+  if (target) {
+    read("vector_bytes", schedule.vectorBytes);
+    read("registers", schedule.registers);
+    read("l1_bytes", schedule.l1Bytes);
+    read("l2_bytes", schedule.l2Bytes);
+  }
+  return schedule;
+}
+
+void tile::setCpuSchedule(ModuleOp module, const CpuSchedule &schedule) {
+  Builder builder(module.getContext());
+  auto entry = [&](StringRef name, int64_t value) { return builder.getNamedAttr(name, builder.getI64IntegerAttr(value)); };
+  module->setAttr(attributeName, builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr("cpu")),
+                                                            entry("vector_bytes", schedule.vectorBytes),
+                                                            entry("registers", schedule.registers),
+                                                            entry("l1_bytes", schedule.l1Bytes),
+                                                            entry("l2_bytes", schedule.l2Bytes)}));
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef BESSEMER_TILE_OPS
+#define BESSEMER_TILE_OPS
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/Bess/BessBase.td"
+
+def Tile_Dialect : Dialect {
+  let name = "tile";
+  let cppNamespace = "::bessemer::tile";
+  let summary = "Kernels: one tile program for all targets.";
+  let description = [{
+    A kernel runs once for every point of its grid. Its values are tiles: ranked
+    `tensor`s that live on chip. Elementwise work on tiles is upstream `arith` and
+    `math`, loops and branches are `scf`, index arithmetic is `arith` on `index`.
+    `tile` adds what upstream lacks: the kernel with its grid, views of memory,
+    loads and stores that know where a view ends, dot, reduce, broadcast, iota.
+
+    Where the elements of a tile live is its encoding, a `#tile.layout` (a linear
+    atom times integer repeats, `bessemer/Algorithms/LinearLayout.h`). Block sizes
+    and register blocks are in the kernel's `schedule`, not in its body.
+
+    A tile's extent may be `?` on targets whose tiles are scratch memory (the CPU);
+    the ops that make such a tile take the extent as an operand.
+
+    ```mlir
+    // y = x * rsqrt(mean(x^2) + eps), a row for each point of the grid
+    tile.kernel @rms_0 grid <"s0"> views 2 symbols 1 kind "row" reason "..." schedule {} {
+    ^bb0(%x: !tile.view<<"s0", "384">, f32>, %y: !tile.view<<"s0", "384">, f32>, %s0: index, %row: index):
+      %zero = arith.constant 0 : index
+      %t = tile.load %x[%row, %zero] dims [1] : !tile.view<<"s0", "384">, f32> -> tensor<384xf32>
+      %q = arith.mulf %t, %t : tensor<384xf32>
+      %s = tile.reduce "sum" %q axis 0 : tensor<384xf32> -> tensor<1xf32>
+      ...
+      tile.store %r, %y[%row, %zero] dims [1] : tensor<384xf32>, !tile.view<<"s0", "384">, f32>
+      tile.return
+    }
+    ```
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def Tile_LayoutAttr : AttrDef<Tile_Dialect, "Layout"> {
+  let mnemonic = "layout";
+  let summary = "which hardware location holds which element of a tile";
+  let description = "The text of a `TileLayout` (bessemer/Algorithms/LinearLayout.h).";
+  let parameters = (ins StringRefParameter<>:$text);
+  let assemblyFormat = "`<` $text `>`";
+}
+
+def Tile_ViewType : TypeDef<Tile_Dialect, "View"> {
+  let mnemonic = "view";
+  let summary = "a tensor in memory, row-major; its dimensions are expressions over the kernel's symbols s0, s1, …";
+  let parameters = (ins "::bessemer::bess::DimsAttr":$dims, "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $dims `,` $elementType `>`";
+  let extraClassDeclaration = [{ int64_t getRank() { return getDims().getExprs().size(); } }];
+}
+
+def Tile_Tile : RankedTensorOf<[AnyType]>;
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> {
+  let summary = "a tile program and the grid it runs on";
+  let description = [{
+    Block arguments: `views` views (inputs, then outputs), `symbols` indices (s0, s1, …), then one index for each dimension of the grid: this
+    point. `schedule` holds block sizes and the like. Points of the grid are independent and may run in any order, at the same time.
+    `provenance` is the location.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Bess_DimsAttr:$grid, I64Attr:$views, I64Attr:$outputs, I64Attr:$symbols, StrAttr:$kind,
+                       StrAttr:$reason, DictionaryAttr:$schedule, DefaultValuedStrAttr<StrAttr, "0">:$flops, DefaultValuedStrAttr<StrAttr, "0">:$bytes);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $sym_name `grid` $grid `views` $views `outputs` $outputs `symbols` $symbols `kind` $kind `reason` $reason `schedule` $schedule attr-dict-with-keyword $body
+  }];
+  let extraClassDeclaration = [{
+    ::mlir::Value getView(unsigned i) { return getBody().getArgument(i); }
+    ::mlir::Value getSymbolArgument(unsigned i) { return getBody().getArgument(getViews() + i); }
+    ::mlir::Value getGridId(unsigned i) { return getBody().getArgument(getViews() + getSymbols() + i); }
+  }];
+}
+def Tile_ReturnOp : Tile_Op<"return", [Pure, Terminator, HasParent<"KernelOp">]> {
+  let summary = "ends a kernel";
+  let assemblyFormat = "attr-dict";
+}
+
+def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
+  let summary = "read a tile";
+  let description = [{
+    Element (i0, i1, ..) of the tile is the view's element at `offsets`, moved by i_j along view dimension `dims[j]`. What lies outside
+    of the view is 0. `sizes` gives the `?` extents of the tile.
+  }];
+  let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets, Variadic<Index>:$sizes, DenseI64ArrayAttr:$dims);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$view `[` $offsets `]` `dims` $dims (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($view) `->` type($tile)";
+}
+def Tile_LoadScalarOp : Tile_Op<"load_scalar"> {
+  let summary = "read one element; the offsets must be inside of the view";
+  let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets);
+  let results = (outs AnyType:$value);
+  let assemblyFormat = "$view `[` $offsets `]` attr-dict `:` type($view) `->` type($value)";
+}
+def Tile_GatherOp : Tile_Op<"gather"> {
+  let summary = "read elements at computed places";
+  let description = [{
+    Element i of the tile is the view's element number `linear[i]` in row-major order, or 0 where `mask[i]` is false.
+    Where the mask is true the number must be inside of the view.
+  }];
+  let arguments = (ins Tile_ViewType:$view, Tile_Tile:$linear, Optional<Tile_Tile>:$mask);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$view `at` $linear (`mask` $mask^)? attr-dict `:` functional-type(operands, results)";
+}
+def Tile_StoreOp : Tile_Op<"store"> {
+  let summary = "write a tile; what lies outside of the view is not written";
+  let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<Index>:$offsets, DenseI64ArrayAttr:$dims);
+  let assemblyFormat = "$tile `,` $view `[` $offsets `]` `dims` $dims attr-dict `:` type($tile) `,` type($view)";
+}
+def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
+  let summary = "a tile of one value";
+  let arguments = (ins AnyType:$value, Variadic<Index>:$sizes);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$value (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($value) `->` type($tile)";
+}
+def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
+  let summary = "start + the index along `axis`, as i64";
+  let arguments = (ins Index:$start, Variadic<Index>:$sizes, I64Attr:$axis);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$start `axis` $axis (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($tile)";
+}
+def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
+  let summary = "stretch extents of 1; ranks are equal";
+  let arguments = (ins Tile_Tile:$x, Variadic<Index>:$sizes);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$x (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($x) `->` type($tile)";
+}
+def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
+  let summary = "combine along `axis`, which becomes 1; kind: sum, prod, max, min, and, or";
+  let arguments = (ins StrAttr:$kind, Tile_Tile:$x, I64Attr:$axis);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$kind $x `axis` $axis attr-dict `:` type($x) `->` type($tile)";
+}
+def Tile_DotOp : Tile_Op<"dot", [Pure]> {
+  let summary = "a [M, K] times b [K, N] (or [N, K] with `transpose_b`), summed in the result's type";
+  let description = [{
+    An operand that is a `tile.load` stays in memory. On the CPU the result is made in register blocks of the kernel's schedule.
+    A `b` of rank 3 is in panels: [N / block, K, block].
+  }];
+  let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, UnitAttr:$transpose_b);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($tile)";
+}
+def Tile_PanelsOp : Tile_Op<"panels", [Pure]> {
+  let summary = "the [K, N] (or [N, K] with `transposed`) tile as panels [ceil(N / block), K, block] in scratch memory";
+  let arguments = (ins Tile_Tile:$x, I64Attr:$block, UnitAttr:$transposed);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$x `block` $block attr-dict `:` type($x) `->` type($tile)";
+}
+#endif

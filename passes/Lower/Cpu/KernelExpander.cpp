@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The frame of an expanded kernel: its function, the loop over the grid, sizes.
+#include "passes/Lower/Cpu/KernelExpander.h"
+
+#include "bessemer/Algorithms/SymbolicExprFold.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <functional>
+
+using namespace mlir;
+using namespace bessemer;
+
+KernelExpander::KernelExpander(tile::KernelOp kernel, const CpuSchedule &schedule)
+    : kernel(kernel), schedule(schedule), b(kernel.getLoc(), kernel.getContext()) {}
+
+FailureOr<func::FuncOp> KernelExpander::expand(ModuleOp kernels) {
+  b.setInsertionPointToEnd(kernels.getBody());
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+  Type i64 = b.getI64Type();
+  auto function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType({pointer, pointer, i64, i64, pointer}, {}));
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  auto toIndex = [&](Value v) { return Value(arith::IndexCastOp::create(b, b.getIndexType(), v)); };
+  auto element = [&](Value base, Type type, int64_t i) -> Value {
+    Value place = LLVM::GEPOp::create(b, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(i)});
+    return LLVM::LoadOp::create(b, type, place);
+  };
+  for (int64_t i = 0; i < kernel.getViews(); ++i)
+    bufferPointers.push_back(element(entry->getArgument(0), pointer, i));
+  for (int64_t i = 0; i < kernel.getSymbols(); ++i)
+    mapping.map(kernel.getSymbolArgument(i), toIndex(element(entry->getArgument(1), i64, i)));
+  workspace = entry->getArgument(4);
+  scratchOffset = index(0);
+
+  // The points of the grid that are ours, each taken apart into its indices.
+  auto grid = bess::parseDims(kernel.getGrid());
+  SmallVector<Value> extents;
+  for (const SymbolicExpr &dim : grid)
+    extents.push_back(fromExpr(dim));
+  Value begin = toIndex(entry->getArgument(2)), end = toIndex(entry->getArgument(3));
+  auto loop = scf::ForOp::create(b, begin, end, index(1));
+  func::ReturnOp::create(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value rest = loop.getInductionVar();
+  for (int64_t i = grid.size() - 1; i >= 0; --i) {
+    Value id = rest;
+    if (i > 0) {
+      id = arith::RemUIOp::create(b, rest, extents[i]);
+      rest = arith::DivUIOp::create(b, rest, extents[i]);
+    }
+    mapping.map(kernel.getGridId(i), id);
+  }
+  planMaterialization();
+  if (failed(expandBlock(kernel.getBody().front())))
+    return failure();
+
+  auto text = [&](const SymbolicExpr &e) { return b.getStringAttr(e.str()); };
+  function->setAttr("bess.grid", kernel.getGrid());
+  function->setAttr("bess.workspace", text(workspaceBytes));
+  function->setAttr("bess.flops", kernel.getFlopsAttr());
+  function->setAttr("bess.bytes", kernel.getBytesAttr());
+  function->setAttr("bess.kind", kernel.getKindAttr());
+  function->setAttr("bess.reason", kernel.getReasonAttr());
+  return function;
+}
+
+// ---- extents --------------------------------------------------------------------
+
+/// The operand that gives a `?` extent, or null.
+Value KernelExpander::original(Value tile, unsigned dim) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  Operation *op = tile.getDefiningOp();
+  if (!type.isDynamicDim(dim) || !op)
+    return {};
+  auto fromSizes = [&](ValueRange sizes) { return sizes[type.getDynamicDimIndex(dim)]; };
+  if (auto load = dyn_cast<tile::LoadOp>(op))
+    return fromSizes(load.getSizes());
+  if (auto splat = dyn_cast<tile::SplatOp>(op))
+    return fromSizes(splat.getSizes());
+  if (auto iota = dyn_cast<tile::IotaOp>(op))
+    return fromSizes(iota.getSizes());
+  if (auto broadcast = dyn_cast<tile::BroadcastOp>(op))
+    return fromSizes(broadcast.getSizes());
+  if (auto dot = dyn_cast<tile::DotOp>(op)) {
+    if (dim == 0)
+      return original(dot.getA(), 0);
+    if (auto panels = dot.getB().getDefiningOp<tile::PanelsOp>())
+      return original(panels.getX(), panels.getTransposed() ? 0 : 1);
+    // Panels in memory: the store's view knows; the generator names the extent.
+    return dot->getNumOperands() > 2 ? dot->getOperand(2) : original(dot.getB(), 1);
+  }
+  for (Value operand : op->getOperands())
+    if (auto t = dyn_cast<RankedTensorType>(operand.getType()))
+      if (t.getRank() == type.getRank() && t.isDynamicDim(dim))
+        return original(operand, dim);
+  return {};
+}
+
+Value KernelExpander::extent(Value tile, unsigned dim) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (!type.isDynamicDim(dim))
+    return index(type.getDimSize(dim));
+  Value size = original(tile, dim);
+  return size ? mapped(size) : index(0);
+}
+
+SymbolicExpr KernelExpander::extentBound(Value tile, unsigned dim) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (!type.isDynamicDim(dim))
+    return type.getDimSize(dim);
+  Value size = original(tile, dim);
+  return size ? bound(size) : SymbolicExpr::invalid();
+}
+
+/// What an index of the program is at most, over the kernel's symbols. Indices
+/// are not negative, so a subtraction is at most its left operand.
+SymbolicExpr KernelExpander::bound(Value value) {
+  IntegerAttr constant;
+  if (matchPattern(value, m_Constant(&constant)))
+    return constant.getInt();
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    int64_t first = kernel.getViews(), number = argument.getArgNumber();
+    if (argument.getOwner() == &kernel.getBody().front()) {
+      if (number - first < kernel.getSymbols())
+        return SymbolicExpr::symbol(("s" + Twine(number - first)).str());
+      return bess::parseDims(kernel.getGrid())[number - first - kernel.getSymbols()];
+    }
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()))
+      if (argument == loop.getInductionVar())
+        return bound(loop.getUpperBound());
+    return SymbolicExpr::invalid();
+  }
+  Operation *op = value.getDefiningOp();
+  auto operand = [&](unsigned i) { return bound(op->getOperand(i)); };
+  if (isa<arith::AddIOp>(op))
+    return operand(0) + operand(1);
+  if (isa<arith::MulIOp>(op))
+    return operand(0) * operand(1);
+  if (isa<arith::SubIOp>(op))
+    return operand(0);
+  if (isa<arith::MinSIOp, arith::MinUIOp>(op)) {
+    SymbolicExpr l = operand(0), r = operand(1);
+    return !l.isValid() ? r : !r.isValid() ? l : SymbolicExpr::min(l, r);
+  }
+  if (isa<arith::MaxSIOp, arith::MaxUIOp>(op))
+    return SymbolicExpr::max(operand(0), operand(1));
+  if (isa<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp>(op))
+    return SymbolicExpr::floorDiv(operand(0), operand(1));
+  if (isa<arith::CeilDivSIOp, arith::CeilDivUIOp>(op))
+    return SymbolicExpr::ceilDiv(operand(0), operand(1));
+  return SymbolicExpr::invalid();
+}
+
+// ---- small arithmetic, folded as it is made ---------------------------------------
+
+Value KernelExpander::index(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+Value KernelExpander::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(x, y); }
+Value KernelExpander::sub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(x, y); }
+Value KernelExpander::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(x, y); }
+Value KernelExpander::div(Value x, Value y) { return b.createOrFold<arith::DivUIOp>(x, y); }
+
+Value KernelExpander::laneIndices(int64_t width) {
+  SmallVector<Attribute> lanes;
+  for (int64_t i = 0; i < width; ++i)
+    lanes.push_back(b.getIndexAttr(i));
+  return arith::ConstantOp::create(b, DenseElementsAttr::get(VectorType::get({width}, b.getIndexType()), lanes));
+}
+
+/// Lanes of `column`.. that lie before `columns`. Compared in 32 bits, which
+/// is what the machine's mask registers are made from most cheaply.
+Value KernelExpander::tailMask(Value column, Value columns, int64_t width) {
+  Type i32 = b.getI32Type();
+  Value left = arith::IndexCastOp::create(b, i32, arith::MinSIOp::create(b, sub(columns, column), index(width)));
+  auto lanes = llvm::to_vector(llvm::seq<int32_t>(0, width));
+  auto type = VectorType::get({width}, i32);
+  Value steps = arith::ConstantOp::create(b, DenseElementsAttr::get(type, ArrayRef<int32_t>(lanes)));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, steps, vector::BroadcastOp::create(b, type, left));
+}
+
+Value KernelExpander::combine(StringRef kind, Value x, Value y) {
+  bool isFloat = isa<FloatType>(getElementTypeOrSelf(x.getType()));
+  if (kind == "sum")
+    return isFloat ? Value(arith::AddFOp::create(b, x, y)) : Value(arith::AddIOp::create(b, x, y));
+  if (kind == "prod")
+    return isFloat ? Value(arith::MulFOp::create(b, x, y)) : Value(arith::MulIOp::create(b, x, y));
+  if (kind == "max")
+    return isFloat ? Value(arith::MaximumFOp::create(b, x, y)) : Value(arith::MaxSIOp::create(b, x, y));
+  if (kind == "min")
+    return isFloat ? Value(arith::MinimumFOp::create(b, x, y)) : Value(arith::MinSIOp::create(b, x, y));
+  if (kind == "umax")
+    return arith::MaxUIOp::create(b, x, y);
+  if (kind == "umin")
+    return arith::MinUIOp::create(b, x, y);
+  if (kind == "and")
+    return arith::AndIOp::create(b, x, y);
+  return arith::OrIOp::create(b, x, y);
+}
+
+Value KernelExpander::neutral(StringRef kind, Type type) {
+  Type element = getElementTypeOrSelf(type);
+  TypedAttr value;
+  if (auto f = dyn_cast<FloatType>(element)) {
+    APFloat v = kind == "prod"  ? APFloat(f.getFloatSemantics(), 1)
+                : kind == "max" ? APFloat::getInf(f.getFloatSemantics(), /*Negative=*/true)
+                : kind == "min" ? APFloat::getInf(f.getFloatSemantics())
+                                : APFloat::getZero(f.getFloatSemantics());
+    value = b.getFloatAttr(f, v);
+  } else {
+    unsigned bits = element.getIntOrFloatBitWidth();
+    APInt v = kind == "prod"                      ? APInt(bits, 1)
+              : kind == "max"                     ? APInt::getSignedMinValue(bits)
+              : kind == "min"                     ? APInt::getSignedMaxValue(bits)
+              : (kind == "umin" || kind == "and") ? APInt::getMaxValue(bits)
+                                                  : APInt(bits, 0);
+    value = b.getIntegerAttr(element, v);
+  }
+  if (auto vector = dyn_cast<VectorType>(type))
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, Attribute(value)));
+  return arith::ConstantOp::create(b, value);
+}
+
+/// Code that computes an expression over s0, s1, …
+Value KernelExpander::fromExpr(const SymbolicExpr &expr) {
+  ExprFolder folder;
+  folder.constant = [&](int64_t value) { return index(value).getAsOpaquePointer(); };
+  folder.symbol = [&](std::string_view text) -> const void * {
+    StringRef name = text;
+    unsigned number = 0;
+    if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
+      return nullptr;
+    return mapping.lookup(kernel.getSymbolArgument(number)).getAsOpaquePointer();
+  };
+  folder.combine = [&](ExprOp op, const void *l, const void *r) -> const void * {
+    Value x = Value::getFromOpaquePointer(l), y = Value::getFromOpaquePointer(r);
+    switch (op) {
+    case ExprOp::Add: return add(x, y).getAsOpaquePointer();
+    case ExprOp::Mul: return mul(x, y).getAsOpaquePointer();
+    case ExprOp::FloorDiv: return b.createOrFold<arith::FloorDivSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::CeilDiv: return b.createOrFold<arith::CeilDivSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::Mod: return b.createOrFold<arith::RemSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::Max: return b.createOrFold<arith::MaxSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::Min: return b.createOrFold<arith::MinSIOp>(x, y).getAsOpaquePointer();
+    }
+    return nullptr;
+  };
+  if (const void *result = foldExpr(expr, folder))
+    return Value::getFromOpaquePointer(result);
+  kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
+  return index(0);
+}

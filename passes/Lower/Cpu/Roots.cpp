@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The walk over the tile program: scalars are cloned, roots start traversals.
+#include "passes/Lower/Cpu/KernelExpander.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace bessemer;
+
+LogicalResult KernelExpander::expandBlock(Block &block) {
+  // Scratch lives as long as the block that asked for it.
+  Value savedOffset = scratchOffset;
+  SymbolicExpr savedBound = scratchBound;
+  for (Operation &op : block.without_terminator())
+    if (failed(expandOp(op)))
+      return failure();
+  scratchOffset = savedOffset;
+  scratchBound = savedBound;
+  return success();
+}
+
+LogicalResult KernelExpander::expandOp(Operation &op) {
+  b.setLoc(op.getLoc());
+  if (auto load = dyn_cast<tile::LoadOp>(op)) {
+    bindLoad(load);
+    return success();
+  }
+  if (auto load = dyn_cast<tile::LoadScalarOp>(op)) {
+    MemoryTile at = viewTile(load.getView(), load.getOffsets(), {}, /*inBounds=*/true);
+    mapping.map(load.getValue(), loadVector(at.base, at.element, 0, {}));
+    return success();
+  }
+  if (auto store = dyn_cast<tile::StoreOp>(op))
+    return expandStore(store);
+  if (auto panels = dyn_cast<tile::PanelsOp>(op))
+    return expandPanels(panels);
+  if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
+    bool alongColumns = reduce.getAxis() == cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
+    return alongColumns ? expandReduce(reduce) : success();
+  }
+  if (isa<scf::ForOp>(op))
+    return expandFor(op);
+  if (isa<scf::IfOp>(op))
+    return expandIf(op);
+  // Tiles wait until a traversal asks for them.
+  if (op.getNumResults() == 1 && isa<RankedTensorType>(op.getResult(0).getType()))
+    return success();
+  if (isa<tile::TileDialect>(op.getDialect()))
+    return op.emitError("expected an op that the CPU lowering knows");
+  b.clone(op, mapping);
+  return success();
+}
+
+LogicalResult KernelExpander::expandFor(Operation &op) {
+  auto loop = cast<scf::ForOp>(op);
+  SmallVector<Value> initial;
+  auto wholeWidth = [](Value tile) -> int64_t {
+    auto type = cast<RankedTensorType>(tile.getType());
+    return type.getShape().back() == 1 ? 0 : type.getShape().back();
+  };
+  // A loop-carried tile is one vector: the generator keeps it small.
+  auto whole = [&](Value value) -> FailureOr<Value> {
+    if (!isa<RankedTensorType>(value.getType()))
+      return mapped(value);
+    Point point(index(0), index(0), wholeWidth(value), {});
+    return evaluate(value, point);
+  };
+  for (Value value : loop.getInitArgs()) {
+    FailureOr<Value> v = whole(value);
+    if (failed(v))
+      return failure();
+    initial.push_back(*v);
+  }
+  auto expanded = scf::ForOp::create(b, mapped(loop.getLowerBound()), mapped(loop.getUpperBound()), mapped(loop.getStep()), initial);
+  mapping.map(loop.getInductionVar(), expanded.getInductionVar());
+  auto bind = [&](ValueRange from, ValueRange to) {
+    for (auto [f, t] : llvm::zip(from, to))
+      if (isa<RankedTensorType>(f.getType()))
+        registers[f] = t;
+      else
+        mapping.map(f, t);
+  };
+  bind(loop.getRegionIterArgs(), expanded.getRegionIterArgs());
+  {
+    OpBuilder::InsertionGuard guard(b);
+    if (initial.empty())
+      b.setInsertionPoint(expanded.getBody()->getTerminator());
+    else
+      b.setInsertionPointToStart(expanded.getBody());
+    if (failed(expandBlock(*loop.getBody())))
+      return failure();
+    SmallVector<Value> yielded;
+    for (Value value : loop.getBody()->getTerminator()->getOperands()) {
+      FailureOr<Value> v = whole(value);
+      if (failed(v))
+        return failure();
+      yielded.push_back(*v);
+    }
+    if (!initial.empty())
+      scf::YieldOp::create(b, yielded);
+  }
+  bind(loop.getResults(), expanded.getResults());
+  return success();
+}
+
+LogicalResult KernelExpander::expandIf(Operation &op) {
+  auto branch = cast<scf::IfOp>(op);
+  if (branch.getNumResults())
+    return branch.emitError("expected a branch without results in a tile program");
+  auto expanded = scf::IfOp::create(b, mapped(branch.getCondition()), !branch.getElseRegion().empty());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(expanded.thenBlock());
+  if (failed(expandBlock(*branch.thenBlock())))
+    return failure();
+  if (branch.getElseRegion().empty())
+    return success();
+  b.setInsertionPointToStart(expanded.elseBlock());
+  return expandBlock(*branch.elseBlock());
+}
+
+/// Calls `fn` at points that cover the tile, `width` columns at a time and then,
+/// for what is left, a register at a time with a mask.
+LogicalResult KernelExpander::forEachPoint(Value tile, int64_t width, const PointFn &fn) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  unsigned last = type.getRank() - 1;
+  int64_t columns = type.getDimSize(last);
+
+  auto overColumns = [&](Value row) -> LogicalResult {
+    if (columns == 1) {
+      Point point(row, index(0), 0, {});
+      return fn(point);
+    }
+    if (columns == width) {
+      Point point(row, index(0), width, {});
+      return fn(point);
+    }
+    Value end = extent(tile, last);
+    auto loop = [&](Value from, Value to, int64_t step, bool masked) -> LogicalResult {
+      auto loop = scf::ForOp::create(b, from, to, index(step));
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value column = loop.getInductionVar();
+      Point point(row, column, step, masked ? tailMask(column, end, step) : Value());
+      return fn(point);
+    };
+    if (!ShapedType::isDynamic(columns) && columns < width) {
+      Point point(row, index(0), width, tailMask(index(0), end, width));
+      return fn(point);
+    }
+    Value whole = mul(div(end, index(width)), index(width));
+    if (failed(loop(index(0), whole, width, false)))
+      return failure();
+    if (!ShapedType::isDynamic(columns) && columns % width == 0)
+      return success();
+    return loop(whole, end, std::min(width, schedule.lanes()), true);
+  };
+
+  if (type.getRank() == 1 || type.getDimSize(0) == 1)
+    return overColumns(index(0));
+  auto rows = scf::ForOp::create(b, index(0), extent(tile, 0), index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(rows.getBody());
+  return overColumns(rows.getInductionVar());
+}
+
+/// A traversal of `tile`: `fn` at each point; what is to be kept is written to
+/// scratch on the way, and read from there by whoever comes later.
+LogicalResult KernelExpander::traverse(Value tile, const PointFn &fn) {
+  SmallVector<std::pair<Value, MemoryTile>> kept;
+  for (Value pending : pendingIn(tile))
+    kept.push_back({pending, allocate(pending)});
+  auto withKept = [&](Point &point) -> LogicalResult {
+    if (failed(fn(point)))
+      return failure();
+    for (auto &[value, place] : kept) {
+      FailureOr<Value> v = evaluate(value, point);
+      if (failed(v))
+        return failure();
+      storeAt(place, point, *v);
+    }
+    return success();
+  };
+  LogicalResult done = success();
+  if (Value dot = findDot(tile)) {
+    if (cast<RankedTensorType>(dot.getType()).getShape() != cast<RankedTensorType>(tile.getType()).getShape())
+      return kernel.emitError("expected what follows a dot to have its shape");
+    done = forEachDotBlock(dot.getDefiningOp<tile::DotOp>(), withKept);
+  } else {
+    done = forEachPoint(tile, chooseWidth(tile), withKept);
+  }
+  for (auto &[value, place] : kept)
+    memory[value] = place;
+  return done;
+}
+
+LogicalResult KernelExpander::ensureMaterialized(Value tile) {
+  if (memory.count(tile))
+    return success();
+  toMaterialize[tile] = true;
+  return traverse(tile, [](Point &) { return success(); });
+}
+
+LogicalResult KernelExpander::expandStore(tile::StoreOp op) {
+  MemoryTile place = viewTile(op.getView(), op.getOffsets(), op.getDims(), op->hasAttr("in_bounds"));
+  return traverse(op.getTile(), [&](Point &point) -> LogicalResult {
+    FailureOr<Value> value = evaluate(op.getTile(), point);
+    if (failed(value))
+      return failure();
+    storeAt(place, point, *value);
+    return success();
+  });
+}
+
+/// A reduction along the columns. Lanes are summed apart and combined at the
+/// end of each row.
+LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
+  Value x = op.getX();
+  if (findDot(x) && failed(ensureMaterialized(x)))
+    return failure();
+  auto type = cast<RankedTensorType>(x.getType());
+  Type element = type.getElementType();
+  unsigned last = type.getRank() - 1;
+  int64_t columns = type.getDimSize(last);
+  int64_t width = chooseWidth(x);
+  StringRef kind = op.getKind();
+
+  SmallVector<std::pair<Value, MemoryTile>> kept;
+  for (Value pending : pendingIn(x))
+    kept.push_back({pending, allocate(pending)});
+  auto visit = [&](Point &point) -> FailureOr<Value> {
+    FailureOr<Value> value = evaluate(x, point);
+    if (failed(value))
+      return failure();
+    for (auto &[v, place] : kept) {
+      FailureOr<Value> keep = evaluate(v, point);
+      if (failed(keep))
+        return failure();
+      storeAt(place, point, *keep);
+    }
+    if (!point.mask)
+      return value;
+    Value none = neutral(kind, VectorType::get({point.width}, element));
+    return Value(arith::SelectOp::create(b, point.mask, *value, none));
+  };
+  auto kindOf = [&]() {
+    bool isFloat = isa<FloatType>(element);
+    return llvm::StringSwitch<vector::CombiningKind>(kind)
+        .Case("sum", vector::CombiningKind::ADD)
+        .Case("prod", vector::CombiningKind::MUL)
+        .Case("max", isFloat ? vector::CombiningKind::MAXIMUMF : vector::CombiningKind::MAXSI)
+        .Case("min", isFloat ? vector::CombiningKind::MINIMUMF : vector::CombiningKind::MINSI)
+        .Case("umax", vector::CombiningKind::MAXUI)
+        .Case("umin", vector::CombiningKind::MINUI)
+        .Case("and", vector::CombiningKind::AND)
+        .Default(vector::CombiningKind::OR);
+  };
+  auto horizontal = [&](Value v) -> Value {
+    // Halves are added first: a tree of vector adds, not a chain of scalar ones.
+    while (cast<VectorType>(v.getType()).getDimSize(0) > schedule.lanes()) {
+      int64_t half = cast<VectorType>(v.getType()).getDimSize(0) / 2;
+      Value low = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{1});
+      Value high = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{1});
+      v = combine(kind, low, high);
+    }
+    return vector::ReductionOp::create(b, kindOf(), v, arith::FastMathFlags::reassoc);
+  };
+  auto reduceRow = [&](Value row) -> FailureOr<Value> {
+    if (columns == 1) {
+      Point point(row, index(0), 0, {});
+      return visit(point);
+    }
+    Value end = extent(x, last);
+    if (!ShapedType::isDynamic(columns) && columns <= width) {
+      Point point(row, index(0), width, columns == width ? Value() : tailMask(index(0), end, width));
+      FailureOr<Value> value = visit(point);
+      return failed(value) ? value : FailureOr<Value>(horizontal(*value));
+    }
+    auto loop = [&](Value from, Value to, int64_t step, bool masked) -> FailureOr<Value> {
+      Value none = neutral(kind, VectorType::get({step}, element));
+      auto loop = scf::ForOp::create(b, from, to, index(step), ValueRange{none});
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value column = loop.getInductionVar();
+      Point point(row, column, step, masked ? tailMask(column, end, step) : Value());
+      FailureOr<Value> value = visit(point);
+      if (failed(value))
+        return failure();
+      scf::YieldOp::create(b, ValueRange{combine(kind, loop.getRegionIterArgs()[0], *value)});
+      return Value(loop.getResult(0));
+    };
+    Value whole = mul(div(end, index(width)), index(width));
+    FailureOr<Value> main = loop(index(0), whole, width, false);
+    if (failed(main))
+      return failure();
+    Value result = horizontal(*main);
+    if (ShapedType::isDynamic(columns) || columns % width != 0) {
+      FailureOr<Value> tail = loop(whole, end, std::min(width, schedule.lanes()), true);
+      if (failed(tail))
+        return failure();
+      result = combine(kind, result, horizontal(*tail));
+    }
+    return result;
+  };
+
+  LogicalResult done = success();
+  if (type.getRank() == 1 || type.getDimSize(0) == 1) {
+    FailureOr<Value> value = reduceRow(index(0));
+    if (failed(value))
+      return failure();
+    registers[op.getTile()] = *value;
+  } else {
+    MemoryTile place = allocate(op.getTile());
+    auto rows = scf::ForOp::create(b, index(0), extent(x, 0), index(1));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(rows.getBody());
+    FailureOr<Value> value = reduceRow(rows.getInductionVar());
+    if (failed(value))
+      return failure();
+    Point point(rows.getInductionVar(), index(0), 0, {});
+    storeAt(place, point, *value);
+    memory[op.getTile()] = place;
+  }
+  for (auto &[value, place] : kept)
+    memory[value] = place;
+  return done;
+}
+
+/// Copies a [K, N] tile (or [N, K] when transposed) into panels, zeros behind
+/// the last column.
+LogicalResult KernelExpander::expandPanels(tile::PanelsOp op) {
+  if (failed(ensureMaterialized(op.getX())))
+    return failure();
+  MemoryTile from = memory.lookup(op.getX());
+  int64_t block = op.getBlock();
+  unsigned rowDim = op.getTransposed() ? 1 : 0, columnDim = 1 - rowDim;
+  Value rows = extent(op.getX(), rowDim), columns = extent(op.getX(), columnDim);
+  MemoryTile to = allocatePanels(rows, columns, extentBound(op.getX(), rowDim), extentBound(op.getX(), columnDim), block, from.element);
+  if (op.getTransposed()) {
+    // Row k, column n of the panels is element (n, k).
+    Value rowStride = from.columnStride ? from.columnStride : index(1);
+    from.columnStride = from.rowStride;
+    from.rowStride = rowStride;
+    std::swap(from.validRows, from.validColumns);
+  }
+  Value panels = div(add(columns, index(block - 1)), index(block));
+  auto overPanels = scf::ForOp::create(b, index(0), panels, index(1));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(overPanels.getBody());
+  Value panel = overPanels.getInductionVar();
+  Value first = mul(panel, index(block));
+  auto overRows = scf::ForOp::create(b, index(0), rows, index(1));
+  b.setInsertionPointToStart(overRows.getBody());
+  Value row = overRows.getInductionVar();
+  Point read(row, first, block, tailMask(first, columns, block));
+  Value value = loadAt(from, read, cast<RankedTensorType>(op.getX().getType()).getElementType());
+  MemoryTile place = to;
+  place.base = address(to, index(0), index(0), panel);
+  place.panelStride = {};
+  Point write(row, index(0), block, {});
+  storeAt(place, write, value);
+  memory[op.getTile()] = to;
+  return success();
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Lower/Passes.h"
+
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
+#include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
+
+namespace bessemer {
+#define GEN_PASS_DEF_LOWERKERNELSTOLLVM
+#include "passes/Lower/Passes.h.inc"
+} // namespace bessemer
+
+using namespace mlir;
+using namespace bessemer;
+
+namespace {
+struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsToLlvm> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsToLlvm>::getDependentDialects(registry);
+    pipeline().getDependentDialects(registry);
+  }
+
+  static OpPassManager pipeline() {
+    OpPassManager manager(ModuleOp::getOperationName());
+    manager.addPass(createCanonicalizerPass());
+    manager.addPass(createCSEPass());
+    manager.addPass(createLoopInvariantCodeMotionPass());
+    manager.addPass(createSCFToControlFlowPass());
+    manager.addPass(createConvertVectorToLLVMPass());
+    manager.addPass(createConvertMathToLLVMPass());
+    manager.addPass(createConvertMathToLibmPass());
+    manager.addPass(createArithToLLVMConversionPass());
+    manager.addPass(createConvertControlFlowToLLVMPass());
+    manager.addPass(createConvertFuncToLLVMPass());
+    manager.addPass(createReconcileUnrealizedCastsPass());
+    return manager;
+  }
+
+  void runOnOperation() override {
+    for (ModuleOp kernels : getOperation().getOps<ModuleOp>()) {
+      RewritePatternSet patterns(&getContext());
+      populateMathPolynomialApproximationPatterns(patterns);
+      if (failed(applyPatternsGreedily(kernels, std::move(patterns))))
+        return signalPassFailure();
+      OpPassManager manager = pipeline();
+      if (failed(runPipeline(manager, kernels)))
+        return signalPassFailure();
+    }
+  }
+};
+} // namespace
+
+void bessemer::addLowerPasses(OpPassManager &manager) {
+  manager.addPass(createLowerTileToCpu());
+  manager.addPass(createLowerKernelsToLlvm());
+}
