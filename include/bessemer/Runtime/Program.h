@@ -138,9 +138,13 @@ struct Weight {
   DType dtype = DType::Undefined;
   std::vector<int64_t> shape;
   /// Source: a range of a file, or a pointer that the host owns ("host:KEY").
+  /// An empty `file` is the weights section of the artifact itself.
   std::string file;
   int64_t offset = 0, length = 0;
   std::string encoding = "raw"; ///< see #bess.source
+  /// Hash of the bytes, checked at load; 0: not checked. writeArtifact sets it
+  /// (see Artifact.h for what it covers).
+  uint64_t rangeHash = 0;
   /// Derived: result `derivedResult` of functions[derivedFunction] on these other weights (-1: not derived).
   int32_t derivedFunction = -1, derivedResult = 0;
   std::vector<int32_t> derivedFrom;

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One caller's state of a model: arena, workspaces, and for each shape that was
+// seen a plan with all addresses, sizes and grids worked out. A context serves
+// one thread at a time; different contexts of one model run at the same time.
+//
+//   Tensor x{DType::F32, {2, 384}, data};
+//   std::vector<Tensor> outputs(1);            // data null: made by the runtime
+//   Status status = context.run({&x, 1}, outputs);
+//
+// The first run of a shape evaluates every expression and plans the frames;
+// later runs of it patch pointers and call kernels, and allocate nothing unless
+// a buffer's size depends on data.
+#pragma once
+
+#include "bessemer/Runtime/Model.h"
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace bessemer::runtime {
+
+struct Tensor {
+  DType dtype = DType::Undefined;
+  std::vector<int64_t> shape;
+  void *data = nullptr;
+  /// In elements; empty: contiguous. Inputs only: others are copied first.
+  std::vector<int64_t> strides;
+  /// Outputs only. `capacity` is the size of `data` in bytes, -1: as large as
+  /// the shape says. With `data` null the runtime makes the memory, and `owned`
+  /// holds it.
+  int64_t capacity = -1;
+  std::shared_ptr<void> owned = {};
+};
+
+/// What one instruction cost, over all runs since profiling began.
+struct ProfileEntry {
+  std::string name; ///< of the kernel; of the op for a fallback
+  std::string kind; ///< of the kernel ("matmul"), "fallback", "copy", …
+  std::string provenance;
+  int64_t runs = 0;
+  double seconds = 0;      ///< of all runs
+  double flops = 0, bytes = 0; ///< of all runs
+};
+
+class Executor; // lib/Runtime/Executor.h
+
+class Context {
+public:
+  explicit Context(std::shared_ptr<const Model> model);
+  ~Context();
+  Context(Context &&) noexcept;
+
+  const Model &model() const;
+
+  /// Runs the entry. Inputs are in its order. Outputs: `data` set by the caller
+  /// (with the shape that results, see outputShapes, or `capacity` bytes), or
+  /// null; dtype and shape are set on return.
+  ///
+  /// An output may lie on an input of the same size: that input is donated. The
+  /// result is right in any case, and no copy is made when the program allows.
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+
+  /// Shapes of the outputs for shapes of the inputs; -1 where only the data tells.
+  Status outputShapes(std::span<const std::vector<int64_t>> inputs,
+                      std::vector<std::vector<int64_t>> &outputs);
+
+  /// Bytes of arena that a run with these input shapes takes.
+  Status arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes);
+
+  /// Makes the run in progress (from any thread), or the next one, stop between
+  /// two instructions with StatusCode::Cancelled. Cleared by that.
+  void cancel();
+
+  void setProfiling(bool on);
+  std::vector<ProfileEntry> profile() const;
+  void clearProfile();
+
+private:
+  std::unique_ptr<Executor> executor;
+};
+
+} // namespace bessemer::runtime

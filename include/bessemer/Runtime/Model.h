@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A program made ready to run: checked, its code loaded, its weights in memory.
+// Immutable afterwards, shared by any number of contexts and threads.
+//
+// The compiler runs what it has just compiled in the same way as an artifact
+// runs (JIT = AOT in memory):
+//
+//   Program program = emit(...);
+//   std::shared_ptr<Model> model;
+//   Status status = Model::create(std::move(program), options, model);
+//   Context context(model);
+//   status = context.run(inputs, outputs);
+#pragma once
+
+#include "bessemer/Runtime/Memory.h"
+#include "bessemer/Runtime/Program.h"
+#include "bessemer/Runtime/Status.h"
+#include "bessemer/Runtime/ThreadPool.h"
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace bessemer::runtime {
+
+/// Bytes that the host owns and keeps alive as long as the model.
+struct HostWeight {
+  const void *data = nullptr;
+  int64_t bytes = 0;
+};
+
+/// A kernel that the host registers for an op of its own; see kernels::KernelCall.
+using CustomKernel = std::function<kernels::Result(const kernels::KernelCall &)>;
+
+struct LoadOptions {
+  int threads = 0; ///< with the caller's; 0: one for each physical core
+  std::optional<ThreadPoolCallbacks> threadPool;
+  Allocator allocator;
+  /// Sources of weights whose file is "host:KEY", by KEY.
+  std::map<std::string, HostWeight, std::less<>> hostWeights;
+  /// Folder that relative paths of weight files start from; "": the artifact's
+  /// folder, or the current one for a program in memory.
+  std::string weightFolder;
+  std::map<std::string, CustomKernel, std::less<>> customKernels;
+  /// Loading stops soon after it is set (weights take a while).
+  const std::atomic<bool> *cancel = nullptr;
+};
+
+struct PreparedProgram; // lib/Runtime/Prepare.h
+class CodeObject;
+class WeightStore;
+struct WeightImage;
+
+class Model : public std::enable_shared_from_this<Model> {
+public:
+  static Status create(Program program, const LoadOptions &options, std::shared_ptr<Model> &model);
+  /// From an artifact; see Artifact.h for the format.
+  static Status load(const std::string &path, const LoadOptions &options,
+                     std::shared_ptr<Model> &model);
+  /// `data` is not needed after the call.
+  static Status load(const void *data, size_t bytes, const LoadOptions &options,
+                     std::shared_ptr<Model> &model);
+  ~Model();
+
+  const Program &program() const { return *content; }
+  const Function &entry() const { return content->functions.front(); }
+  /// Bytes of weights held in memory of this model (mapped ones not counted).
+  int64_t weightBytes() const;
+
+  // For the executor.
+  const PreparedProgram &prepared() const { return *preparedProgram; }
+  const LoadOptions &loadOptions() const { return options; }
+  ThreadPool &threadPool() const { return *pool; }
+  void *weight(int32_t index) const;
+  void *kernel(int32_t index) const { return kernelPointers[index]; }
+
+private:
+  Model();
+  static Status create(std::unique_ptr<Program> program, const LoadOptions &options,
+                       std::shared_ptr<WeightImage> image, std::shared_ptr<Model> &model);
+
+  std::unique_ptr<Program> content;
+  LoadOptions options;
+  std::shared_ptr<ThreadPool> pool;
+  std::unique_ptr<CodeObject> code;
+  std::vector<void *> kernelPointers;
+  std::unique_ptr<PreparedProgram> preparedProgram;
+  std::unique_ptr<WeightStore> weights;
+};
+
+} // namespace bessemer::runtime

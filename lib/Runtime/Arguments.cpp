@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A run from the caller's side: inputs are checked, symbols bound, the plan
+// found, outputs placed.
+#include "lib/Runtime/Executor.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bessemer::runtime {
+
+namespace {
+std::string dimsText(const Dims &dims) {
+  std::string text = "[";
+  for (size_t i = 0; i < dims.size(); ++i)
+    text += (i ? ", " : "") + dims[i].str();
+  return text + "]";
+}
+
+Status badInput(const Argument &input, const std::string &text) {
+  return Status::error(StatusCode::BadInput, "input '" + input.name + "': " + text);
+}
+
+bool overlap(const void *a, int64_t aBytes, const void *b, int64_t bBytes) {
+  auto *x = static_cast<const char *>(a), *y = static_cast<const char *>(b);
+  return aBytes > 0 && bBytes > 0 && x < y + bBytes && y < x + aBytes;
+}
+
+constexpr size_t maxPlans = 64;
+} // namespace
+
+Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes,
+                            std::vector<int64_t> &symbols) {
+  const PreparedFunction &entry = *model->prepared().functions.front();
+  const Function &source = *entry.source;
+  if (shapes.size() != source.inputs.size())
+    return Status::error(StatusCode::InvalidArgument,
+                         "expected " + std::to_string(source.inputs.size()) + " inputs, got " +
+                             std::to_string(shapes.size()));
+  std::vector<uint8_t> defined(entry.symbols.size(), 0);
+  std::vector<const Argument *> boundBy(entry.symbols.size(), nullptr);
+  symbols.assign(entry.symbols.size(), 0);
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    const Argument &input = source.inputs[i];
+    auto mismatch = [&](const std::string &more) {
+      return badInput(input, "expected shape " + dimsText(input.dims) + ", got " +
+                                 shapeText(shapes[i]) + more);
+    };
+    if (shapes[i].size() != input.dims.size())
+      return mismatch("");
+    for (size_t d = 0; d < input.dims.size(); ++d) {
+      int64_t got = shapes[i][d];
+      if (got < 0)
+        return mismatch("");
+      if (auto constant = input.dims[d].isConstant()) {
+        if (*constant != got)
+          return mismatch("");
+      } else if (auto name = input.dims[d].isSymbol()) {
+        SymbolId id = entry.symbolIds.find(*name)->second;
+        if (defined[id] && symbols[id] != got)
+          return mismatch(", where " + std::string(*name) + " = " + std::to_string(symbols[id]) +
+                          " by input '" + boundBy[id]->name + "'");
+        symbols[id] = got;
+        defined[id] = 1;
+        boundBy[id] = &input;
+      }
+    }
+  }
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    const Argument &input = source.inputs[i];
+    for (size_t d = 0; d < input.dims.size(); ++d) {
+      if (input.dims[d].isConstant() || input.dims[d].isSymbol())
+        continue;
+      auto value = evaluate(entry.exprs[entry.inputDims[i][d]], symbols, defined);
+      if (!value || *value != shapes[i][d])
+        return badInput(input, "expected shape " + dimsText(input.dims) + ", got " +
+                                   shapeText(shapes[i]) + ", where " + input.dims[d].str() + " = " +
+                                   (value ? std::to_string(*value) : "?"));
+    }
+  }
+  symbols.resize(entry.boundSymbols);
+  return {};
+}
+
+Status Executor::checkGuards(const std::vector<int64_t> &symbols) {
+  const PreparedFunction &entry = *model->prepared().functions.front();
+  auto lookup = [&](std::string_view name) -> std::optional<int64_t> {
+    auto it = entry.symbolIds.find(name);
+    if (it == entry.symbolIds.end() || it->second >= entry.boundSymbols)
+      return std::nullopt;
+    return symbols[it->second];
+  };
+  for (const Guard &guard : model->program().entryGuards) {
+    auto lhs = guard.lhs.evaluate(lookup), rhs = guard.rhs.evaluate(lookup);
+    bool holds = lhs && rhs &&
+                 (guard.relation == "eq"   ? *lhs == *rhs
+                  : guard.relation == "le" ? *lhs <= *rhs
+                                           : *lhs < *rhs);
+    if (holds)
+      continue;
+    std::string sign = guard.relation == "eq" ? " = " : guard.relation == "le" ? " <= " : " < ";
+    std::string text = "expected " + guard.lhs.str() + sign + guard.rhs.str() + ", got " +
+                       (lhs ? std::to_string(*lhs) : "?") + " and " +
+                       (rhs ? std::to_string(*rhs) : "?");
+    return Status::error(StatusCode::BadInput,
+                         guard.message.empty() ? text : guard.message + ": " + text);
+  }
+  return {};
+}
+
+Status Executor::prepareMemory(Plan &plan) {
+  if (Status status = ensureWorkspace(plan.workspaceBytes); !status.ok())
+    return status;
+  if (arena.size() < plan.arenaBytes || !arena.data()) {
+    arena.reset();
+    arena = MemoryBlock::make(model->loadOptions().allocator, plan.arenaBytes);
+    if (!arena.data())
+      return Status::error(StatusCode::OutOfMemory, "no memory for an arena of " +
+                                                        std::to_string(plan.arenaBytes) + " bytes");
+  }
+  plan.setBase(Plan::arenaBase, arena.data());
+  return {};
+}
+
+Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, Plan *&plan) {
+  plan = nullptr;
+  if (lastPlan && std::equal(shapes.begin(), shapes.end(), lastShapes.begin(), lastShapes.end())) {
+    plan = lastPlan;
+    return {};
+  }
+  std::vector<int64_t> symbols;
+  if (Status status = bindShapes(shapes, symbols); !status.ok())
+    return status;
+  for (auto &candidate : plans)
+    if (candidate->key == symbols)
+      plan = candidate.get();
+  if (!plan) {
+    if (Status status = checkGuards(symbols); !status.ok())
+      return status;
+    std::unique_ptr<Plan> made;
+    if (Status status = binder.makePlan(*model->prepared().functions.front(), symbols, made);
+        !status.ok())
+      return status;
+    if (plans.size() >= maxPlans) {
+      auto oldest = std::min_element(plans.begin(), plans.end(), [](const auto &a, const auto &b) {
+        return a->lastUse < b->lastUse;
+      });
+      plans.erase(oldest);
+    }
+    plan = made.get();
+    plans.push_back(std::move(made));
+  }
+  lastPlan = plan;
+  lastShapes.assign(shapes.begin(), shapes.end());
+  return {};
+}
+
+std::vector<int64_t> Executor::staticShape(const Plan &plan, const std::vector<ExprId> &dims) const {
+  std::vector<int64_t> shape;
+  for (ExprId dim : dims)
+    shape.push_back(plan.binding->known[dim] ? plan.binding->values[dim] : -1);
+  return shape;
+}
+
+Status Executor::outputShapes(std::span<const std::vector<int64_t>> inputs,
+                              std::vector<std::vector<int64_t>> &outputs) {
+  Plan *plan = nullptr;
+  if (Status status = findPlan(inputs, plan); !status.ok())
+    return status;
+  outputs.clear();
+  for (const auto &dims : plan->function->outputDims)
+    outputs.push_back(staticShape(*plan, dims));
+  return {};
+}
+
+Status Executor::arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes) {
+  Plan *plan = nullptr;
+  if (Status status = findPlan(inputs, plan); !status.ok())
+    return status;
+  bytes = plan->arenaBytes;
+  return {};
+}
+
+Status Executor::checkInputs(std::span<const Tensor> inputs) {
+  const Function &source = model->entry();
+  if (inputs.size() != source.inputs.size())
+    return Status::error(StatusCode::InvalidArgument,
+                         "expected " + std::to_string(source.inputs.size()) + " inputs, got " +
+                             std::to_string(inputs.size()));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Argument &input = source.inputs[i];
+    if (inputs[i].dtype != input.dtype)
+      return badInput(input, "expected " + std::string(name(input.dtype)) + ", got " +
+                                 std::string(name(inputs[i].dtype)));
+    if (!inputs[i].strides.empty() && inputs[i].strides.size() != inputs[i].shape.size())
+      return badInput(input, "expected " + std::to_string(inputs[i].shape.size()) +
+                                 " strides, got " + std::to_string(inputs[i].strides.size()));
+    if (!inputs[i].strides.empty() && (isPacked(input.dtype) || bitWidth(input.dtype) == 0))
+      return badInput(input, "expected no strides for " + std::string(name(input.dtype)));
+    int64_t bytes = checkedByteSize(static_cast<uint8_t>(inputs[i].dtype), inputs[i].shape.data(),
+                                    inputs[i].shape.size());
+    if (bytes != 0 && !inputs[i].data)
+      return badInput(input, "expected data, got a null pointer");
+  }
+  return {};
+}
+
+static bool isContiguous(const Tensor &tensor) {
+  int64_t expected = 1;
+  for (size_t d = tensor.strides.size(); d-- > 0;) {
+    if (tensor.shape[d] == 0)
+      return true;
+    if (tensor.shape[d] != 1 && tensor.strides[d] != expected)
+      return false;
+    expected *= tensor.shape[d];
+  }
+  return true;
+}
+
+static void gather(char *&out, const char *in, const Tensor &tensor, size_t dim, int64_t element) {
+  if (dim == tensor.shape.size()) {
+    std::memcpy(out, in, static_cast<size_t>(element));
+    out += element;
+    return;
+  }
+  for (int64_t i = 0; i < tensor.shape[dim]; ++i)
+    gather(out, in + i * tensor.strides[dim] * element, tensor, dim + 1, element);
+}
+
+Status Executor::packInputs(std::span<const Tensor> inputs, std::vector<void *> &pointers) {
+  packed.resize(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (isContiguous(inputs[i])) {
+      pointers[i] = inputs[i].data;
+      continue;
+    }
+    const Tensor &tensor = inputs[i];
+    int64_t bytes = checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(),
+                                    tensor.shape.size());
+    if (packed[i].size() < bytes)
+      packed[i] = MemoryBlock::make(model->loadOptions().allocator, bytes);
+    if (!packed[i].data())
+      return Status::error(StatusCode::OutOfMemory, "no memory for a contiguous copy of input '" +
+                                                        model->entry().inputs[i].name + "'");
+    auto *out = static_cast<char *>(packed[i].data());
+    gather(out, static_cast<const char *>(tensor.data), tensor, 0, bitWidth(tensor.dtype) / 8);
+    pointers[i] = packed[i].data();
+  }
+  return {};
+}
+
+Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs,
+                              std::span<void *const> inputs) {
+  const Function &source = model->entry();
+  if (outputs.size() != source.outputs.size())
+    return Status::error(StatusCode::InvalidArgument,
+                         "expected " + std::to_string(source.outputs.size()) + " outputs, got " +
+                             std::to_string(outputs.size()));
+  detours.clear();
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    const Argument &argument = source.outputs[o];
+    Tensor &output = outputs[o];
+    std::string prefix = "output '" + argument.name + "': ";
+    if (output.dtype != DType::Undefined && output.dtype != argument.dtype)
+      return Status::error(StatusCode::BadInput,
+                           prefix + "expected " + std::string(name(argument.dtype)) + ", got " +
+                               std::string(name(output.dtype)));
+    if (!output.strides.empty() && !isContiguous(output))
+      return Status::error(StatusCode::Unsupported, prefix + "expected contiguous memory");
+    output.dtype = argument.dtype;
+    output.strides.clear();
+    if (plan.function->dynamicOutput[o])
+      continue; // when its shape is known, see finishOutputs
+    std::vector<int64_t> shape = staticShape(plan, plan.function->outputDims[o]);
+    int64_t bytes = plan.outputBytes[o];
+    if (bytes < 0)
+      return Status::error(StatusCode::Failed,
+                           prefix + "expected a shape, got " + shapeText(shape));
+    if (!output.data) {
+      auto block = std::make_shared<MemoryBlock>(
+          MemoryBlock::make(model->loadOptions().allocator, bytes));
+      if (!block->data())
+        return Status::error(StatusCode::OutOfMemory,
+                             prefix + "no memory for " + std::to_string(bytes) + " bytes");
+      output.data = block->data();
+      output.capacity = block->size();
+      output.owned = std::shared_ptr<void>(block, block->data());
+    } else if (output.capacity < 0 ? output.shape != shape : output.capacity < bytes) {
+      return Status::error(StatusCode::BadInput,
+                           prefix + "expected room for " + shapeText(shape) + ", got " +
+                               (output.capacity < 0 ? shapeText(output.shape)
+                                                    : std::to_string(output.capacity) + " bytes"));
+    }
+    output.shape = std::move(shape);
+    void *target = output.data;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      int64_t inputBytes = checkedByteSize(static_cast<uint8_t>(source.inputs[i].dtype),
+                                           lastShapes[i].data(), lastShapes[i].size());
+      if (!overlap(output.data, bytes, inputs[i], inputBytes) ||
+          plan.function->lastInputUse[i] < plan.function->firstOutputUse[o] ||
+          target != output.data)
+        continue;
+      detours.push_back({o, pool.take(bytes)});
+      target = detours.back().block.data();
+      if (!target)
+        return Status::error(StatusCode::OutOfMemory,
+                             prefix + "no memory for " + std::to_string(bytes) + " bytes");
+    }
+    plan.setBase(plan.firstOutputBase() + static_cast<int32_t>(o), target);
+  }
+  return {};
+}
+
+Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
+  for (Detour &detour : detours) {
+    std::memcpy(outputs[detour.output].data, detour.block.data(),
+                static_cast<size_t>(plan.outputBytes[detour.output]));
+    pool.give(std::move(detour.block));
+  }
+  detours.clear();
+  Frame &frame = *plan.frames.front();
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    if (!plan.function->dynamicOutput[o])
+      continue;
+    Tensor &output = outputs[o];
+    BufferId buffer = plan.function->outputBuffers[o];
+    Place place;
+    if (Status status = locate(plan, frame, buffer, place); !status.ok())
+      return status;
+    if (!output.data) {
+      auto block = std::make_shared<MemoryBlock>(std::move(frame.storage[buffer].block));
+      output.data = block->data();
+      output.capacity = block->size();
+      output.owned = std::shared_ptr<void>(block, block->data());
+    } else if (output.capacity < 0 ? output.shape != place.shape : output.capacity < place.bytes) {
+      return Status::error(StatusCode::BadInput, "output '" + model->entry().outputs[o].name +
+                                                     "': expected room for " +
+                                                     shapeText(place.shape));
+    } else {
+      std::memcpy(output.data, place.data, static_cast<size_t>(place.bytes));
+    }
+    output.shape = std::move(place.shape);
+  }
+  return {};
+}
+
+Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  if (Status status = checkInputs(inputs); !status.ok())
+    return status;
+  Plan *plan = nullptr;
+  bool same = lastPlan && lastShapes.size() == inputs.size();
+  for (size_t i = 0; same && i < inputs.size(); ++i)
+    same = inputs[i].shape == lastShapes[i];
+  if (same) {
+    plan = lastPlan;
+  } else {
+    std::vector<std::vector<int64_t>> shapes;
+    for (const Tensor &input : inputs)
+      shapes.push_back(input.shape);
+    if (Status status = findPlan(shapes, plan); !status.ok())
+      return status;
+  }
+  plan->lastUse = ++runs;
+  if (Status status = prepareMemory(*plan); !status.ok())
+    return status;
+  std::vector<void *> pointers(inputs.size());
+  if (Status status = packInputs(inputs, pointers); !status.ok())
+    return status;
+  if (Status status = placeOutputs(*plan, outputs, pointers); !status.ok())
+    return status;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    plan->setBase(Plan::firstInputBase + static_cast<int32_t>(i), pointers[i]);
+
+  Status status;
+  {
+    ThreadPool::Region current(model->threadPool());
+    region = &current;
+    status = execute(*plan, plan->steps);
+    region = nullptr;
+  }
+  if (status.ok())
+    status = finishOutputs(*plan, outputs);
+  releaseStorage(*plan);
+  if (status.code == StatusCode::Cancelled)
+    cancelled.store(false);
+  return status;
+}
+
+} // namespace bessemer::runtime

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Runtime/Executor.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bessemer::runtime {
+
+MemoryBlock BufferPool::take(int64_t bytes) {
+  auto it = blocks.lower_bound(std::max<int64_t>(bytes, 1));
+  // Do not spend a block that is far too large.
+  if (it != blocks.end() && it->first / 4 <= std::max<int64_t>(bytes, 4096)) {
+    MemoryBlock block = std::move(it->second);
+    kept -= block.size();
+    blocks.erase(it);
+    return block;
+  }
+  return MemoryBlock::make(allocator, bytes);
+}
+
+void BufferPool::give(MemoryBlock block) {
+  if (!block.data() || kept + block.size() > maxKept)
+    return;
+  kept += block.size();
+  int64_t size = block.size();
+  blocks.emplace(size, std::move(block));
+}
+
+Executor::Executor(std::shared_ptr<const Model> model)
+    : model(std::move(model)), binder(*this->model), pool(this->model->loadOptions().allocator) {}
+
+Status Executor::execute(Plan &plan, StepList &steps) {
+  for (Step &step : steps) {
+    if (cancelled.load(std::memory_order_relaxed))
+      return Status::error(StatusCode::Cancelled, "the run was cancelled");
+    if (profiling) {
+      auto start = std::chrono::steady_clock::now();
+      if (Status status = executeStep(plan, step); !status.ok())
+        return status;
+      record(plan, step, std::chrono::steady_clock::now() - start);
+      continue;
+    }
+    if (!step.dynamic && step.instruction->kind == InstructionKind::Launch) {
+      launch(step.kernel, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
+             step.tasks);
+      continue;
+    }
+    if (Status status = executeStep(plan, step); !status.ok())
+      return status;
+  }
+  return {};
+}
+
+/// Element i of an integer buffer.
+static void storeInteger(void *data, DType dtype, int64_t index, int64_t value) {
+  auto put = [&](auto typed) {
+    std::memcpy(static_cast<char *>(data) + index * static_cast<int64_t>(sizeof(typed)), &typed,
+                sizeof(typed));
+  };
+  switch (dtype) {
+  case DType::I64:
+  case DType::U64:
+    return put(value);
+  case DType::I32:
+  case DType::U32:
+    return put(static_cast<int32_t>(value));
+  case DType::I16:
+  case DType::U16:
+    return put(static_cast<int16_t>(value));
+  case DType::Bool:
+    return put(static_cast<int8_t>(value != 0));
+  case DType::F32:
+    return put(static_cast<float>(value));
+  case DType::F64:
+    return put(static_cast<double>(value));
+  default:
+    return put(static_cast<int8_t>(value));
+  }
+}
+
+Status Executor::executeStep(Plan &plan, Step &step) {
+  switch (step.instruction->kind) {
+  case InstructionKind::Loop:
+    return executeLoop(plan, step);
+  case InstructionKind::Launch:
+    if (step.dynamic)
+      return executeDynamic(plan, step);
+    launch(step.kernel, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
+           step.tasks);
+    return {};
+  case InstructionKind::Copy:
+    if (step.dynamic)
+      return executeDynamic(plan, step);
+    copy(plan.slots[step.firstSlot], plan.slots[step.firstSlot + 1], step.tasks);
+    return {};
+  case InstructionKind::FromDims: {
+    const auto &op = std::get<FromDims>(step.instruction->source->op);
+    Frame &frame = *step.frame;
+    Place place;
+    if (step.dynamic) {
+      if (Status status = locate(plan, frame, op.buffer, place); !status.ok())
+        return failed(step, status.message);
+    } else {
+      place = {plan.slots[frame.firstSlot + op.buffer], frame.binding->bytes[op.buffer], {}};
+    }
+    DType dtype = frame.function->source->buffers[op.buffer].dtype;
+    auto count = static_cast<int64_t>(op.values.size());
+    if (byteSize(dtype, count) > place.bytes)
+      return failed(step, "expected room for " + std::to_string(count) + " elements, got " +
+                              std::to_string(place.bytes) + " bytes");
+    for (int64_t i = 0; i < count; ++i) {
+      int64_t value = 0;
+      if (!step.dynamic)
+        value = plan.integers[step.firstInteger + i];
+      else if (Status status = evaluateExpr(frame, step.instruction->exprs[i], value); !status.ok())
+        return failed(step, status.message);
+      storeInteger(place.data, dtype, i, value);
+    }
+    return {};
+  }
+  case InstructionKind::Fallback:
+    return executeFallback(plan, step);
+  case InstructionKind::Call:
+    return executeCall(plan, step);
+  case InstructionKind::BindSymbols:
+  case InstructionKind::Guard:
+  case InstructionKind::If:
+    return executeDynamic(plan, step);
+  }
+  return {};
+}
+
+Status Executor::executeLoop(Plan &plan, Step &step) {
+  const auto &op = std::get<Loop>(step.instruction->source->op);
+  Frame &frame = *step.frame;
+  int64_t trips = step.tasks;
+  if (step.dynamic && !step.instruction->exprs.empty()) {
+    if (Status status = evaluateExpr(frame, step.instruction->exprs[0], trips); !status.ok())
+      return failed(step, status.message);
+  } else if (step.dynamic) {
+    trips = INT64_MAX;
+  }
+  for (int64_t i = 0; i < trips; ++i) {
+    // A body without instructions must stop, too.
+    if (cancelled.load(std::memory_order_relaxed))
+      return Status::error(StatusCode::Cancelled, "the run was cancelled");
+    if (op.condition >= 0) {
+      Place place;
+      if (Status status = locate(plan, frame, op.condition, place); !status.ok())
+        return failed(step, status.message);
+      if (place.bytes < 1)
+        return failed(step, "expected a bool as the loop's condition, got no element");
+      if (!*static_cast<const uint8_t *>(place.data))
+        break;
+    }
+    define(frame, step.instruction->symbols[0], i);
+    if (Status status = execute(plan, *step.blocks[0]); !status.ok())
+      return status;
+  }
+  return {};
+}
+
+namespace {
+struct LaunchArguments {
+  KernelFunction kernel;
+  void *const *buffers;
+  const int64_t *integers;
+  char *workspace;
+  int64_t workspaceStride;
+};
+struct CopyArguments {
+  char *destination;
+  const char *source;
+  int64_t bytes, chunk;
+};
+} // namespace
+
+void Executor::launch(KernelFunction kernel, void *const *buffers, const int64_t *integers,
+                      int64_t tasks) {
+  if (tasks <= 0)
+    return;
+  LaunchArguments arguments{kernel, buffers, integers, static_cast<char *>(workspace.data()),
+                            workspaceStride};
+  region->run(
+      tasks,
+      [](void *data, int64_t begin, int64_t end, int worker) {
+        const auto &a = *static_cast<const LaunchArguments *>(data);
+        a.kernel(a.buffers, a.integers, begin, end, a.workspace + a.workspaceStride * worker);
+      },
+      &arguments);
+}
+
+void Executor::copy(void *destination, const void *source, int64_t bytes) {
+  constexpr int64_t chunk = int64_t{256} << 10;
+  if (destination == source || bytes <= 0)
+    return;
+  auto *d = static_cast<char *>(destination);
+  auto *s = static_cast<const char *>(source);
+  bool overlap = d < s + bytes && s < d + bytes;
+  if (overlap || bytes < 4 * chunk) {
+    std::memmove(d, s, static_cast<size_t>(bytes));
+    return;
+  }
+  CopyArguments arguments{d, s, bytes, chunk};
+  region->run(
+      (bytes + chunk - 1) / chunk,
+      [](void *data, int64_t begin, int64_t end, int) {
+        const auto &a = *static_cast<const CopyArguments *>(data);
+        int64_t from = begin * a.chunk, to = std::min(end * a.chunk, a.bytes);
+        std::memcpy(a.destination + from, a.source + from, static_cast<size_t>(to - from));
+      },
+      &arguments);
+}
+
+void Executor::releaseStorage(Plan &plan) {
+  if (!plan.hasDynamicStorage)
+    return;
+  for (auto &frame : plan.frames) {
+    for (DynamicStorage &storage : frame->storage) {
+      pool.give(std::move(storage.block));
+      storage.block = MemoryBlock();
+      storage.shape.clear();
+    }
+    std::fill(frame->defined.begin() + frame->function->boundSymbols, frame->defined.end(), 0);
+  }
+}
+
+Status Executor::ensureWorkspace(int64_t bytes) {
+  // A line apart, so that two threads never write the same one.
+  int64_t align = memoryAlignment;
+  int64_t stride = (bytes + align - 1) / align * align + align;
+  if (stride <= workspaceStride)
+    return {};
+  int64_t total = 0;
+  MemoryBlock block;
+  if (bytes >= 0 && !__builtin_mul_overflow(stride, model->threadPool().threads(), &total))
+    block = MemoryBlock::make(model->loadOptions().allocator, total);
+  if (!block.data())
+    return Status::error(StatusCode::OutOfMemory,
+                         "no memory for workspaces of " + std::to_string(bytes) + " bytes");
+  workspace = std::move(block);
+  workspaceStride = stride;
+  return {};
+}
+
+Status Executor::runFunction(int32_t function, std::span<void *const> inputs,
+                             std::span<void *const> outputs, const std::vector<int64_t> &symbols) {
+  std::unique_ptr<Plan> plan;
+  if (Status status = binder.makePlan(*model->prepared().functions[function], symbols, plan);
+      !status.ok())
+    return status;
+  if (Status status = prepareMemory(*plan); !status.ok())
+    return status;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    plan->setBase(Plan::firstInputBase + static_cast<int32_t>(i), inputs[i]);
+  for (size_t o = 0; o < outputs.size(); ++o)
+    plan->setBase(plan->firstOutputBase() + static_cast<int32_t>(o), outputs[o]);
+  ThreadPool::Region current(model->threadPool());
+  region = &current;
+  Status status = execute(*plan, plan->steps);
+  region = nullptr;
+  releaseStorage(*plan);
+  return status;
+}
+
+} // namespace bessemer::runtime

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Runs plans: the state behind a Context.
+#pragma once
+
+#include "bessemer/Runtime/Context.h"
+#include "lib/Runtime/Plan.h"
+
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace bessemer::runtime {
+
+/// Blocks for buffers whose size only the data tells, kept for the next run up
+/// to a bound.
+class BufferPool {
+public:
+  explicit BufferPool(const Allocator &allocator) : allocator(allocator) {}
+  /// A block of at least `bytes` bytes; empty when there is no memory.
+  MemoryBlock take(int64_t bytes);
+  void give(MemoryBlock block);
+
+private:
+  static constexpr int64_t maxKept = int64_t{256} << 20;
+  Allocator allocator;
+  std::multimap<int64_t, MemoryBlock> blocks; // by size
+  int64_t kept = 0;
+};
+
+class Executor {
+public:
+  explicit Executor(std::shared_ptr<const Model> model);
+
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  /// The same for any function of the program (weights are made by some), with
+  /// the values of its symbols that are bound on entry.
+  Status runFunction(int32_t function, std::span<void *const> inputs,
+                     std::span<void *const> outputs, const std::vector<int64_t> &symbols);
+  Status outputShapes(std::span<const std::vector<int64_t>> inputs,
+                      std::vector<std::vector<int64_t>> &outputs);
+  Status arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes);
+
+  const Model &modelOf() const { return *model; }
+  void cancel() { cancelled.store(true); }
+  void setProfiling(bool on) { profiling = on; }
+  std::vector<ProfileEntry> profile() const;
+  void clearProfile() { profiles.clear(); }
+
+private:
+  // Arguments.cpp: the entry's inputs and outputs.
+  Status bindShapes(std::span<const std::vector<int64_t>> shapes, std::vector<int64_t> &symbols);
+  Status checkGuards(const std::vector<int64_t> &symbols);
+  Status findPlan(std::span<const std::vector<int64_t>> shapes, Plan *&plan);
+  Status checkInputs(std::span<const Tensor> inputs);
+  Status packInputs(std::span<const Tensor> inputs, std::vector<void *> &pointers);
+  Status placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<void *const> inputs);
+  Status finishOutputs(Plan &plan, std::span<Tensor> outputs);
+  Status prepareMemory(Plan &plan);
+  std::vector<int64_t> staticShape(const Plan &plan, const std::vector<ExprId> &dims) const;
+
+  // Executor.cpp
+  Status execute(Plan &plan, StepList &steps);
+  Status executeStep(Plan &plan, Step &step);
+  Status executeLoop(Plan &plan, Step &step);
+  void launch(KernelFunction kernel, void *const *buffers, const int64_t *integers, int64_t tasks);
+  void copy(void *destination, const void *source, int64_t bytes);
+  void record(const Plan &plan, const Step &step, std::chrono::steady_clock::duration time);
+  void releaseStorage(Plan &plan);
+
+  // ExecuteDynamic.cpp: what is not known before it runs.
+  struct Place {
+    void *data = nullptr;
+    int64_t bytes = 0;
+    std::vector<int64_t> shape;
+  };
+  Status executeDynamic(Plan &plan, Step &step);
+  Status executeFallback(Plan &plan, Step &step);
+  Status executeCall(Plan &plan, Step &step);
+  Status locate(Plan &plan, Frame &frame, BufferId buffer, Place &place);
+  Status evaluateExpr(const Frame &frame, ExprId expr, int64_t &value) const;
+  Status evaluateShape(const Frame &frame, BufferId buffer, std::vector<int64_t> &shape) const;
+  Status fallbackAttributes(const Frame &frame, const Step &step, kernels::Attributes &attributes);
+  Status ensureWorkspace(int64_t bytes);
+  Status failed(const Step &step, const std::string &text) const;
+  static void define(Frame &frame, SymbolId symbol, int64_t value);
+
+  std::shared_ptr<const Model> model;
+  Binder binder;
+  std::vector<std::unique_ptr<Plan>> plans;
+  uint64_t runs = 0;
+  Plan *lastPlan = nullptr;
+  std::vector<std::vector<int64_t>> lastShapes; // of the inputs, for lastPlan
+  MemoryBlock arena, workspace;
+  int64_t workspaceStride = 0;
+  std::vector<MemoryBlock> packed; // copies of strided inputs, by input
+  BufferPool pool;
+  ThreadPool::Region *region = nullptr; // of the run in progress
+  std::atomic<bool> cancelled{false};
+
+  // Outputs that lie on an input and are written too early for that.
+  struct Detour {
+    size_t output;
+    MemoryBlock block;
+  };
+  std::vector<Detour> detours;
+
+  bool profiling = false;
+  std::map<const Instruction *, ProfileEntry> profiles;
+};
+
+} // namespace bessemer::runtime

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bessemer/Runtime/Model.h"
+
+#include "bessemer/Runtime/CheckProgram.h"
+#include "lib/Runtime/CodeObject.h"
+#include "lib/Runtime/Prepare.h"
+#include "lib/Runtime/Weights.h"
+
+#include <new>
+
+namespace bessemer::runtime {
+
+Model::Model() = default;
+Model::~Model() = default;
+
+int64_t Model::weightBytes() const { return weights ? weights->bytes() : 0; }
+
+void *Model::weight(int32_t index) const { return weights->find(index); }
+
+Status Model::create(Program program, const LoadOptions &options, std::shared_ptr<Model> &model) {
+  return create(std::make_unique<Program>(std::move(program)), options, nullptr, model);
+}
+
+Status Model::create(std::unique_ptr<Program> program, const LoadOptions &options,
+                     std::shared_ptr<WeightImage> image, std::shared_ptr<Model> &model) try {
+  if (Status status = checkTarget(*program); !status.ok())
+    return status;
+  if (Status status = checkProgram(*program); !status.ok())
+    return status;
+  std::shared_ptr<Model> made(new Model());
+  made->content = std::move(program);
+  made->options = options;
+  made->preparedProgram = prepareProgram(*made->content);
+  const Program &content = *made->content;
+  if (!content.kernels.empty()) {
+    if (Status status = CodeObject::load(content.code, made->code); !status.ok())
+      return status;
+    for (const Kernel &kernel : content.kernels) {
+      made->kernelPointers.push_back(made->code->find(kernel.symbol));
+      if (!made->kernelPointers.back())
+        return Status::error(StatusCode::BadFile,
+                             "the code has no kernel '" + kernel.symbol + "'");
+    }
+  }
+  made->pool = options.threadPool ? std::make_shared<ThreadPool>(*options.threadPool)
+                                  : ThreadPool::shared(options.threads);
+  made->weights = std::make_unique<WeightStore>(std::move(image));
+  if (Status status = made->weights->load(made); !status.ok())
+    return status;
+  made->options.cancel = nullptr; // the caller's, for loading only
+  model = std::move(made);
+  return {};
+} catch (const std::bad_alloc &) {
+  return Status::error(StatusCode::OutOfMemory, "no memory for the program");
+}
+
+} // namespace bessemer::runtime

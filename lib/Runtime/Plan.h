@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A plan: a function bound to one tuple of symbol values. Static calls are laid
+// out flat, every address is a slot that is patched when a base (the arena, an
+// input, an output) moves, and every static launch has its integers and its
+// grid ready. What is dynamic is evaluated by the executor as it comes by.
+#pragma once
+
+#include "bessemer/Runtime/Memory.h"
+#include "bessemer/Runtime/Model.h"
+#include "lib/Runtime/Prepare.h"
+
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace bessemer::runtime {
+
+using KernelFunction = void (*)(void *const *buffers, const int64_t *symbols, int64_t begin,
+                                int64_t end, void *workspace);
+
+/// What a function's symbols give: shared by all calls with the same values.
+struct Binding {
+  const PreparedFunction *function = nullptr;
+  std::vector<int64_t> symbols; ///< bound on entry
+  std::vector<int64_t> values;  ///< by expression; only where `known`
+  std::vector<uint8_t> known;
+  std::vector<int64_t> bytes;   ///< by buffer; -1: dynamic or not a size
+  std::vector<int64_t> offsets; ///< by buffer: in the frame (Arena), in the root (Alias)
+  int64_t frameBytes = 0;
+  int64_t innerFrame = -1; ///< offset for the frames of calls that name none
+};
+
+/// Memory of a buffer whose size only the data tells.
+struct DynamicStorage {
+  MemoryBlock block;
+  std::vector<int64_t> shape;
+};
+
+/// The state of one activation of a function in a plan.
+struct Frame {
+  std::shared_ptr<const Binding> binding;
+  const PreparedFunction *function = nullptr;
+  std::vector<int64_t> symbols;
+  std::vector<uint8_t> defined;
+  uint32_t firstSlot = 0; ///< Plan::slots[firstSlot + buffer] is its address
+  std::vector<DynamicStorage> storage; ///< by buffer; empty when there is none
+};
+
+struct Step;
+using StepList = std::vector<Step>;
+struct Plan;
+
+/// An operand of a fallback kernel, ready but for its address and, when dynamic,
+/// its shape.
+struct FallbackState {
+  bool ready = false; ///< made by an earlier run
+  kernels::Attributes attributes;
+  std::vector<kernels::TensorRef> inputs, outputs;
+  std::vector<const kernels::TensorRef *> inputPointers;
+};
+
+/// Plans of the callee of a dynamic call, by symbol values; the newest last.
+struct CallState {
+  std::vector<std::unique_ptr<Plan>> plans;
+};
+
+struct Step {
+  const PreparedInstruction *instruction = nullptr;
+  Frame *frame = nullptr;
+  bool dynamic = false;
+  KernelFunction kernel = nullptr;
+  uint32_t firstSlot = 0;    ///< Launch: its arguments in Plan::slots. Copy: destination, source
+  uint32_t firstInteger = 0; ///< Launch, FromDims: in Plan::integers
+  int64_t tasks = 0;         ///< Launch: product of the grid. Copy: bytes. Loop: trip count
+  int64_t workspace = 0;     ///< Launch
+  std::unique_ptr<FallbackState> fallback;
+  std::unique_ptr<CallState> call;
+  std::unique_ptr<StepList> blocks[2];
+};
+
+/// Where something lies: `offset` from a base. Base 0 is absolute.
+struct Address {
+  int32_t base = -1; ///< -1: not known before the run
+  int64_t offset = 0;
+  int64_t bytes = 0; ///< from there on
+};
+
+struct Plan {
+  static constexpr int32_t absoluteBase = 0, arenaBase = 1, firstInputBase = 2;
+
+  const PreparedFunction *function = nullptr;
+  std::vector<int64_t> key; ///< symbol values
+  std::shared_ptr<const Binding> binding;
+  std::vector<std::unique_ptr<Frame>> frames; ///< the function's own first
+  StepList steps;
+  std::vector<void *> slots;
+  std::vector<int64_t> integers;
+  int64_t arenaBytes = 0;
+  int64_t workspaceBytes = 0; ///< the largest of the static launches
+  std::vector<int64_t> outputBytes; ///< -1: dynamic
+  bool hasDynamicStorage = false;
+  uint64_t lastUse = 0;
+
+  struct Patch {
+    uint32_t slot;
+    int64_t offset;
+  };
+  std::vector<std::vector<Patch>> patches; ///< by base
+  std::vector<void *> bases;               ///< as patched last
+
+  int32_t firstOutputBase() const {
+    return firstInputBase + static_cast<int32_t>(function->source->inputs.size());
+  }
+  void setBase(int32_t base, void *memory) {
+    if (bases[base] == memory)
+      return;
+    bases[base] = memory;
+    for (const Patch &patch : patches[base])
+      slots[patch.slot] = static_cast<char *>(memory) + patch.offset;
+  }
+};
+
+/// Bindings that the plans of one context share while they are made.
+class Binder {
+public:
+  explicit Binder(const Model &model) : model(model) {}
+
+  /// The plan of a function for values of its symbols that are bound on entry.
+  Status makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols,
+                  std::unique_ptr<Plan> &plan);
+  Status bind(const PreparedFunction &function, const std::vector<int64_t> &symbols,
+              std::shared_ptr<const Binding> &binding);
+  const Model &modelOf() const { return model; }
+
+private:
+  Status layOut(Binding &binding);
+  static void layOutAliases(const Program &program, Binding &binding);
+
+  const Model &model;
+  std::map<std::pair<int32_t, std::vector<int64_t>>, std::weak_ptr<const Binding>> bindings;
+};
+
+/// Text of a dimension list with the values that are known: "[2, seq=?]".
+std::string shapeText(const std::vector<int64_t> &shape);
+
+/// Symbol values of a call's callee, in its order; false when one is not known.
+bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee,
+                   const std::vector<int64_t> &values, const std::vector<uint8_t> &known,
+                   const PreparedFunction &caller, std::vector<int64_t> &symbols);
+
+} // namespace bessemer::runtime

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bessemer/Runtime/CheckProgram.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+namespace bessemer::runtime {
+
+// The kernel's list instead of cpuid or getauxval: it leaves out what the
+// machine has but the system does not enable (AVX-512 under some hypervisors).
+const std::vector<std::string> &cpuFeatures() {
+  static const auto *features = [] {
+    auto *list = new std::vector<std::string>();
+    std::ifstream file("/proc/cpuinfo");
+    std::string line;
+    while (std::getline(file, line)) {
+      if (!line.starts_with("flags") && !line.starts_with("Features"))
+        continue;
+      std::istringstream words(line.substr(std::min(line.find(':'), line.size() - 1) + 1));
+      for (std::string word; words >> word;)
+        list->push_back(word);
+      break;
+    }
+    std::sort(list->begin(), list->end());
+    return list;
+  }();
+  return *features;
+}
+
+Status checkTarget(const Program &program) {
+  if (program.target != "cpu")
+    return Status::error(StatusCode::Unsupported,
+                         "expected target cpu, got '" + program.target + "'");
+#if defined(__x86_64__)
+  std::string host = "x86_64";
+#elif defined(__aarch64__)
+  std::string host = "aarch64";
+#else
+  std::string host = "unknown";
+#endif
+  std::string arch = program.triple.substr(0, program.triple.find('-'));
+  if (arch == "arm64")
+    arch = "aarch64";
+  if (!program.triple.empty() && arch != host)
+    return Status::error(StatusCode::Unsupported,
+                         "expected code for " + host + ", got " + program.triple);
+  std::string missing;
+  for (const std::string &feature : program.features)
+    if (!std::binary_search(cpuFeatures().begin(), cpuFeatures().end(), feature))
+      missing += (missing.empty() ? "" : ", ") + feature;
+  if (!missing.empty())
+    return Status::error(StatusCode::Unsupported,
+                         "expected a CPU with " + missing + ", got one without");
+  return {};
+}
+
+} // namespace bessemer::runtime

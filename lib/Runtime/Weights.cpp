@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Runtime/Weights.h"
+
+#include "lib/Runtime/Executor.h"
+#include "lib/Runtime/Hash.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bessemer::runtime {
+
+uint64_t weightHash(const uint8_t *data, int64_t bytes) {
+  constexpr int64_t edge = 64 << 10;
+  auto length = static_cast<uint64_t>(bytes);
+  uint64_t hash = contentHash(data, static_cast<size_t>(std::min(bytes, edge)), length);
+  if (bytes > edge) {
+    int64_t tail = std::min(bytes - edge, edge);
+    hash = contentHash(data + bytes - tail, static_cast<size_t>(tail), hash);
+  }
+  return hash ? hash : 1;
+}
+
+bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t outBytes,
+                   uint8_t *out) {
+  int64_t size = std::max<int64_t>(bitWidth(dtype) / 8, 1);
+  const uint8_t *end = data + length;
+  for (int64_t at = 0; at < outBytes; at += size) {
+    uint64_t value = 0;
+    int shift = 0;
+    do {
+      if (data == end || shift > 63)
+        return false;
+      value |= static_cast<uint64_t>(*data & 0x7f) << shift;
+      shift += 7;
+    } while (*data++ & 0x80);
+    std::memcpy(out + at, &value, static_cast<size_t>(size));
+  }
+  return data == end;
+}
+
+static Status failed(const Weight &weight, const std::string &text,
+                     StatusCode code = StatusCode::BadFile) {
+  return Status::error(code, "weight '" + weight.name + "': " + text);
+}
+
+static int64_t weightBytes(const Weight &weight) {
+  return checkedByteSize(static_cast<uint8_t>(weight.dtype), weight.shape.data(),
+                         weight.shape.size());
+}
+
+int64_t WeightStore::bytes() const {
+  int64_t sum = 0;
+  for (const MemoryBlock &block : blocks)
+    sum += block.size();
+  return sum;
+}
+
+Status WeightStore::locate(const Model &model, const Weight &weight, Source &source) {
+  constexpr std::string_view host = "host:";
+  const LoadOptions &options = model.loadOptions();
+  int64_t available = 0;
+  if (weight.file.empty()) {
+    if (!image)
+      return failed(weight, "expected a file, got none");
+    source = {image->data, image->file.get(), 0};
+    if (source.file)
+      source.offset = image->data - image->file->data();
+    available = image->size;
+  } else if (weight.file.starts_with(host)) {
+    auto it = options.hostWeights.find(std::string_view(weight.file).substr(host.size()));
+    if (it == options.hostWeights.end())
+      return failed(weight, "expected a host weight with key '" + weight.file.substr(host.size()) +
+                                "', got none", StatusCode::InvalidArgument);
+    source.data = static_cast<const uint8_t *>(it->second.data);
+    available = it->second.bytes;
+  } else {
+    std::string path = weight.file;
+    if (path[0] != '/' && !options.weightFolder.empty())
+      path = options.weightFolder + "/" + path;
+    std::shared_ptr<MappedFile> &file = files[path];
+    if (!file)
+      if (Status status = MappedFile::open(path, file); !status.ok())
+        return failed(weight, status.message);
+    source = {file->data(), file.get(), 0};
+    available = file->size();
+  }
+  if (weight.offset > available || weight.length > available - weight.offset ||
+      (weight.length > 0 && !source.data))
+    return failed(weight, "expected " + std::to_string(weight.length) + " bytes at " +
+                              std::to_string(weight.offset) + " of '" + weight.file +
+                              "', got a source of " + std::to_string(available));
+  source.data += weight.offset;
+  source.offset += weight.offset;
+  if (weight.rangeHash != 0 && weightHash(source.data, weight.length) != weight.rangeHash)
+    return failed(weight, "the bytes in '" + weight.file +
+                              "' are not those that the program was compiled with");
+  return {};
+}
+
+Status WeightStore::read(const Model &model, int32_t index) {
+  const Weight &weight = model.program().weights[index];
+  Source source;
+  if (Status status = locate(model, weight, source); !status.ok())
+    return status;
+  int64_t size = weightBytes(weight);
+  auto address = reinterpret_cast<uintptr_t>(source.data);
+  // What only feeds a derivation need not start on a cache line.
+  size_t align = weight.temporary ? std::max<size_t>(bitWidth(weight.dtype) / 8, 1)
+                                  : memoryAlignment;
+  if (weight.encoding == "raw" && address % align == 0) {
+    pointers[index] = const_cast<uint8_t *>(source.data);
+    return {};
+  }
+  blocks[index] = MemoryBlock::make(model.loadOptions().allocator, size);
+  if (!blocks[index].data())
+    return failed(weight, "no memory for " + std::to_string(size) + " bytes",
+                  StatusCode::OutOfMemory);
+  auto *out = static_cast<uint8_t *>(blocks[index].data());
+  if (weight.encoding == "raw") {
+    if (size > 0)
+      std::memcpy(out, source.data, static_cast<size_t>(size));
+  } else if (!decodeVarints(source.data, weight.length, weight.dtype, size, out)) {
+    return failed(weight, "expected " + std::to_string(size) + " bytes as varints");
+  }
+  if (source.file)
+    source.file->forget(source.offset, weight.length);
+  pointers[index] = out;
+  return {};
+}
+
+Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t index) {
+  const Program &program = model->program();
+  const Weight &weight = program.weights[index];
+  const Function &function = program.functions[weight.derivedFunction];
+  const PreparedFunction &prepared = *model->prepared().functions[weight.derivedFunction];
+  std::vector<void *> inputs, outputs(function.outputs.size(), nullptr);
+  std::vector<int64_t> symbols(prepared.symbols.size(), 0);
+  std::vector<uint8_t> defined(prepared.symbols.size(), 0);
+  for (size_t i = 0; i < weight.derivedFrom.size(); ++i) {
+    const Weight &from = program.weights[weight.derivedFrom[i]];
+    if (Status status = materialize(model, weight.derivedFrom[i]); !status.ok())
+      return status;
+    inputs.push_back(pointers[weight.derivedFrom[i]]);
+    const Argument &argument = function.inputs[i];
+    for (size_t d = 0; d < std::min(argument.dims.size(), from.shape.size()); ++d)
+      if (auto name = argument.dims[d].isSymbol()) {
+        SymbolId id = prepared.symbolIds.find(*name)->second;
+        symbols[id] = from.shape[d];
+        defined[id] = 1;
+      }
+  }
+  auto matches = [&](const Weight &have, const Argument &argument,
+                     const std::vector<ExprId> &dims) {
+    bool same = have.dtype == argument.dtype && have.shape.size() == dims.size();
+    for (size_t d = 0; same && d < dims.size(); ++d)
+      same = evaluate(prepared.exprs[dims[d]], symbols, defined) == have.shape[d];
+    return same;
+  };
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (!matches(program.weights[weight.derivedFrom[i]], function.inputs[i],
+                 prepared.inputDims[i]))
+      return failed(weight, "source '" + program.weights[weight.derivedFrom[i]].name +
+                                "' is not what function '" + function.name + "' expects");
+
+  // All results of the function that somebody wants come from this one run.
+  const std::vector<int32_t> &group = groups[{weight.derivedFunction, weight.derivedFrom}];
+  for (int32_t member : group) {
+    const Weight &result = program.weights[member];
+    if (!matches(result, function.outputs[result.derivedResult],
+                 prepared.outputDims[result.derivedResult]))
+      return failed(result, "its shape is not that of a result of function '" + function.name +
+                                "'");
+    blocks[member] = MemoryBlock::make(model->loadOptions().allocator, weightBytes(result));
+    if (!blocks[member].data())
+      return failed(result, "no memory for " + std::to_string(weightBytes(result)) + " bytes",
+                    StatusCode::OutOfMemory);
+    pointers[member] = blocks[member].data();
+    outputs[result.derivedResult] = pointers[member];
+  }
+  std::vector<MemoryBlock> unwanted;
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    if (outputs[o])
+      continue;
+    std::vector<int64_t> shape;
+    for (ExprId dim : prepared.outputDims[o])
+      shape.push_back(evaluate(prepared.exprs[dim], symbols, defined).value_or(-1));
+    int64_t size = checkedByteSize(static_cast<uint8_t>(function.outputs[o].dtype), shape.data(),
+                                   shape.size());
+    unwanted.push_back(MemoryBlock::make(model->loadOptions().allocator, size));
+    outputs[o] = unwanted.back().data();
+    if (!outputs[o])
+      return failed(weight, "no memory for results of function '" + function.name + "'",
+                    StatusCode::OutOfMemory);
+  }
+  symbols.resize(prepared.boundSymbols);
+  if (!std::all_of(defined.begin(), defined.begin() + prepared.boundSymbols,
+                   [](uint8_t d) { return d; }))
+    return failed(weight, "expected the shapes of its sources to give all symbols of function '" +
+                              function.name + "'");
+  Executor executor(model);
+  if (Status status = executor.runFunction(weight.derivedFunction, inputs, outputs, symbols);
+      !status.ok())
+    return failed(weight, status.message, status.code);
+  for (int32_t from : weight.derivedFrom)
+    users[from] -= static_cast<int32_t>(group.size());
+  for (int32_t from : weight.derivedFrom)
+    drop(program, from);
+  return {};
+}
+
+void WeightStore::drop(const Program &program, int32_t index) {
+  const Weight &weight = program.weights[index];
+  if (!weight.temporary || users[index] > 0 || !pointers[index])
+    return;
+  pointers[index] = nullptr;
+  blocks[index].reset();
+  // Its mapped pages need not stay either; the file is still there.
+  auto it = files.find(weight.file);
+  if (weight.derivedFunction < 0 && it != files.end() && it->second)
+    it->second->forget(weight.offset, weight.length);
+}
+
+Status WeightStore::materialize(const std::shared_ptr<const Model> &model, int32_t index) {
+  if (pointers[index])
+    return {};
+  const auto *cancel = model->loadOptions().cancel;
+  if (cancel && cancel->load(std::memory_order_relaxed))
+    return Status::error(StatusCode::Cancelled, "loading was cancelled");
+  if (model->program().weights[index].derivedFunction >= 0)
+    return derive(model, index);
+  return read(*model, index);
+}
+
+Status WeightStore::load(const std::shared_ptr<const Model> &model) {
+  const std::vector<Weight> &weights = model->program().weights;
+  pointers.assign(weights.size(), nullptr);
+  blocks.resize(weights.size());
+  users.assign(weights.size(), 0);
+  for (size_t w = 0; w < weights.size(); ++w) {
+    if (weights[w].derivedFunction < 0)
+      continue;
+    groups[{weights[w].derivedFunction, weights[w].derivedFrom}].push_back(
+        static_cast<int32_t>(w));
+    for (int32_t from : weights[w].derivedFrom)
+      ++users[from];
+  }
+  for (const auto &[key, members] : groups) {
+    std::vector<uint8_t> taken(model->program().functions[key.first].outputs.size(), 0);
+    for (int32_t member : members)
+      if (taken[weights[member].derivedResult]++)
+        return failed(weights[member], "expected one weight for each result of a derivation");
+  }
+  for (size_t w = 0; w < weights.size(); ++w) {
+    if (weights[w].temporary)
+      continue;
+    if (Status status = materialize(model, static_cast<int32_t>(w)); !status.ok())
+      return status;
+  }
+  // What only temporaries left behind: a function may give one nobody reads.
+  for (size_t w = 0; w < weights.size(); ++w)
+    if (weights[w].temporary) {
+      pointers[w] = nullptr;
+      blocks[w].reset();
+    }
+  groups.clear();
+  return {};
+}
+
+} // namespace bessemer::runtime
