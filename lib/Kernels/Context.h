@@ -138,9 +138,9 @@ std::span<const KernelEntry> convKernels();
 std::span<const KernelEntry> poolKernels();
 std::span<const KernelEntry> recurrentKernels();
 std::span<const KernelEntry> sortKernels();
-std::span<const KernelEntry> selectKernels();
 std::span<const KernelEntry> resizeKernels();
-std::span<const KernelEntry> sampleKernels();
+std::span<const KernelEntry> gridSampleKernels();
+std::span<const KernelEntry> detectionKernels();
 std::span<const KernelEntry> signalKernels();
 
 } // namespace bessemer::kernels
