@@ -139,7 +139,7 @@ def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
   let assemblyFormat = "$x (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($x) `->` type($tile)";
 }
 def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
-  let summary = "combine along `axis`, which becomes 1; kind: sum, prod, max, min, and, or";
+  let summary = "combine along `axis`, which becomes 1 or goes away; kind: sum, prod, max, min, umax, umin, and, or";
   let arguments = (ins StrAttr:$kind, Tile_Tile:$x, I64Attr:$axis);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$kind $x `axis` $axis attr-dict `:` type($x) `->` type($tile)";

@@ -51,6 +51,8 @@ LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, const PointFn &fn
     }
     // In a panel all columns exist; in a plain matrix the last block is masked.
     Value rightMask = panels ? Value() : mask;
+    if (!panels && right.validColumns)
+      rightMask = tailMask(rightColumn, right.validColumns, width);
     auto block = [&](Value row, int64_t rows) -> LogicalResult {
       MemoryTile shifted = b_;
       shifted.base = address(b_, index(0), rightColumn);

@@ -93,6 +93,9 @@ Value KernelExpander::original(Value tile, unsigned dim) {
     // Panels in memory: the store's view knows; the generator names the extent.
     return dot->getNumOperands() > 2 ? dot->getOperand(2) : original(dot.getB(), 1);
   }
+  if (auto reduce = dyn_cast<tile::ReduceOp>(op))
+    if (cast<RankedTensorType>(reduce.getX().getType()).getRank() > type.getRank())
+      return original(reduce.getX(), dim + 1);
   for (Value operand : op->getOperands())
     if (auto t = dyn_cast<RankedTensorType>(operand.getType()))
       if (t.getRank() == type.getRank() && t.isDynamicDim(dim))

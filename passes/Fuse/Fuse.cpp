@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Fuse/Passes.h"
+#include "passes/Fuse/Rules.h"
+
+#include "llvm/ADT/SetVector.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace bessemer {
+#define GEN_PASS_DEF_FUSE
+#include "passes/Fuse/Passes.h.inc"
+} // namespace bessemer
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+
+namespace {
+using Group = llvm::SetVector<Operation *>;
+
+/// A group larger than this gains nothing and makes long compile times.
+constexpr size_t maxOps = 48;
+constexpr size_t maxInputs = 24;
+
+bool isSplatConstant(Operation *op) {
+  auto constant = dyn_cast_or_null<ConstantOp>(op);
+  return constant && isa<SplatElementsAttr>(constant.getValue()) && fuse::isComputable(constant.getType());
+}
+
+llvm::SetVector<Value> inputsOf(const Group &group) {
+  llvm::SetVector<Value> inputs;
+  for (Operation *op : group)
+    for (Value operand : op->getOperands())
+      if (!group.contains(operand.getDefiningOp()) && !isSplatConstant(operand.getDefiningOp()))
+        inputs.insert(operand);
+  return inputs;
+}
+
+/// Values of the group that somebody outside of it reads.
+SmallVector<Value> escaping(const Group &group) {
+  SmallVector<Value> values;
+  for (Operation *op : group)
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.contains(user); }))
+        values.push_back(result);
+  return values;
+}
+
+struct Fuse : bessemer::impl::FuseBase<Fuse> {
+  llvm::DenseSet<Operation *> taken;
+
+  void runOnOperation() override {
+    SmallVector<Block *> blocks;
+    getOperation().walk([&](Block *block) {
+      if (!isa<FusionOp>(block->getParentOp()))
+        blocks.push_back(block);
+    });
+    for (Block *block : blocks) {
+      taken.clear();
+      SmallVector<Group> groups;
+      SmallVector<std::pair<std::string, std::string>> kinds;
+      formAnchored(*block, groups, kinds);
+      formRows(*block, groups, kinds);
+      for (auto [group, kind] : llvm::zip(groups, kinds))
+        wrap(group, kind.first, kind.second);
+    }
+  }
+
+  /// matmul, conv, attention, pool, each with the elementwise ops behind it.
+  void formAnchored(Block &block, SmallVector<Group> &groups, SmallVector<std::pair<std::string, std::string>> &kinds) {
+    for (Operation &op : block) {
+      if (!fuse::isTileableAnchor(&op))
+        continue;
+      Group group;
+      group.insert(&op);
+      Group best = group;
+      bool conv = isa<ConvOp>(op), epilogue = isa<MatmulOp, ConvOp>(op);
+      Type type = op.getResult(0).getType();
+      std::string absorbed;
+      for (bool grown = epilogue; grown && group.size() < maxOps;) {
+        grown = false;
+        for (Operation *member : SmallVector<Operation *>(group.getArrayRef())) {
+          for (Operation *user : member->getResult(0).getUsers()) {
+            if (group.contains(user) || taken.contains(user) || user->getBlock() != &block || !fuse::isElementwiseOp(user) ||
+                getDims(user->getResult(0).getType()) != getDims(type))
+              continue;
+            bool fits = llvm::all_of(user->getOperands(), [&](Value operand) {
+              if (group.contains(operand.getDefiningOp()) || isSplatConstant(operand.getDefiningOp()))
+                return true;
+              return conv ? fuse::isConvEpilogueOperand(operand.getType(), type) : fuse::isMatmulEpilogueOperand(operand.getType(), type);
+            });
+            // The whole group is computed where its last op stands: nothing
+            // that it reads may come from an op that needs the group.
+            if (!fits || readsThroughOutside(user, group))
+              continue;
+            group.insert(user);
+            grown = true;
+          }
+        }
+        if (escaping(group).size() <= 1 && inputsOf(group).size() <= maxInputs)
+          best = group;
+      }
+      for (Operation *member : best) {
+        taken.insert(member);
+        if (member != &op)
+          absorbed += (absorbed.empty() ? "" : ", ") + member->getName().stripDialect().str();
+      }
+      StringRef name = op.getName().stripDialect();
+      groups.push_back(best);
+      kinds.push_back({name.str(), absorbed.empty() ? (name + " alone: nothing that reads it is elementwise and its only reader").str()
+                                                    : absorbed + " read what " + name.str() + " writes, element by element"});
+    }
+  }
+
+  /// Does an operand of `user` depend on the group by a way around it?
+  bool readsThroughOutside(Operation *user, const Group &group) {
+    SmallVector<Operation *> work;
+    llvm::DenseSet<Operation *> seen;
+    for (Value operand : user->getOperands())
+      if (Operation *producer = operand.getDefiningOp(); producer && !group.contains(producer))
+        work.push_back(producer);
+    while (!work.empty()) {
+      Operation *op = work.pop_back_val();
+      if (!seen.insert(op).second || op->getBlock() != user->getBlock() || op->isBeforeInBlock(group.front()))
+        continue;
+      for (Value operand : op->getOperands()) {
+        Operation *producer = operand.getDefiningOp();
+        if (producer && group.contains(producer))
+          return true;
+        if (producer)
+          work.push_back(producer);
+      }
+    }
+    return false;
+  }
+
+  /// From the last op backwards: each op that nobody took starts a group and
+  /// pulls in what only it reads.
+  void formRows(Block &block, SmallVector<Group> &groups, SmallVector<std::pair<std::string, std::string>> &kinds) {
+    for (Operation &root : llvm::reverse(block)) {
+      if (taken.contains(&root) || !fuse::isRowOp(&root) || root.getResult(0).use_empty())
+        continue;
+      Group group;
+      group.insert(&root);
+      taken.insert(&root);
+      for (size_t i = 0; i < group.size() && group.size() < maxOps; ++i) {
+        Operation *user = group[i];
+        for (auto [number, operand] : llvm::enumerate(user->getOperands())) {
+          Operation *producer = operand.getDefiningOp();
+          if (!producer || producer->getBlock() != &block || taken.contains(producer) || !fuse::isRowOp(producer) || !fuse::canPull(user, number))
+            continue;
+          if (!llvm::all_of(producer->getUsers(), [&](Operation *u) { return group.contains(u); }))
+            continue;
+          if (!llvm::all_of(producer->getUses(), [&](OpOperand &use) { return fuse::canPull(use.getOwner(), use.getOperandNumber()); }))
+            continue;
+          // Read through a broadcast, it would be computed once for each row.
+          bool stretched = !(getElementCount(operand.getType()) == getElementCount(user->getResult(0).getType())) &&
+                           !isa<ReduceOp>(user);
+          bool ofRows = operand.getType() == user->getOperand(0).getType() || isRowStatistic(operand);
+          if (stretched && !fuse::isCheap(producer) && !ofRows)
+            continue;
+          Group larger = group;
+          larger.insert(producer);
+          if (inputsOf(larger).size() > maxInputs)
+            continue;
+          group.insert(producer);
+          taken.insert(producer);
+        }
+      }
+      std::string names;
+      for (Operation *op : llvm::reverse(group))
+        names += (names.empty() ? "" : ", ") + op->getName().stripDialect().str();
+      groups.push_back(group);
+      kinds.push_back({"row", group.size() == 1 ? names + " alone: what it reads has other readers or is not computed by rows"
+                                                : names + ": each is read only by the next, row by row"});
+    }
+  }
+
+  /// One value for each row: computed with the row, read by broadcast.
+  static bool isRowStatistic(Value value) {
+    auto dims = getDims(value.getType());
+    return !dims.empty() && dims.back() == SymbolicExpr::constant(1);
+  }
+
+  void wrap(const Group &group, StringRef kind, StringRef reason) {
+    SmallVector<Operation *> ops(group.getArrayRef());
+    llvm::sort(ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    SmallVector<Value> outputs = escaping(group);
+    if (outputs.empty())
+      return;
+    llvm::SetVector<Value> inputs = inputsOf(group);
+    OpBuilder builder(ops.back());
+    SmallVector<Location> locations;
+    SmallVector<Type> outputTypes;
+    for (Operation *op : ops)
+      locations.push_back(op->getLoc());
+    for (Value output : outputs)
+      outputTypes.push_back(output.getType());
+    auto fusion = FusionOp::create(builder, builder.getFusedLoc(locations), outputTypes, kind, reason, inputs.getArrayRef());
+    Block *body = builder.createBlock(&fusion.getBody());
+    IRMapping mapping;
+    for (Value input : inputs)
+      mapping.map(input, body->addArgument(input.getType(), input.getLoc()));
+    for (Operation *op : ops) {
+      for (Value operand : op->getOperands())
+        if (isSplatConstant(operand.getDefiningOp()) && !mapping.contains(operand))
+          mapping.map(operand, builder.clone(*operand.getDefiningOp())->getResult(0));
+      builder.clone(*op, mapping);
+    }
+    SmallVector<Value> yielded;
+    for (Value output : outputs)
+      yielded.push_back(mapping.lookup(output));
+    YieldOp::create(builder, fusion.getLoc(), yielded);
+    for (auto [output, result] : llvm::zip(outputs, fusion.getOutputs()))
+      output.replaceAllUsesWith(result);
+    for (Operation *op : llvm::reverse(ops))
+      op->erase();
+  }
+};
+} // namespace
+
+void bessemer::addFusePasses(OpPassManager &manager) {
+  manager.addNestedPass<func::FuncOp>(createNormalizeForFusion());
+  manager.addNestedPass<func::FuncOp>(createFuse());
+}

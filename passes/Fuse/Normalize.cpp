@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Fuse/Passes.h"
+
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace bessemer {
+#define GEN_PASS_DEF_NORMALIZEFORFUSION
+#include "passes/Fuse/Passes.h.inc"
+} // namespace bessemer
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+
+namespace {
+SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
+  SymbolicExpr result = 1;
+  for (const SymbolicExpr &dim : dims)
+    result *= dim;
+  return result;
+}
+
+/// A reduction over neighbouring axes becomes [outer, reduced, inner] (or
+/// [outer, reduced] when they are the last), with keepdims.
+struct ReduceOverNeighbours : OpRewritePattern<ReduceOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {
+    auto dims = getDims(op.getX().getType());
+    SmallVector<int64_t> axes(op.getAxes());
+    llvm::sort(axes);
+    if (axes.empty() || axes.back() - axes.front() + 1 != static_cast<int64_t>(axes.size()) || axes.front() < 0)
+      return failure();
+    int64_t rank = dims.size(), first = axes.front(), end = axes.back() + 1;
+    bool last = end == rank;
+    // Outer dimensions may stay; what must change is more than one axis, inner
+    // dimensions that are not one row, and dropped dimensions.
+    if (op.getKeepdims() && axes.size() == 1 && (last || end == rank - 1))
+      return failure();
+    ArrayRef<SymbolicExpr> all(dims);
+    SmallVector<SymbolicExpr> shape(all.take_front(first));
+    shape.push_back(product(all.slice(first, end - first)));
+    if (!last)
+      shape.push_back(product(all.drop_front(end)));
+    Type element = getElementTypeOrSelf(op.getX().getType());
+    Value x = ReshapeOp::create(rewriter, op.getLoc(), getTensorType(shape, element), op.getX());
+    Value y = ReduceOp::create(rewriter, op.getLoc(), x, op.getKind(), ArrayRef<int64_t>{first}, true);
+    rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), y);
+    return success();
+  }
+};
+
+/// A normalization over several trailing dimensions works on one of their product.
+template <typename Norm>
+struct NormOverTrailing : OpRewritePattern<Norm> {
+  using OpRewritePattern<Norm>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Norm op, PatternRewriter &rewriter) const override {
+    auto dims = getDims(op.getX().getType());
+    int64_t rank = dims.size(), axis = op.getAxis();
+    if (axis < 0 || axis >= rank - 1)
+      return failure();
+    ArrayRef<SymbolicExpr> all(dims);
+    SmallVector<SymbolicExpr> shape(all.take_front(axis));
+    SymbolicExpr row = product(all.drop_front(axis));
+    shape.push_back(row);
+    Type element = getElementTypeOrSelf(op.getX().getType());
+    // Scale and bias must cover the whole of the trailing dimensions.
+    auto flat = [&](Value v) -> Value {
+      if (!(getElementCount(v.getType()) == row))
+        return {};
+      return ReshapeOp::create(rewriter, op.getLoc(), getTensorType({row}, getElementTypeOrSelf(v.getType())), v);
+    };
+    SmallVector<Value> operands;
+    for (Value parameter : op->getOperands().drop_front()) {
+      Value f = flat(parameter);
+      if (!f)
+        return failure();
+      operands.push_back(f);
+    }
+    Value x = ReshapeOp::create(rewriter, op.getLoc(), getTensorType(shape, element), op.getX());
+    operands.insert(operands.begin(), x);
+    OperationState state(op.getLoc(), op->getName(), operands, {getTensorType(shape, getElementTypeOrSelf(op.getType()))}, op->getAttrs());
+    state.attributes.set("axis", rewriter.getI64IntegerAttr(axis));
+    Operation *flatNorm = rewriter.create(state);
+    rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), flatNorm->getResult(0));
+    return success();
+  }
+};
+
+struct NormalizeForFusion : bessemer::impl::NormalizeForFusionBase<NormalizeForFusion> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+  }
+};
+} // namespace

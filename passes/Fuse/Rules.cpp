@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Fuse/Rules.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+
+static SymbolicExpr one() { return SymbolicExpr::constant(1); }
+
+bool fuse::isComputable(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return false;
+  for (const SymbolicExpr &dim : getDims(tensor))
+    if (dim == SymbolicExpr::symbol("?"))
+      return false;
+  Type element = tensor.getElementType();
+  if (element.isF32() || element.isF64() || element.isF16() || element.isBF16())
+    return true;
+  if (auto integer = dyn_cast<IntegerType>(element))
+    return llvm::is_contained({1u, 8u, 16u, 32u, 64u}, integer.getWidth());
+  return false;
+}
+
+static bool isFloatTensor(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
+
+static bool allComputable(Operation *op) {
+  return llvm::all_of(op->getOperandTypes(), fuse::isComputable) && llvm::all_of(op->getResultTypes(), fuse::isComputable);
+}
+
+bool fuse::isElementwiseOp(Operation *op) {
+  if (!op || !allComputable(op))
+    return false;
+  bool isFloat = op->getNumOperands() && isFloatTensor(op->getOperand(0).getType());
+  // Integer division traps where the reference gives an error text: not here.
+  if (isa<DivOp>(op))
+    return isFloat;
+  // Of pow, only what a product or a square root can say: the exponent is known.
+  if (auto pow = dyn_cast<PowOp>(op)) {
+    auto exponent = pow.getB().getDefiningOp<ConstantOp>();
+    auto splat = exponent ? dyn_cast<SplatElementsAttr>(exponent.getValue()) : SplatElementsAttr();
+    if (!splat || !isFloat || !isa<FloatType>(splat.getElementType()))
+      return false;
+    double value = splat.getSplatValue<APFloat>().convertToDouble();
+    return value == 2 || value == 3 || value == 0.5 || value == -0.5 || value == -1 || value == 1;
+  }
+  // Float to integer is defined by the reference for every value; the machine's
+  // conversion only for those that fit.
+  if (auto cast = dyn_cast<CastOp>(op))
+    return !(isFloat && cast.getTo().isIntOrIndex() && !cast.getTo().isInteger(1));
+  return isa<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, RsqrtOp, ReciprocalOp, TanhOp, ErfOp, SigmoidOp, SoftplusOp, SinOp, CosOp,
+             FloorOp, CeilOp, RoundOp, SignOp, ReluOp, NotOp, IsNanOp, GeluOp, AddOp, SubOp, MulOp, MinOp, MaxOp, AndOp, OrOp,
+             XorOp, BitwiseAndOp, BitwiseOrOp, BitwiseXorOp, BitwiseNotOp, EqualOp, NotEqualOp, LessOp, LessEqualOp,
+             GreaterOp, GreaterEqualOp, WhereOp>(op) &&
+         !(isa<ExpOp, LogOp, SqrtOp, TanhOp, ErfOp, SigmoidOp, GeluOp>(op) && !isFloat);
+}
+
+bool fuse::isRowOp(Operation *op) {
+  if (!op)
+    return false;
+  if (isElementwiseOp(op))
+    return true;
+  if (!allComputable(op) || op->getNumResults() != 1)
+    return false;
+  auto result = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+  int64_t rank = result.getRank();
+  auto rankOf = [](Value v) { return cast<RankedTensorType>(v.getType()).getRank(); };
+  if (auto reduce = dyn_cast<ReduceOp>(op)) {
+    static const llvm::StringRef kinds[] = {"sum", "mean", "max", "min", "sum_square", "l1", "l2", "prod"};
+    bool known = llvm::is_contained(kinds, reduce.getKind());
+    bool isFloat = isFloatTensor(reduce.getX().getType());
+    if (!known || !reduce.getKeepdims() || reduce.getAxes().size() != 1 || (!isFloat && reduce.getKind() != "sum" && reduce.getKind() != "max" && reduce.getKind() != "min"))
+      return false;
+    // Along the last axis, or along the one before it, a row then.
+    int64_t axis = reduce.getAxes()[0];
+    return axis == rank - 1 || axis == rank - 2;
+  }
+  if (auto softmax = dyn_cast<SoftmaxOp>(op))
+    return rank > 0 && softmax.getAxis() == rank - 1 && isFloatTensor(result);
+  if (auto norm = dyn_cast<LayerNormOp>(op))
+    return rank > 0 && norm.getAxis() == rank - 1 && isFloatTensor(result);
+  if (auto norm = dyn_cast<RmsNormOp>(op))
+    return rank > 0 && norm.getAxis() == rank - 1 && isFloatTensor(result);
+  if (isa<BroadcastOp, IotaOp>(op))
+    return rank > 0;
+  if (auto transpose = dyn_cast<TransposeOp>(op))
+    return rank > 0;
+  if (auto gather = dyn_cast<GatherOp>(op))
+    return rank > 0 && gather.getAxis() < rankOf(gather.getX()) - 1;
+  if (auto slice = dyn_cast<SliceOp>(op))
+    return rank > 0;
+  return false;
+}
+
+bool fuse::canPull(Operation *op, unsigned operand) {
+  if (isElementwiseOp(op) || isa<SoftmaxOp, LayerNormOp, RmsNormOp, BroadcastOp>(op))
+    return true;
+  if (auto reduce = dyn_cast<ReduceOp>(op))
+    return true;
+  // The row must stay a row.
+  if (auto transpose = dyn_cast<TransposeOp>(op)) {
+    auto permutation = transpose.getPermutation();
+    return permutation.back() == static_cast<int64_t>(permutation.size()) - 1;
+  }
+  if (auto slice = dyn_cast<SliceOp>(op)) {
+    auto from = getDims(slice.getX().getType()), to = getDims(slice.getY().getType());
+    return !from.empty() && from.back() == to.back() && slice.getSteps().back() == 1;
+  }
+  return false;
+}
+
+bool fuse::isCheap(Operation *op) {
+  return isa<AbsOp, NegOp, AddOp, SubOp, MulOp, MinOp, MaxOp, ReluOp, AndOp, OrOp, XorOp, NotOp, EqualOp, NotEqualOp, LessOp,
+             LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp, CastOp, BroadcastOp, IotaOp, TransposeOp, SliceOp>(op);
+}
+
+/// All of `dims` but the last are 1.
+static bool isVector(ArrayRef<SymbolicExpr> dims) {
+  return llvm::all_of(dims.drop_back(dims.empty() ? 0 : 1), [](const SymbolicExpr &d) { return d == one(); });
+}
+
+bool fuse::isMatmulEpilogueOperand(Type operand, Type result) {
+  auto dims = getDims(operand), to = getDims(result);
+  if (dims == to)
+    return true;
+  return dims.empty() || (isVector(dims) && dims.size() <= to.size() && (dims.back() == to.back() || dims.back() == one()));
+}
+
+bool fuse::isConvEpilogueOperand(Type operand, Type result) {
+  auto dims = getDims(operand), to = getDims(result);
+  if (dims == to)
+    return true;
+  // A scalar, or one value for each channel: [C, 1, 1] or [1, C, 1, 1].
+  size_t offset = to.size() - dims.size();
+  for (auto [i, dim] : llvm::enumerate(dims))
+    if (!(dim == one()) && !(offset + i == 1 && dim == to[1]))
+      return false;
+  return dims.size() <= to.size();
+}
+
+bool fuse::isTileableAnchor(Operation *op) {
+  if (!allComputable(op))
+    return false;
+  auto floating = [](Type type) {
+    Type element = getElementTypeOrSelf(type);
+    return element.isF32() || element.isF16() || element.isBF16();
+  };
+  if (auto matmul = dyn_cast<MatmulOp>(op))
+    return llvm::all_of(op->getOperandTypes(), floating) && floating(matmul.getY().getType()) && !matmul.getTransposeA();
+  if (auto attention = dyn_cast<AttentionOp>(op))
+    return llvm::all_of(ArrayRef<Value>{attention.getQ(), attention.getK(), attention.getV()}, [&](Value v) { return floating(v.getType()); }) &&
+           !attention.getValid();
+  if (auto conv = dyn_cast<ConvOp>(op))
+    return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
+  if (auto pool = dyn_cast<PoolOp>(op))
+    return floating(pool.getX().getType()) && pool.getKind() != "lp";
+  return false;
+}

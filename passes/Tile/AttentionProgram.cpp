@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Attention for one head and a stretch of queries: keys go to panels in
+// scratch memory once, scores of a block of rows stay on chip.
+#include "passes/Tile/ProgramBuilder.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+using namespace bessemer::tilegen;
+
+namespace {
+/// A [B, H, S, D] operand, which may lie in memory as [B, S, H, D].
+struct HeadView {
+  SymbolicExpr batch, heads, length, depth;
+  bool lengthFirst;
+
+  static HeadView of(Type type, StringRef layout) {
+    auto d = getDims(type);
+    bool lengthFirst = layout == "bshd";
+    return {d[0], lengthFirst ? d[2] : d[1], lengthFirst ? d[1] : d[2], d[3], lengthFirst};
+  }
+  SmallVector<Value> at(Value b, Value h, Value s, Value d) const {
+    return lengthFirst ? SmallVector<Value>{b, s, h, d} : SmallVector<Value>{b, h, s, d};
+  }
+  SmallVector<int64_t> tileDims() const { return {lengthFirst ? 1 : 2, 3}; }
+};
+} // namespace
+
+tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
+  Block &body = p.fusion.getBody().front();
+  auto op = dyn_cast<AttentionOp>(body.front());
+  if (!op || body.getOperations().size() != 2 || op.getValid())
+    return {};
+  HeadView q = HeadView::of(op.getQ().getType(), op.getQLayout()), k = HeadView::of(op.getK().getType(), op.getKLayout());
+  HeadView v = HeadView::of(op.getV().getType(), op.getVLayout()), y = HeadView::of(op.getY().getType(), op.getYLayout());
+  std::optional<SymbolicExpr> group = SymbolicExpr::exactDivide(q.heads, k.heads);
+  std::optional<int64_t> depth = q.depth.isConstant(), valueDepth = v.depth.isConstant();
+  if (!group || !depth || !valueDepth)
+    return {};
+  auto number = [&](Value value) { return cast<BlockArgument>(value).getArgNumber(); };
+
+  SmallVector<SmallVector<SymbolicExpr>> views;
+  for (Value input : p.fusion.getInputs())
+    views.push_back(getDims(input.getType()));
+  views.push_back(getDims(op.getY().getType()));
+  SmallVector<SymbolicExpr> maskDims;
+  if (op.getMask()) {
+    maskDims = getDims(op.getMask().getType());
+    maskDims.insert(maskDims.begin(), 4 - maskDims.size(), SymbolicExpr::constant(1));
+    views[number(op.getMask())] = maskDims;
+  }
+
+  // Queries that share a set of key panels, and rows of scores at a time.
+  int64_t chunk = 512, block = 4 * p.schedule.blockRows(p.schedule.panelColumns());
+  p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, chunk)});
+  ImplicitLocOpBuilder &b = p.b;
+  Value batch = p.gridId(0), head = p.gridId(1), first = p.mul(p.gridId(2), p.index(chunk));
+  Value zero = p.index(0);
+  Value keyHead = *group == SymbolicExpr::constant(1) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(*group));
+  Extent keys = p.extentOf(k.length), d = Extent::of(*depth), dv = Extent::of(*valueDepth);
+
+  auto raw = [&](Value operand, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents) -> Value {
+    Value view = p.view(number(operand));
+    SmallVector<Value> sizes;
+    for (const Extent &e : extents)
+      if (e.constant < 0)
+        sizes.push_back(e.value);
+    auto load = tile::LoadOp::create(b, tileType(extents, cast<tile::ViewType>(view.getType()).getElementType()), view, offsets, sizes, dims);
+    load->setAttr("in_bounds", b.getUnitAttr());
+    return load;
+  };
+  Value keyTile = raw(op.getK(), k.at(batch, keyHead, zero, zero), k.tileDims(), {keys, d});
+  auto keyType = cast<RankedTensorType>(keyTile.getType());
+  int64_t width = p.schedule.panelColumns();
+  Value panels = tile::PanelsOp::create(b, RankedTensorType::get({ShapedType::kDynamic, *depth, width}, keyType.getElementType()), keyTile, width, true);
+  Value valueTile = raw(op.getV(), v.at(batch, keyHead, zero, zero), v.tileDims(), {keys, dv});
+
+  std::optional<int64_t> length = q.length.isConstant();
+  // Whole blocks where the length allows it: their loops have constant bounds.
+  if (length) {
+    if (*length <= block)
+      block = *length;
+    else
+      for (int64_t candidate = block; candidate >= block / 2; --candidate)
+        if (std::min(*length, chunk) % candidate == 0 && *length % candidate == 0) {
+          block = candidate;
+          break;
+        }
+  }
+  bool whole = length && *length % block == 0 && (*length <= chunk || (*length % chunk == 0 && chunk % block == 0));
+  Value end = p.minimum(p.indexOf(q.length), p.add(first, p.index(chunk)));
+  auto loop = scf::ForOp::create(b, first, end, p.index(block));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPoint(loop.getBody()->getTerminator());
+    Value row = loop.getInductionVar();
+    Extent rows = whole ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(end, row))};
+    SmallVector<Extent> shape = {rows, keys};
+    Type f32 = b.getF32Type();
+    Value queries = raw(op.getQ(), q.at(batch, head, row, zero), q.tileDims(), {rows, d});
+    Value scores = arith::MulFOp::create(b, p.dot(queries, panels), p.constant(op.getScale().convertToDouble(), f32, shape));
+    double softcap = op.getSoftcap().convertToDouble();
+    if (softcap > 0) {
+      Value cap = p.constant(softcap, f32, shape);
+      scores = arith::MulFOp::create(b, cap, math::TanhOp::create(b, arith::DivFOp::create(b, scores, cap)));
+    }
+    Value unseen = p.constant(-std::numeric_limits<double>::infinity(), f32, shape);
+    bool mayBeEmpty = false;
+    if (op.getMask()) {
+      auto one = [&](int i) { return maskDims[i] == SymbolicExpr::constant(1); };
+      bool perRow = !one(2) || q.length == SymbolicExpr::constant(1), perKey = !one(3) || k.length == SymbolicExpr::constant(1);
+      Value mask = p.load(p.view(number(op.getMask())), {one(0) ? zero : batch, one(1) ? zero : head, one(2) ? zero : row, zero}, {2, 3},
+                          {perRow ? rows : Extent::of(1), perKey ? keys : Extent::of(1)}, true);
+      mask = p.broadcast(mask, shape);
+      if (getElementTypeOrSelf(op.getMask().getType()).isInteger(1)) {
+        scores = arith::SelectOp::create(b, mask, scores, unseen);
+      } else {
+        scores = arith::AddFOp::create(b, scores, mask);
+      }
+      mayBeEmpty = true;
+    }
+    if (op.getCausal()) {
+      Value query = p.iota(row, 0, shape), key = p.iota(zero, 1, shape);
+      if (op.getCausalBottomRight()) {
+        Value shift = arith::IndexCastOp::create(b, b.getI64Type(), p.sub(p.indexOf(k.length), p.indexOf(q.length)));
+        query = arith::AddIOp::create(b, query, p.splat(shift, shape));
+        mayBeEmpty = true;
+      }
+      Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, query);
+      scores = arith::SelectOp::create(b, seen, scores, unseen);
+    }
+    SmallVector<Extent> column = {rows, Extent::of(1)};
+    Value largest = p.reduce("max", scores, 1);
+    if (mayBeEmpty) // A row in which nothing is seen: exp(-inf - 0) = 0.
+      largest = arith::MaximumFOp::create(b, largest, p.constant(-std::numeric_limits<float>::max(), f32, column));
+    Value weights = math::ExpOp::create(b, arith::SubFOp::create(b, scores, p.broadcast(largest, shape)));
+    Value total = p.reduce("sum", weights, 1);
+    if (mayBeEmpty) {
+      Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, total, p.constant(0, f32, column));
+      total = arith::SelectOp::create(b, none, p.constant(1, f32, column), total);
+    }
+    SmallVector<Extent> outShape = {rows, dv};
+    Value sum = p.dot(weights, valueTile);
+    Value result = arith::DivFOp::create(b, sum, p.broadcast(total, outShape));
+    p.store(result, p.view(views.size() - 1), y.at(batch, head, row, zero), y.tileDims(), true);
+  }
+  return p.finish(q.batch * q.heads * q.length * k.length * (2 * (*depth + *valueDepth)));
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#pragma once
+
+#include "passes/Tile/ProgramBuilder.h"
+
+#include <functional>
+
+namespace bessemer::tilegen {
+
+/// The tile of a value that is not computed in the epilogue (the dot, an input),
+/// or null.
+using EpilogueLeaves = std::function<mlir::Value(mlir::Value)>;
+
+/// The elementwise ops between the leaves and `root`, on tiles of `extents`.
+mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeaves &leaves, llvm::ArrayRef<Extent> extents);
+
+} // namespace bessemer::tilegen

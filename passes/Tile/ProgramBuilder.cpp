@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Tile/ProgramBuilder.h"
+
+#include "bessemer/Algorithms/SymbolicExprFold.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::tilegen;
+
+Type tilegen::computeType(Type element) {
+  if (element.isF16() || element.isBF16())
+    return Float32Type::get(element.getContext());
+  if (element.isInteger() && !element.isSignlessInteger())
+    return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());
+  return element;
+}
+
+RankedTensorType tilegen::tileType(ArrayRef<Extent> extents, Type element) {
+  SmallVector<int64_t> shape;
+  for (const Extent &extent : extents)
+    shape.push_back(extent.constant >= 0 ? extent.constant : ShapedType::kDynamic);
+  return RankedTensorType::get(shape, element);
+}
+
+static SmallVector<Value> dynamicSizes(ArrayRef<Extent> extents) {
+  SmallVector<Value> sizes;
+  for (const Extent &extent : extents)
+    if (extent.constant < 0)
+      sizes.push_back(extent.value);
+  return sizes;
+}
+
+ProgramBuilder::ProgramBuilder(bess::FusionOp fusion, const CpuSchedule &schedule)
+    : fusion(fusion), schedule(schedule), b(fusion.getLoc(), fusion.getContext()) {}
+
+SymbolicExpr ProgramBuilder::inner(const SymbolicExpr &expr) {
+  SymbolicExpr::Substitution substitution;
+  for (const std::string &symbol : expr.symbols()) {
+    auto [it, isNew] = renamed.try_emplace(symbol, "s" + std::to_string(symbols.size()));
+    if (isNew)
+      symbols.push_back(symbol);
+    substitution[symbol] = SymbolicExpr::symbol(it->second);
+  }
+  return substitution.empty() ? expr : expr.substitute(substitution);
+}
+
+void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRef<SymbolicExpr> gridDims) {
+  auto module = fusion->getParentOfType<ModuleOp>();
+  b.setInsertionPointToEnd(module.getBody());
+  SmallVector<Type> types;
+  SmallVector<Value> tensors(fusion.getInputs());
+  llvm::append_range(tensors, fusion.getOutputs());
+  for (auto [tensor, dims] : llvm::zip(tensors, viewDims)) {
+    SmallVector<SymbolicExpr> own;
+    for (const SymbolicExpr &dim : dims)
+      own.push_back(inner(dim));
+    types.push_back(tile::ViewType::get(b.getContext(), bess::getDimsAttr(b.getContext(), own), getElementTypeOrSelf(tensor.getType())));
+  }
+  SmallVector<SymbolicExpr> own;
+  for (const SymbolicExpr &dim : gridDims) {
+    grid.push_back(dim);
+    own.push_back(inner(dim));
+  }
+  // Everything that the body says about sizes comes from the fusion's types.
+  fusion.getBody().walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      for (const SymbolicExpr &dim : bess::getDims(type))
+        inner(dim);
+    for (NamedAttribute attribute : op->getAttrs())
+      if (auto dims = dyn_cast<bess::DimsAttr>(attribute.getValue()))
+        for (const SymbolicExpr &dim : bess::parseDims(dims))
+          inner(dim);
+  });
+  for (Value input : fusion.getInputs())
+    for (const SymbolicExpr &dim : bess::getDims(input.getType()))
+      inner(dim);
+
+  kernel = tile::KernelOp::create(b, "kernel", bess::getDimsAttr(b.getContext(), own), types.size(), fusion.getNumResults(), symbols.size(),
+                                  fusion.getKind(), fusion.getReason(), b.getDictionaryAttr({}), "0", "0");
+  Block *body = b.createBlock(&kernel.getBody());
+  for (Type type : types)
+    body->addArgument(type, b.getLoc());
+  for (size_t i = 0; i < symbols.size() + grid.size(); ++i)
+    body->addArgument(b.getIndexType(), b.getLoc());
+}
+
+tile::KernelOp ProgramBuilder::finish(const SymbolicExpr &flops) {
+  tile::ReturnOp::create(b);
+  SymbolicExpr bytes = 0;
+  auto count = [&](Value tensor) {
+    Type element = getElementTypeOrSelf(tensor.getType());
+    bytes += bess::getElementCount(tensor.getType()) * ((element.getIntOrFloatBitWidth() + 7) / 8);
+  };
+  for (Value input : fusion.getInputs())
+    count(input);
+  for (Value output : fusion.getOutputs())
+    count(output);
+  kernel.setFlops(inner(flops).str());
+  kernel.setBytes(inner(bytes).str());
+  return kernel;
+}
+
+Value ProgramBuilder::indexOf(const SymbolicExpr &expr) {
+  ExprFolder folder;
+  folder.constant = [&](int64_t value) { return index(value).getAsOpaquePointer(); };
+  folder.symbol = [&](std::string_view name) -> const void * {
+    auto it = renamed.find(name);
+    if (it == renamed.end())
+      return nullptr;
+    unsigned number = std::stoul(it->second.substr(1));
+    return number < kernel.getSymbols() ? kernel.getSymbolArgument(number).getAsOpaquePointer() : nullptr;
+  };
+  folder.combine = [&](ExprOp op, const void *l, const void *r) -> const void * {
+    Value x = Value::getFromOpaquePointer(l), y = Value::getFromOpaquePointer(r);
+    switch (op) {
+    case ExprOp::Add: return add(x, y).getAsOpaquePointer();
+    case ExprOp::Mul: return mul(x, y).getAsOpaquePointer();
+    case ExprOp::FloorDiv: return b.createOrFold<arith::FloorDivSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::CeilDiv: return b.createOrFold<arith::CeilDivSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::Mod: return b.createOrFold<arith::RemSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::Max: return b.createOrFold<arith::MaxSIOp>(x, y).getAsOpaquePointer();
+    case ExprOp::Min: return minimum(x, y).getAsOpaquePointer();
+    }
+    return nullptr;
+  };
+  const void *result = foldExpr(expr, folder);
+  return result ? Value::getFromOpaquePointer(result) : Value();
+}
+
+Extent ProgramBuilder::extentOf(const SymbolicExpr &expr) {
+  if (std::optional<int64_t> constant = expr.isConstant())
+    return Extent::of(*constant);
+  return {-1, indexOf(expr)};
+}
+
+Value ProgramBuilder::index(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+Value ProgramBuilder::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(x, y); }
+Value ProgramBuilder::sub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(x, y); }
+Value ProgramBuilder::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(x, y); }
+Value ProgramBuilder::minimum(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(x, y); }
+Value ProgramBuilder::sizeOf(const Extent &extent) { return extent.constant >= 0 ? index(extent.constant) : extent.value; }
+
+Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
+  Type stored = cast<tile::ViewType>(view.getType()).getElementType();
+  Type signless = stored.isInteger() ? computeType(stored) : stored;
+  auto load = tile::LoadOp::create(b, tileType(extents, signless), view, offsets, dynamicSizes(extents), dims);
+  if (inBounds)
+    load->setAttr("in_bounds", b.getUnitAttr());
+  Type compute = computeType(stored);
+  if (compute == signless)
+    return load;
+  return arith::ExtFOp::create(b, tileType(extents, compute), load.getTile());
+}
+
+void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<int64_t> dims, bool inBounds) {
+  Type stored = cast<tile::ViewType>(view.getType()).getElementType();
+  auto type = cast<RankedTensorType>(tile.getType());
+  if (isa<FloatType>(stored) && stored != type.getElementType())
+    tile = arith::TruncFOp::create(b, RankedTensorType::get(type.getShape(), stored), tile);
+  auto store = tile::StoreOp::create(b, tile, view, offsets, dims);
+  if (inBounds)
+    store->setAttr("in_bounds", b.getUnitAttr());
+}
+
+Value ProgramBuilder::splat(Value scalar, ArrayRef<Extent> extents) {
+  return tile::SplatOp::create(b, tileType(extents, scalar.getType()), scalar, dynamicSizes(extents));
+}
+
+Value ProgramBuilder::constant(double value, Type element, ArrayRef<Extent> extents) {
+  TypedAttr attribute;
+  if (auto floating = dyn_cast<FloatType>(element))
+    attribute = b.getFloatAttr(floating, value);
+  else
+    attribute = b.getIntegerAttr(element, static_cast<int64_t>(value));
+  return splat(arith::ConstantOp::create(b, attribute), extents);
+}
+
+Value ProgramBuilder::broadcast(Value tile, ArrayRef<Extent> extents) {
+  auto from = cast<RankedTensorType>(tile.getType());
+  RankedTensorType to = tileType(extents, from.getElementType());
+  if (from == to)
+    return tile;
+  return tile::BroadcastOp::create(b, to, tile, dynamicSizes(extents));
+}
+
+Value ProgramBuilder::iota(Value start, int64_t axis, ArrayRef<Extent> extents) {
+  return tile::IotaOp::create(b, tileType(extents, b.getI64Type()), start, dynamicSizes(extents), axis);
+}
+
+Value ProgramBuilder::reduce(StringRef kind, Value tile, int64_t axis, bool drop) {
+  auto type = cast<RankedTensorType>(tile.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = 1;
+  if (drop)
+    shape.erase(shape.begin() + axis);
+  return tile::ReduceOp::create(b, RankedTensorType::get(shape, type.getElementType()), kind, tile, axis);
+}
+
+Value ProgramBuilder::dot(Value a, Value right) {
+  auto x = cast<RankedTensorType>(a.getType()), y = cast<RankedTensorType>(right.getType());
+  int64_t columns = y.getDimSize(1);
+  if (auto panels = right.getDefiningOp<tile::PanelsOp>())
+    columns = cast<RankedTensorType>(panels.getX().getType()).getDimSize(panels.getTransposed() ? 0 : 1);
+  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), columns}, b.getF32Type()), a, right, /*transpose_b=*/false);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What all writers of tile programs share: the kernel with its views and
+// symbols, index arithmetic, elementwise ops.
+#pragma once
+
+#include "bessemer/Support/CpuSchedule.h"
+#include "dialects/Tile/Tile.h"
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include <map>
+
+namespace bessemer::tilegen {
+
+/// A tile's extent: a constant or an index of the program.
+struct Extent {
+  int64_t constant = -1; ///< -1: `value`
+  mlir::Value value;
+
+  static Extent of(int64_t n) { return {n, {}}; }
+  bool isOne() const { return constant == 1; }
+};
+
+class ProgramBuilder {
+public:
+  ProgramBuilder(bess::FusionOp fusion, const CpuSchedule &schedule);
+
+  /// Starts the kernel: the views of the fusion's inputs and outputs with the
+  /// given dimensions (over the function's symbols; row-major, so they may be
+  /// any regrouping of the tensor's own).
+  void begin(llvm::ArrayRef<llvm::SmallVector<SymbolicExpr>> viewDims, llvm::ArrayRef<SymbolicExpr> grid);
+  /// Ends it and gives the kernel.
+  tile::KernelOp finish(const SymbolicExpr &flops);
+
+  bess::FusionOp fusion;
+  const CpuSchedule &schedule;
+  mlir::ImplicitLocOpBuilder b;
+  tile::KernelOp kernel;
+  /// Symbols of the function, in the order of s0, s1, ….
+  llvm::SmallVector<std::string> symbols;
+  llvm::SmallVector<SymbolicExpr> grid;
+
+  /// An expression over the function's symbols as one over s0, s1, ….
+  SymbolicExpr inner(const SymbolicExpr &expr);
+  /// … as an index of the program.
+  mlir::Value indexOf(const SymbolicExpr &expr);
+  Extent extentOf(const SymbolicExpr &expr);
+
+  mlir::Value index(int64_t value);
+  mlir::Value add(mlir::Value x, mlir::Value y);
+  mlir::Value sub(mlir::Value x, mlir::Value y);
+  mlir::Value mul(mlir::Value x, mlir::Value y);
+  mlir::Value minimum(mlir::Value x, mlir::Value y);
+  mlir::Value sizeOf(const Extent &extent);
+
+  mlir::Value view(unsigned i) { return kernel.getView(i); }
+  mlir::Value gridId(unsigned i) { return kernel.getGridId(i); }
+
+  /// A tile of `view`, converted to the type that programs compute in.
+  mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds);
+  void store(mlir::Value tile, mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, bool inBounds);
+  mlir::Value splat(mlir::Value scalar, llvm::ArrayRef<Extent> extents);
+  mlir::Value constant(double value, mlir::Type element, llvm::ArrayRef<Extent> extents);
+  mlir::Value broadcast(mlir::Value tile, llvm::ArrayRef<Extent> extents);
+  mlir::Value iota(mlir::Value start, int64_t axis, llvm::ArrayRef<Extent> extents);
+  /// The extent of `axis` becomes 1, or goes away with `drop`.
+  mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t axis, bool drop = false);
+  mlir::Value dot(mlir::Value a, mlir::Value right);
+
+  /// An elementwise bess op on tiles of one shape; null when there is none.
+  /// `extents` is that shape.
+  mlir::Value elementwise(mlir::Operation *op, mlir::ValueRange operands, llvm::ArrayRef<Extent> extents);
+  mlir::Value gelu(mlir::Value x, llvm::StringRef approximate, llvm::ArrayRef<Extent> extents);
+  mlir::Value sigmoid(mlir::Value x, llvm::ArrayRef<Extent> extents);
+
+private:
+  std::map<std::string, std::string, std::less<>> renamed;
+};
+
+/// The element type that programs compute with: f16 and bf16 in f32, unsigned
+/// integers signless.
+mlir::Type computeType(mlir::Type element);
+mlir::RankedTensorType tileType(llvm::ArrayRef<Extent> extents, mlir::Type element);
+
+/// The writers. Null: no program for this fusion.
+tile::KernelOp writeRowProgram(ProgramBuilder &p);
+tile::KernelOp writeMatmulProgram(ProgramBuilder &p);
+tile::KernelOp writeAttentionProgram(ProgramBuilder &p);
+tile::KernelOp writeConvProgram(ProgramBuilder &p);
+tile::KernelOp writePoolProgram(ProgramBuilder &p);
+
+} // namespace bessemer::tilegen
