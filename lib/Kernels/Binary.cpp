@@ -83,7 +83,9 @@ const Binary arithmetic[] = {
     {"bitwise_or", nullptr, [](I a, I b) { return a | b; }, nullptr},
     {"bitwise_xor", nullptr, [](I a, I b) { return a ^ b; }, nullptr},
     {"shift_left", nullptr, [](I a, I b) { return U(b) > 63 ? 0 : static_cast<I>(U(a) << b); }, nullptr},
-    {"shift_right", nullptr, [](I a, I b) { return U(b) > 63 ? 0 : static_cast<I>(U(a) >> b); }, nullptr},
+    // Signed operands keep their sign: a shift by all bits leaves 0 or -1.
+    {"shift_right", nullptr, [](I a, I b) { return a >> std::min(U(b), U{63}); },
+     [](I a, I b) { return U(b) > 63 ? 0 : static_cast<I>(U(a) >> b); }},
 };
 
 const Binary comparisons[] = {
