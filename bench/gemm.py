@@ -7,6 +7,8 @@ Each model is a chain of multiplications, x (M x K) by weights K x N, then N x K
 384 x 1536 and 1536 x 384 in turn.
 """
 
+import functools
+
 import numpy as np
 from common import ROOT, main
 
@@ -18,30 +20,32 @@ SHAPES = [(16, 384, 384), (16, 384, 1536), (128, 384, 384), (128, 384, 1536), (1
 WEIGHT_BYTES = 100e6
 
 
-def make_chain(m, k, n):
-    """Returns the path and the number of multiplications, an even number: the result is M x K again."""
-    count = 2 * max(1, round(WEIGHT_BYTES / (2 * 4 * k * n)))
-    path = ROOT / "build" / "models" / f"gemm-{m}x{k}x{n}.onnx"
-    if not path.exists():
-        # A standard deviation of 1 / sqrt(rows) keeps the values of the chain at one.
-        weights = RandomWeights(seed=1)
-        graph = GraphBuilder("gemm", opset=17, weights=weights)
-        x = graph.input("x", np.float32, [m, k])
-        for index in range(count):
-            rows, columns = (k, n) if index % 2 == 0 else (n, k)
-            weights.scale = np.float32(1 / np.sqrt(rows))
-            x = graph.MatMul(x, graph.weight(f"w{index}", [rows, columns]))
-        graph.output(x, "y", np.float32, [m, k])
-        graph.save(path)
-    return path, count
+def chain_length(k, n):
+    """An even number: the result of the chain is M x K again."""
+    return 2 * max(1, round(WEIGHT_BYTES / (2 * 4 * k * n)))
+
+
+def make_chain(path, m, k, n):
+    if path.exists():
+        return
+    weights = RandomWeights(seed=1)
+    graph = GraphBuilder("gemm", opset=17, weights=weights)
+    x = graph.input("x", np.float32, [m, k])
+    for index in range(chain_length(k, n)):
+        rows, columns = (k, n) if index % 2 == 0 else (n, k)
+        weights.scale = np.float32(1 / np.sqrt(rows))  # keeps the values of the chain at one
+        x = graph.MatMul(x, graph.weight(f"w{index}", [rows, columns]))
+    graph.output(x, "y", np.float32, [m, k])
+    graph.save(path)
 
 
 def cases():
     generator = np.random.default_rng(0)
     for m, k, n in SHAPES:
-        path, count = make_chain(m, k, n)
+        path, count = ROOT / "build" / "models" / f"gemm-{m}x{k}x{n}.onnx", chain_length(k, n)
         x = generator.standard_normal((m, k), dtype=np.float32)
-        yield Case(f"gemm {m}x{k}x{n} (x{count})", path, {"x": x}, 2.0 * m * k * n * count)
+        yield Case(f"gemm {m}x{k}x{n} (x{count})", path, {"x": x}, 2.0 * m * k * n * count,
+                   prepare=functools.partial(make_chain, path, m, k, n))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pathlib
 import statistics
 import subprocess
 import time
+from typing import Callable
 
 from .engines import ROOT, EngineError, bessemer_package, make_engine, worst_error
 
@@ -29,6 +30,7 @@ class Case:
     feeds: dict
     flops: float = 0.0  # multiplications and additions of one call, for GFLOP/s; 0: not shown
     dims: dict | None = None
+    prepare: Callable = lambda: None  # makes the model, if it is not there
 
 
 def _serve(pipe, name, path, threads, dims):
@@ -131,6 +133,7 @@ def compare(cases, threads, rounds=7, round_s=0.5):
                 for remote in remotes.values():
                     remote.close()
                 remotes = {}
+                case.prepare()
                 for name in ENGINES:
                     remotes[name] = Remote(name, case.path, threads, case.dims)
                 current = key
