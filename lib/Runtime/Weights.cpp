@@ -78,9 +78,16 @@ Status WeightStore::locate(const Model &model, const Weight &weight, Source &sou
     if (path[0] != '/' && !options.weightFolder.empty())
       path = options.weightFolder + "/" + path;
     std::shared_ptr<MappedFile> &file = files[path];
-    if (!file)
-      if (Status status = MappedFile::open(path, file); !status.ok())
+    if (!file) {
+      Status status = MappedFile::open(path, file);
+      // The model and its artifact may have moved together: the hash tells.
+      size_t slash = path.rfind('/');
+      if (!status.ok() && weight.file[0] == '/' && !options.weightFolder.empty() &&
+          MappedFile::open(options.weightFolder + path.substr(slash), file).ok())
+        status = {};
+      if (!status.ok())
         return failed(weight, status.message);
+    }
     source = {file->data(), file.get(), 0};
     available = file->size();
   }
