@@ -86,6 +86,7 @@ void handlers::ifOp(Node &n) {
   };
   if (n.failed() || !complete || yields[0].size() != yields[1].size()) {
     // Nodes within that failed are reported themselves.
+    n.poison();
     return discard();
   }
   SmallVector<Type> types;
@@ -95,6 +96,7 @@ void handlers::ifOp(Node &n) {
       std::string text;
       llvm::raw_string_ostream(text) << "the branches give " << x.getType() << " and " << y.getType()
                                      << ", and the condition is not known; binding dimensions or inputs may decide it";
+      n.branchesDiffer = n.rank(x) != n.rank(y);
       n.fail(text);
       return discard();
     }

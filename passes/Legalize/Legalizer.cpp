@@ -16,6 +16,11 @@ static StringRef normalDomain(StringRef domain) { return domain == "ai.onnx" ? S
 void Legalizer::block(Block &source, Block::iterator from, Scope &scope, SmallVectorImpl<Entry> &results) {
   for (auto it = from; it != source.end(); ++it) {
     Operation &current = *it;
+    if (auto node = dyn_cast<onnx::NodeOp>(current)) {
+      if (std::string why = this->node(node, scope); !why.empty())
+        return splitRest(source, std::next(it), node, scope, results, std::move(why));
+      continue;
+    }
     if (!current.hasTrait<OpTrait::IsTerminator>()) {
       op(current, scope);
       continue;
@@ -38,8 +43,6 @@ void Legalizer::subgraph(Region &region, const Scope &parent, ArrayRef<Entry> ar
 }
 
 void Legalizer::op(Operation &current, Scope &scope) {
-  if (auto node = dyn_cast<onnx::NodeOp>(current))
-    return this->node(node, scope);
   if (auto absent = dyn_cast<onnx::AbsentOp>(current)) {
     scope.values[absent.getY()] = Entry::absent();
     return;
@@ -75,7 +78,7 @@ void Legalizer::op(Operation &current, Scope &scope) {
     scope.values[result] = Entry::poison();
 }
 
-void Legalizer::node(onnx::NodeOp node, Scope &scope) {
+std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
   SmallVector<Entry> operands;
   bool poisoned = false;
   for (Value operand : node.getInputs()) {
@@ -86,6 +89,7 @@ void Legalizer::node(onnx::NodeOp node, Scope &scope) {
   auto poison = [&] {
     for (Value result : node.getOutputs())
       scope.values[result] = Entry::poison();
+    return std::string();
   };
   if (poisoned)
     return poison();
@@ -95,28 +99,31 @@ void Legalizer::node(onnx::NodeOp node, Scope &scope) {
   Handler handler = findHandler(domain, node.getOpType(), node.getVersion(), why);
   bool isStandard = domain.empty() && handler;
   if (!isStandard && inlineFunction(node, domain, scope, operands))
-    return;
+    return {};
 
   Node context(*this, node, domain, scope, operands);
-  size_t failuresBefore = failures.size();
   if (!handler)
     context.fail(why);
   else if (!foldSymbolically(context) && !context.failed())
     handler(context);
   if (!context.failed())
     for (auto [i, entry] : llvm::enumerate(context.outputs()))
-      if (entry.kind == Entry::Kind::Poison && context.wants(i) && failures.size() == failuresBefore)
+      if (!context.isGiven(i) && context.wants(i))
         context.fail("result " + Twine(i) + " is not supported");
   if (context.failed()) {
     std::string text;
     llvm::raw_string_ostream(text) << "node \"" << node.getNodeName() << "\" (" << node.getOpType() << ", domain "
                                    << (domain.empty() ? "ai.onnx" : domain) << " version " << node.getVersion()
                                    << "): " << context.failure();
+    if (context.branchesDiffer)
+      return text;
     reportFailure(node.getLoc(), text);
     return poison();
   }
   for (auto [result, entry] : llvm::zip(node.getOutputs(), context.outputs()))
     scope.values[result] = entry;
+  notePredicate(node, scope);
+  return {};
 }
 
 bool Legalizer::inlineFunction(onnx::NodeOp node, StringRef domain, Scope &scope, ArrayRef<Entry> operands) {

@@ -100,7 +100,13 @@ public:
 
 private:
   void op(mlir::Operation &op, Scope &scope);
-  void node(onnx::NodeOp node, Scope &scope);
+  /// Returns why the node is left to `splitRest`; empty when it is done.
+  std::string node(onnx::NodeOp node, Scope &scope);
+  /// An If with branches of different rank, and what follows it in its block.
+  void splitRest(mlir::Block &block, mlir::Block::iterator rest, onnx::NodeOp ifNode, Scope &scope,
+                 llvm::SmallVectorImpl<Entry> &results, std::string why);
+  bool guardCondition(mlir::Value condition, bool holds, mlir::Location loc);
+  void notePredicate(onnx::NodeOp node, Scope &scope);
   void clearDiscarded() {
     discarded.dropAllReferences();
     discarded.clear();
@@ -126,6 +132,13 @@ private:
   };
   std::vector<Failure> failures;
   std::set<std::pair<const void *, std::string>> reported;
+  /// Bools that say whether two expressions are equal (or differ: `negated`).
+  struct Predicate {
+    SymbolicExpr lhs, rhs;
+    bool negated = false;
+  };
+  llvm::DenseMap<mlir::Value, Predicate> predicates;
+  int splits = 0;
 };
 
 /// `#bess.source`, plain elements attribute or {source, type}: elements, or null.

@@ -240,6 +240,7 @@ void runLoop(Node &n, const LoopShape &loop, Body body) {
   size_t failures = n.lz.failureCount();
   if (!unroll(n, loop, body, results) && !n.failed() && n.lz.failureCount() == failures)
     WhileLoop(n, loop, body).run(results);
+  n.poison();
   if (!n.failed())
     for (auto [i, entry] : llvm::enumerate(results))
       n.out(i, entry);

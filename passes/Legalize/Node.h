@@ -55,7 +55,7 @@ class Node {
 public:
   Node(Legalizer &legalizer, onnx::NodeOp op, llvm::StringRef domain, Scope &scope, llvm::ArrayRef<Entry> operands)
       : lz(legalizer), b(legalizer.b), op(op), loc(op.getLoc()), domain(domain), version(op.getVersion()),
-        scope(scope), operands(operands), results(op->getNumResults()) {}
+        scope(scope), operands(operands), results(op->getNumResults()), given(op->getNumResults(), false) {}
 
   // ---- failing ----
   void fail(const llvm::Twine &what) {
@@ -75,13 +75,24 @@ public:
   /// Does anybody look at output i?
   bool wants(size_t i);
   void out(size_t i, Value value) {
-    if (i < results.size() && value)
-      results[i] = Entry::ofTensor(value);
+    if (value)
+      out(i, Entry::ofTensor(value));
   }
   void out(size_t i, Entry entry) {
-    if (i < results.size())
+    if (i < results.size()) {
       results[i] = std::move(entry);
+      given[i] = true;
+    }
   }
+  /// The results cannot be made because of a failure that has been reported.
+  void poison() {
+    for (size_t i = 0; i < results.size(); ++i)
+      out(i, Entry::poison());
+  }
+  bool isGiven(size_t i) const { return given[i]; }
+  /// The node is an If whose branches give tensors of different rank: what
+  /// follows it has to be legalized once for each branch.
+  bool branchesDiffer = false;
   llvm::ArrayRef<Entry> outputs() const { return results; }
 
   // ---- attributes of the node ----
@@ -201,6 +212,7 @@ private:
   bool guardBroadcast(llvm::ArrayRef<Value> operands);
   llvm::ArrayRef<Entry> operands;
   llvm::SmallVector<Entry> results;
+  llvm::SmallVector<bool> given;
   std::string text;
 };
 
