@@ -73,7 +73,7 @@ def Bess_SourceAttr : Bess_Attr<"Source", "source"> {
     loader, never otherwise.
   }];
   let parameters = (ins StringRefParameter<>:$file, "int64_t":$offset, "int64_t":$length,
-                        DefaultValuedParameter<"std::string", "\"raw\"">:$encoding);
+                        StringRefParameter<"", "\"raw\"">:$encoding);
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
