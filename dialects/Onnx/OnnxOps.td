@@ -37,6 +37,7 @@ def Onnx_Dialect : Dialect {
     the way back to ONNX needs; nothing else reads them.
   }];
   let useDefaultTypePrinterParser = 1;
+  let dependentDialects = ["::bessemer::bess::BessDialect"];
 }
 
 class Onnx_Type<string name, string mnemonic_> : TypeDef<Onnx_Dialect, name> { let mnemonic = mnemonic_; }
