@@ -63,7 +63,7 @@ LogicalResult FunctionEmitter::carriedBuffers(Operation *loop, ValueRange values
   return success();
 }
 
-void FunctionEmitter::emitYield(Operation *yield, ValueRange values, ArrayRef<BufferId> targets, Block &to) {
+void FunctionEmitter::emitYield(Operation *yield, ValueRange values, ArrayRef<BufferId> targets, runtime::Block &to) {
   SmallVector<BufferId> sources;
   for (auto [i, value] : llvm::enumerate(values)) {
     BufferId source = buffer(value);
@@ -78,7 +78,7 @@ void FunctionEmitter::emitYield(Operation *yield, ValueRange values, ArrayRef<Bu
     emitCopy(source, target, to, yield->getLoc());
 }
 
-LogicalResult FunctionEmitter::emitIf(scf::IfOp op, Block &to) {
+LogicalResult FunctionEmitter::emitIf(scf::IfOp op, runtime::Block &to) {
   If branch;
   branch.condition = scalarBuffer(op.getCondition());
   if (branch.condition < 0)
@@ -86,8 +86,8 @@ LogicalResult FunctionEmitter::emitIf(scf::IfOp op, Block &to) {
   SmallVector<BufferId> results;
   for (Value result : op.getResults())
     results.push_back(buffer(result));
-  branch.thenBlock = std::make_shared<Block>();
-  branch.elseBlock = std::make_shared<Block>();
+  branch.thenBlock = std::make_shared<runtime::Block>();
+  branch.elseBlock = std::make_shared<runtime::Block>();
   size_t at = to.size();
   append(to, If{}, op.getLoc());
   for (auto [region, block] : {std::pair(&op.getThenRegion(), branch.thenBlock.get()),
@@ -103,7 +103,7 @@ LogicalResult FunctionEmitter::emitIf(scf::IfOp op, Block &to) {
   return success();
 }
 
-LogicalResult FunctionEmitter::emitFor(scf::ForOp op, Block &to) {
+LogicalResult FunctionEmitter::emitFor(scf::ForOp op, runtime::Block &to) {
   std::optional<SymbolicExpr> lower = indexExpr(op.getLowerBound()), upper = indexExpr(op.getUpperBound()),
                               step = indexExpr(op.getStep());
   if (!upper)
@@ -125,7 +125,7 @@ LogicalResult FunctionEmitter::emitFor(scf::ForOp op, Block &to) {
   loop.tripCount = upper;
   auto counter = op->getAttrOfType<StringAttr>("bess.counter");
   loop.counter = counter ? counter.str() : "counter " + std::to_string(instructions);
-  loop.body = std::make_shared<Block>();
+  loop.body = std::make_shared<runtime::Block>();
   size_t at = to.size();
   append(to, Loop{}, op.getLoc());
   if (failed(emitBlock(*op.getBody(), *loop.body)))
@@ -136,7 +136,7 @@ LogicalResult FunctionEmitter::emitFor(scf::ForOp op, Block &to) {
   return success();
 }
 
-LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op, Block &to) {
+LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op, runtime::Block &to) {
   SmallVector<BufferId> slots;
   if (failed(carriedBuffers(op, op.getBeforeArguments(), slots)))
     return failure();
@@ -150,7 +150,7 @@ LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op, Block &to) {
     return op.emitOpError() << "expected a condition that is an element of a tensor";
   auto counter = op->getAttrOfType<StringAttr>("bess.counter");
   loop.counter = counter ? counter.str() : "counter " + std::to_string(instructions);
-  loop.body = std::make_shared<Block>();
+  loop.body = std::make_shared<runtime::Block>();
   for (auto [value, argument, result] :
        llvm::zip(op.getConditionOp().getArgs(), op.getAfterArguments(), op.getResults()))
     buffers[argument] = buffers[result] = buffer(value);

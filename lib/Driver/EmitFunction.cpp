@@ -128,17 +128,17 @@ void FunctionEmitter::finishLifetimes() {
 
 // ---- instructions -------------------------------------------------------------
 
-void FunctionEmitter::append(Block &to, decltype(Instruction::op) op, Location loc) {
+void FunctionEmitter::append(runtime::Block &to, decltype(Instruction::op) op, Location loc) {
   ++instructions;
   to.push_back({std::move(op), provenanceText(loc)});
 }
 
-void FunctionEmitter::emitCopy(BufferId from, BufferId to, Block &block, Location loc) {
+void FunctionEmitter::emitCopy(BufferId from, BufferId to, runtime::Block &block, Location loc) {
   if (from >= 0 && to >= 0 && from != to)
     append(block, Copy{from, to}, loc);
 }
 
-LogicalResult FunctionEmitter::emitLaunch(bess::LaunchOp op, Block &to) {
+LogicalResult FunctionEmitter::emitLaunch(bess::LaunchOp op, runtime::Block &to) {
   Launch launch;
   launch.kernel = program.kernelIndex(op.getKernel());
   Operation *kernel = program.kernelOp(op.getKernel());
@@ -163,7 +163,7 @@ LogicalResult FunctionEmitter::emitLaunch(bess::LaunchOp op, Block &to) {
   return success();
 }
 
-LogicalResult FunctionEmitter::emitFallback(Operation &op, Block &to) {
+LogicalResult FunctionEmitter::emitFallback(Operation &op, runtime::Block &to) {
   Fallback fallback;
   fallback.op = op.getName().stripDialect().str();
   if (!isa<bess::BessDialect>(op.getDialect()) || !kernels::hasKernel(fallback.op))
@@ -189,7 +189,7 @@ LogicalResult FunctionEmitter::emitFallback(Operation &op, Block &to) {
   return success();
 }
 
-LogicalResult FunctionEmitter::emitCall(func::CallOp op, Block &to) {
+LogicalResult FunctionEmitter::emitCall(func::CallOp op, runtime::Block &to) {
   Call call;
   call.function = program.functionIndex(op.getCallee());
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
@@ -210,7 +210,7 @@ LogicalResult FunctionEmitter::emitCall(func::CallOp op, Block &to) {
   return success();
 }
 
-LogicalResult FunctionEmitter::emitOp(Operation &op, Block &to) {
+LogicalResult FunctionEmitter::emitOp(Operation &op, runtime::Block &to) {
   if (recording)
     opStart.push_back(instructions);
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
@@ -248,7 +248,7 @@ LogicalResult FunctionEmitter::emitOp(Operation &op, Block &to) {
       .Default([&](Operation *) { return emitFallback(op, to); });
 }
 
-LogicalResult FunctionEmitter::emitBlock(mlir::Block &block, Block &to) {
+LogicalResult FunctionEmitter::emitBlock(mlir::Block &block, runtime::Block &to) {
   for (Operation &op : block.without_terminator())
     if (failed(emitOp(op, to)))
       return failure();

@@ -1,13 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Offsets in the frame of a function.
+// Offsets in the frame of a function, where every size is constant.
+#include "bessemer/Algorithms/MemoryPlanChecker.h"
+#include "bessemer/Algorithms/MemoryPlanner.h"
 #include "passes/Plan/FunctionPlan.h"
 
 using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::plan;
 
+static constexpr int64_t storageAlignment = 64;
+
+/// The same plan on every machine: bounded by placements, not by time.
+static MemoryPlannerOptions plannerOptions() {
+  MemoryPlannerOptions options;
+  options.budget.seconds = 10;
+  options.budget.maxNodes = 100'000;
+  options.maxSearchedBuffers = 1000;
+  return options;
+}
+
 LogicalResult FunctionPlan::assignOffsets() {
   frame = -1;
+  std::vector<PlanBuffer> buffers;
+  SmallVector<size_t> which;
+  for (auto [i, storage] : llvm::enumerate(storages)) {
+    if (storage.kind != StorageKind::Arena)
+      continue;
+    std::optional<int64_t> bytes = storage.bytes.isConstant();
+    if (!bytes)
+      return success(); // the runtime plans when it sees the shapes
+    // At least one byte, so that no two live storages are at one address.
+    buffers.push_back({storage.lower, storage.upper, std::max<int64_t>(*bytes, 1), storageAlignment});
+    which.push_back(i);
+  }
+  if (buffers.empty()) {
+    frame = 0;
+    return success();
+  }
+  MemoryPlanResult result = planMemory(buffers, plannerOptions());
+  if (result.status != MemoryPlanResult::Status::Planned)
+    return function.emitError() << "expected a memory plan, got none: " << result.message;
+  if (std::optional<std::string> wrong = checkPlan(buffers, result.plan))
+    return function.emitError() << "the checker refuses the memory plan: " << *wrong;
+  for (auto [buffer, index] : llvm::enumerate(which))
+    storages[index].offset = result.plan.offsets[buffer];
+  frame = result.plan.peak;
   return success();
 }

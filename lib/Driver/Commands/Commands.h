@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the commands share. Each command adds itself to the command line and is
+// run when it was named.
+#pragma once
+
+#include "bessemer/Driver/Compiler.h"
+#include "bessemer/Runtime/Model.h"
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace bessemer::commands {
+
+enum ExitCode { Fine = 0, Failed = 1, Refused = 2 };
+
+/// A subcommand's action: its exit code. Options live in the closure.
+using Action = std::function<int()>;
+
+Action addCompileCommand(CLI::App &app);
+Action addRunCommand(CLI::App &app);
+Action addBenchCommand(CLI::App &app);
+Action addExplainCommand(CLI::App &app);
+Action addPlanBuffersCommand(CLI::App &app);
+
+/// Options of the compiler as they come from the command line.
+struct CompileArguments {
+  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory;
+  std::vector<std::string> dims;
+  bool noKernels = false;
+
+  void add(CLI::App &command);
+  /// False after a diagnostic.
+  bool convert(CompileOptions &options) const;
+};
+
+/// Compiles with a progress display; prints diagnostics on stderr.
+CompileResult compileModel(const std::string &path, const CompileOptions &options);
+
+/// A model made ready: from an artifact, or compiled in memory. Null after a diagnostic.
+std::shared_ptr<const runtime::Model> loadModel(const std::string &path, const CompileArguments &arguments,
+                                                const runtime::LoadOptions &options, int &exitCode);
+
+/// 2 when the request was at fault, 1 when the run was.
+int exitCodeOf(runtime::StatusCode code);
+
+/// "bessemer: error: …" on stderr.
+void printError(const std::string &message);
+
+/// The report as JSON, and as text for people.
+std::string reportJson(const Report &report);
+std::string reportText(const Report &report);
+
+} // namespace bessemer::commands

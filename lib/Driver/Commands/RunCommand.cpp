@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// `bessemer run`: inputs from files, outputs to files or compared with files.
+#include "bessemer/Runtime/Context.h"
+#include "lib/Driver/Commands/Commands.h"
+#include "lib/Driver/Commands/TensorFile.h"
+
+#include <cstdio>
+#include <filesystem>
+
+using namespace bessemer;
+using namespace bessemer::commands;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct RunArguments {
+  std::string model, caseFolder, outputFolder;
+  std::vector<std::string> inputs;
+  Tolerance tolerance;
+  int threads = 0;
+  CompileArguments compile;
+};
+
+/// DIR/input_3.pb.
+std::string caseFile(const std::string &folder, const char *kind, size_t i) {
+  return (fs::path(folder) / (std::string(kind) + "_" + std::to_string(i) + ".pb")).string();
+}
+
+class Run {
+public:
+  Run(const RunArguments &arguments) : arguments(arguments) {}
+
+  int run() {
+    int exitCode = Refused;
+    runtime::LoadOptions options;
+    options.threads = arguments.threads;
+    std::shared_ptr<const runtime::Model> model = loadModel(arguments.model, arguments.compile, options, exitCode);
+    if (!model)
+      return exitCode;
+    const runtime::Function &entry = model->entry();
+    std::vector<DataTensor> inputs;
+    if (!readInputs(entry, inputs))
+      return Refused;
+    std::vector<runtime::Tensor> tensors;
+    for (const DataTensor &input : inputs)
+      tensors.push_back({input.dtype, input.shape, input.data()});
+    std::vector<runtime::Tensor> outputs(entry.outputs.size());
+    runtime::Context context(model);
+    runtime::Status status = context.run(tensors, outputs);
+    if (!status.ok()) {
+      printError(status.message);
+      return exitCodeOf(status.code);
+    }
+    std::vector<DataTensor> results;
+    for (size_t i = 0; i < outputs.size(); ++i)
+      results.push_back({entry.outputs[i].name, outputs[i].dtype, outputs[i].shape,
+                         std::shared_ptr<void>(outputs[i].owned, outputs[i].data)});
+    if (!arguments.outputFolder.empty() && !writeOutputs(results))
+      return Refused;
+    if (!arguments.caseFolder.empty())
+      return compareWithCase(results);
+    if (arguments.outputFolder.empty())
+      for (const DataTensor &result : results)
+        std::printf("%s: %s\n", result.name.c_str(), typeText(result.dtype, result.shape).c_str());
+    return Fine;
+  }
+
+private:
+  bool readInputs(const runtime::Function &entry, std::vector<DataTensor> &inputs) {
+    std::vector<std::string> files(entry.inputs.size());
+    for (const std::string &text : arguments.inputs) {
+      size_t equals = text.rfind('=');
+      if (equals == std::string::npos) {
+        printError("--input: expected NAME=FILE, got '" + text + "'");
+        return false;
+      }
+      size_t i = 0;
+      while (i < files.size() && entry.inputs[i].name != text.substr(0, equals))
+        ++i;
+      if (i == files.size()) {
+        printError("--input: expected one of the model's inputs, got '" + text.substr(0, equals) + "'");
+        return false;
+      }
+      files[i] = text.substr(equals + 1);
+    }
+    if (!arguments.caseFolder.empty())
+      for (size_t i = 0; i < files.size(); ++i)
+        if (files[i].empty())
+          files[i] = caseFile(arguments.caseFolder, "input", i);
+    for (size_t i = 0; i < files.size(); ++i) {
+      const runtime::Argument &argument = entry.inputs[i];
+      std::string error = "no --input " + argument.name + "=FILE";
+      std::optional<DataTensor> tensor;
+      if (!files[i].empty())
+        tensor = readTensorFile(files[i], argument.dtype, error);
+      if (!tensor) {
+        printError("input '" + argument.name + "': " + error);
+        return false;
+      }
+      inputs.push_back(std::move(*tensor));
+    }
+    return true;
+  }
+
+  bool writeOutputs(const std::vector<DataTensor> &results) {
+    std::error_code code;
+    fs::create_directories(arguments.outputFolder, code);
+    for (const DataTensor &result : results) {
+      std::string file, error;
+      for (char c : result.name)
+        file += isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' ? c : '_';
+      if (!writeNpy((fs::path(arguments.outputFolder) / (file + ".npy")).string(), result, error)) {
+        printError(error);
+        return false;
+      }
+    }
+    return true;
+  }
+
+  int compareWithCase(const std::vector<DataTensor> &results) {
+    int exitCode = Fine;
+    for (size_t i = 0; i < results.size(); ++i) {
+      std::string file = caseFile(arguments.caseFolder, "output", i), error;
+      if (!fs::exists(file) && i > 0)
+        break; // a case need not hold every output
+      std::optional<DataTensor> expected = readTensorFile(file, results[i].dtype, error);
+      if (!expected) {
+        printError("output '" + results[i].name + "': " + error);
+        return Refused;
+      }
+      error = compareTensors(*expected, results[i], arguments.tolerance);
+      if (!error.empty()) {
+        printError("output '" + results[i].name + "': " + error);
+        exitCode = commands::Failed;
+      }
+    }
+    return exitCode;
+  }
+
+  const RunArguments &arguments;
+};
+
+} // namespace
+
+Action commands::addRunCommand(CLI::App &app) {
+  auto arguments = std::make_shared<RunArguments>();
+  CLI::App *command = app.add_subcommand("run", "Run a model (compiled in memory) or an artifact");
+  command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required();
+  command->add_option("--case", arguments->caseFolder, "A folder with input_0.pb … and output_0.pb … to compare with");
+  command->add_option("--input", arguments->inputs, "NAME=FILE.npy or NAME=FILE.pb");
+  command->add_option("--outputs", arguments->outputFolder, "Write each output to FOLDER/NAME.npy");
+  command->add_option("--rtol", arguments->tolerance.relative, "Relative tolerance")->capture_default_str();
+  command->add_option("--atol", arguments->tolerance.absolute, "Absolute tolerance")->capture_default_str();
+  command->add_option("--threads", arguments->threads, "Threads; 0: one for each core")->capture_default_str();
+  arguments->compile.add(*command);
+  return [arguments] { return Run(*arguments).run(); };
+}

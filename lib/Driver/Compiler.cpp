@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// One compilation: the phases in order, then object code and the host program.
+#include "bessemer/Driver/Compiler.h"
+
+#include "bessemer/Driver/Register.h"
+#include "bessemer/Import/Import.h"
+#include "bessemer/Target/TargetBackend.h"
+#include "dialects/Tile/TargetSchedule.h"
+#include "lib/Driver/DiagnosticText.h"
+#include "lib/Driver/Dump.h"
+#include "lib/Driver/Emit.h"
+#include "lib/Driver/FillReport.h"
+#include "lib/Driver/Pipeline.h"
+
+#include "llvm/Support/MemoryBuffer.h"
+
+#include <chrono>
+#include <sys/resource.h>
+
+using namespace mlir;
+using namespace bessemer;
+
+namespace {
+
+class Compilation {
+public:
+  Compilation(const CompileOptions &options, const std::function<void(const PhaseInfo &)> &onPhase)
+      : options(options), onPhase(onPhase), context(makeRegistry(), MLIRContext::Threading::DISABLED),
+        diagnostics(&context) {
+    context.loadAllAvailableDialects();
+    context.printOpOnDiagnostic(false);
+  }
+
+  CompileResult run(const std::string &model,
+                    llvm::function_ref<OwningOpRef<ModuleOp>(MLIRContext *, const ImportOptions &)> import) {
+    result.report.model = model;
+    result.failed = !compile(import) || diagnostics.anyError();
+    if (result.failed) {
+      result.program.reset();
+      if (!diagnostics.anyError())
+        diagnostics.error("the compilation failed without a diagnostic");
+      result.report.unsupported = diagnostics.errorLines();
+    }
+    result.diagnostics = diagnostics.text();
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    result.report.peakResidentBytes = int64_t(usage.ru_maxrss) * 1024;
+    return std::move(result);
+  }
+
+private:
+  static DialectRegistry makeRegistry() {
+    DialectRegistry registry;
+    registerAllDialects(registry);
+    return registry;
+  }
+
+  bool compile(llvm::function_ref<OwningOpRef<ModuleOp>(MLIRContext *, const ImportOptions &)> import) {
+    std::string error;
+    Phase last = Phase::emit;
+    if (!options.compileTo.empty()) {
+      std::optional<Phase> phase = parsePhase(options.compileTo);
+      if (!phase)
+        return fail("expected one of the phases " + phaseNames() + ", got '" + options.compileTo + "'");
+      last = *phase;
+    }
+    backend = createTargetBackend(options.target, options.cpu, error);
+    if (!backend)
+      return fail(error);
+    options.machine = backend->machine();
+    result.report.target = options.target;
+    result.report.cpu = options.machine.cpu;
+
+    for (const PhaseInfo &info : phaseTable) {
+      if (onPhase)
+        onPhase(info);
+      auto start = std::chrono::steady_clock::now();
+      if (!runPhase(info, import))
+        return false;
+      std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+      recordPhase(*module, info, seconds.count(), result.report);
+      if (info.phase == last)
+        break;
+    }
+    if (last != Phase::emit)
+      result.module = moduleText(*module);
+    return true;
+  }
+
+  bool runPhase(const PhaseInfo &info,
+                llvm::function_ref<OwningOpRef<ModuleOp>(MLIRContext *, const ImportOptions &)> import) {
+    if (info.phase == Phase::import) {
+      ImportOptions importOptions;
+      for (const DimOption &dim : options.dims)
+        if (dim.exact)
+          importOptions.bind[dim.name] = dim.value;
+      module = import(&context, importOptions);
+      if (!module)
+        return false;
+      // What the phases ask of the target travels with the module.
+      CpuSchedule schedule;
+      schedule.vectorBytes = options.machine.vectorBits / 8;
+      schedule.registers = options.machine.vectorRegisters;
+      schedule.l1Bytes = options.machine.l1Bytes;
+      schedule.l2Bytes = options.machine.l2Bytes;
+      tile::setCpuSchedule(*module, schedule);
+    } else if (info.phase == Phase::emit) {
+      return emit();
+    } else {
+      PassManager passes(&context, ModuleOp::getOperationName());
+      passes.enableVerifier(true);
+      addPhasePasses(info.phase, passes, options);
+      if (passes.size() && failed(passes.run(*module))) {
+        if (!diagnostics.anyError())
+          diagnostics.error("phase " + std::string(info.name) + " failed");
+        return false;
+      }
+    }
+    std::string error = dumpPhase(*module, info, options.dumpDirectory);
+    return error.empty() || fail(error);
+  }
+
+  bool emit() {
+    runtime::Program program;
+    program.target = options.target;
+    program.triple = options.machine.triple;
+    if (failed(emitProgram(*module, program)))
+      return false;
+    for (const DimOption &dim : options.dims)
+      if (!dim.exact)
+        program.entryGuards.push_back({"le", SymbolicExpr::symbol(dim.name), SymbolicExpr::constant(dim.value),
+                                       "the program was compiled for " + dim.name + " <= " + std::to_string(dim.value)});
+    fillReport(*module, program, result.report);
+    for (ModuleOp kernels : llvm::to_vector(module->getOps<ModuleOp>())) {
+      if (kernels.getSymName() != "kernels" || kernels.getBody()->empty())
+        continue;
+      ObjectCode code = backend->emitObject(kernels);
+      if (!code.ok())
+        return fail("code generation for " + options.machine.cpu + ": " + code.error);
+      program.code = std::move(code.bytes);
+      program.features = backend->minimumFeatures();
+    }
+    result.report.codeBytes = program.code.size();
+    result.program = std::move(program);
+    return true;
+  }
+
+  bool fail(const std::string &message) {
+    diagnostics.error(message);
+    return false;
+  }
+
+  CompileOptions options;
+  const std::function<void(const PhaseInfo &)> &onPhase;
+  MLIRContext context;
+  DiagnosticText diagnostics;
+  std::unique_ptr<TargetBackend> backend;
+  OwningOpRef<ModuleOp> module;
+  CompileResult result;
+};
+
+} // namespace
+
+CompileResult Compiler::compileFile(const std::string &path) const {
+  Compilation compilation(options, onPhase);
+  return compilation.run(path, [&](MLIRContext *context, const ImportOptions &importOptions) {
+    return importOnnxFile(context, path, importOptions);
+  });
+}
+
+CompileResult Compiler::compileMemory(std::span<const uint8_t> model, const std::string &directory) const {
+  Compilation compilation(options, onPhase);
+  llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
+  return compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &importOptions) {
+    return importOnnxBuffer(context, "(memory)", bytes, importOptions, directory);
+  });
+}

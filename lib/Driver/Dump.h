@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Modules as text, with big attributes elided.
+#pragma once
+
+#include "bessemer/Driver/Phases.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+
+namespace bessemer {
+
+std::string moduleText(mlir::ModuleOp module);
+
+/// Writes DIRECTORY/03-simplify.mlir or the like; nothing when `directory` is
+/// empty. Returns a sentence when the file cannot be written.
+std::string dumpPhase(mlir::ModuleOp module, const PhaseInfo &phase, const std::string &directory);
+
+} // namespace bessemer

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/Pipeline.h"
+
+#include "passes/Fuse/Passes.h"
+#include "passes/Layout/Passes.h"
+#include "passes/Legalize/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Plan/Passes.h"
+#include "passes/Simplify/Passes.h"
+#include "passes/Tile/Passes.h"
+
+using namespace mlir;
+using namespace bessemer;
+
+/// As `--dim` wrote it.
+static std::string dimText(const DimOption &dim) {
+  return dim.name + (dim.exact ? "=" : "<=") + std::to_string(dim.value);
+}
+
+static void addLegalizePasses(OpPassManager &passes, const CompileOptions &options) {
+  legalize::BessemerLegalizeOptions legalizeOptions;
+  for (const DimOption &dim : options.dims)
+    legalizeOptions.dims.push_back(dimText(dim));
+  passes.addPass(legalize::createBessemerLegalize(legalizeOptions));
+  passes.addPass(legalize::createBessemerVerifyBess());
+}
+
+void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileOptions &options) {
+  switch (phase) {
+  case Phase::import:
+  case Phase::emit:
+  case Phase::shard: // one device
+    return;
+  case Phase::legalize:
+    return addLegalizePasses(passes, options);
+  case Phase::simplify:
+    return simplify::addSimplifyPasses(passes);
+  case Phase::outline:
+    return;
+  case Phase::fuse:
+    return options.compileKernels ? addFusePasses(passes) : void();
+  case Phase::layout:
+    return options.compileKernels ? addLayoutPasses(passes) : void();
+  case Phase::tile:
+    return options.compileKernels ? addTilePasses(passes) : void();
+  case Phase::plan:
+    return plan::addPlanPasses(passes, options);
+  case Phase::lower:
+    return options.compileKernels ? addLowerPasses(passes) : void();
+  }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The passes of each phase.
+#pragma once
+
+#include "bessemer/Driver/Phases.h"
+#include "bessemer/Support/CompileOptions.h"
+
+#include "mlir/Pass/PassManager.h"
+
+namespace bessemer {
+
+/// Adds the passes of `phase`, and the verifier that closes it. Import and emit
+/// have none: they are not passes.
+void addPhasePasses(Phase phase, mlir::OpPassManager &passes, const CompileOptions &options);
+
+} // namespace bessemer

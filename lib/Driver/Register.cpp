@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bessemer/Driver/Register.h"
+
+#include "dialects/Bess/Bess.h"
+#include "dialects/Onnx/Onnx.h"
+#include "dialects/Tile/Tile.h"
+#include "passes/Fuse/Passes.h"
+#include "passes/Layout/Passes.h"
+#include "passes/Legalize/Passes.h"
+#include "passes/Lower/Passes.h"
+#include "passes/Plan/Passes.h"
+#include "passes/Simplify/Passes.h"
+#include "passes/Tile/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Func/Extensions/InlinerExtension.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+
+void bessemer::registerAllDialects(DialectRegistry &registry) {
+  registry.insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
+                  memref::MemRefDialect, scf::SCFDialect, tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
+  registry.insert<bess::BessDialect, onnx::OnnxDialect, tile::TileDialect>();
+  func::registerInlinerExtension(registry);
+}
+
+void bessemer::registerAllPasses() {
+  registerCanonicalizerPass();
+  registerCSEPass();
+  registerSymbolDCEPass();
+  registerInlinerPass();
+  legalize::registerLegalizePasses();
+  simplify::registerSimplifyPasses();
+  registerFusePasses();
+  registerLayoutPasses();
+  registerTilePasses();
+  plan::registerPlanPasses();
+  registerLowerPasses();
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bessemer/Target/CPU.h"
+
+#include "lib/Target/CPU/Codegen.h"
+#include "lib/Target/CPU/CpuMachine.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace bessemer;
+
+namespace {
+
+class CpuBackend : public TargetBackend {
+public:
+  explicit CpuBackend(MachineInfo machine) : info(std::move(machine)) {}
+
+  std::string name() const override { return "cpu"; }
+  const MachineInfo &machine() const override { return info; }
+  std::vector<MemorySpace> memorySpaces() const override { return {{"", 0, 64}}; }
+  bool supports(DType type) const override {
+    switch (type) {
+    case DType::F32:
+    case DType::F64:
+    case DType::F16:
+    case DType::BF16:
+    case DType::Bool:
+    case DType::I8:
+    case DType::U8:
+    case DType::I16:
+    case DType::U16:
+    case DType::I32:
+    case DType::U32:
+    case DType::I64:
+    case DType::U64:
+      return true;
+    default:
+      return false;
+    }
+  }
+  std::vector<std::string> minimumFeatures() const override { return cpu::cpuinfoFeatures(info); }
+  ObjectCode emitObject(mlir::ModuleOp module) const override {
+    ObjectCode object = cpu::compileModule(module, info);
+    return object.ok() ? cpu::linkShared(object.bytes, info) : object;
+  }
+
+private:
+  MachineInfo info;
+};
+
+} // namespace
+
+std::unique_ptr<TargetBackend> bessemer::createCpuBackend(const std::string &name, std::string &error) {
+  std::optional<MachineInfo> machine = cpu::describeCpu(name, error);
+  return machine ? std::make_unique<CpuBackend>(std::move(*machine)) : nullptr;
+}
