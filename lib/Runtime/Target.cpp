@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 namespace bessemer::runtime {
 
@@ -28,6 +30,24 @@ const std::vector<std::string> &cpuFeatures() {
   return *features;
 }
 
+/// The compiler may name a feature as LLVM does.
+static std::string_view cpuinfoName(std::string_view feature) {
+  static constexpr std::pair<std::string_view, std::string_view> names[] = {
+      {"sse3", "pni"},           {"sse4.1", "sse4_1"},      {"sse4.2", "sse4_2"},
+      {"bmi", "bmi1"},           {"lzcnt", "abm"},          {"pclmul", "pclmulqdq"},
+      {"rdrnd", "rdrand"},       {"prfchw", "3dnowprefetch"}, {"sahf", "lahf_lm"},
+      {"64bit", "lm"},           {"sha", "sha_ni"},         {"avxvnni", "avx_vnni"},
+      {"avx512vnni", "avx512_vnni"}, {"avx512bf16", "avx512_bf16"},
+      {"avx512fp16", "avx512_fp16"}, {"avx512vbmi2", "avx512_vbmi2"},
+      {"avx512bitalg", "avx512_bitalg"}, {"avx512vpopcntdq", "avx512_vpopcntdq"},
+      {"neon", "asimd"},         {"dotprod", "asimddp"},    {"fullfp16", "asimdhp"},
+  };
+  for (auto [llvm, cpuinfo] : names)
+    if (feature == llvm)
+      return cpuinfo;
+  return feature;
+}
+
 Status checkTarget(const Program &program) {
   if (program.target != "cpu")
     return Status::error(StatusCode::Unsupported,
@@ -47,7 +67,7 @@ Status checkTarget(const Program &program) {
                          "expected code for " + host + ", got " + program.triple);
   std::string missing;
   for (const std::string &feature : program.features)
-    if (!std::binary_search(cpuFeatures().begin(), cpuFeatures().end(), feature))
+    if (!std::binary_search(cpuFeatures().begin(), cpuFeatures().end(), cpuinfoName(feature)))
       missing += (missing.empty() ? "" : ", ") + feature;
   if (!missing.empty())
     return Status::error(StatusCode::Unsupported,
