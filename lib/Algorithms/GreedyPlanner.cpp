@@ -213,7 +213,8 @@ std::vector<int64_t> contention(std::span<const PlanBuffer> buffers) {
 
 } // namespace
 
-GreedyResult planGreedy(std::span<const PlanBuffer> buffers) {
+GreedyResult planGreedy(std::span<const PlanBuffer> buffers,
+                        size_t maxOrders) {
   size_t n = buffers.size();
   OverlapGraph graph(buffers, /*maxPairs=*/400000);
   Placer placer(buffers, graph);
@@ -256,8 +257,9 @@ GreedyResult planGreedy(std::span<const PlanBuffer> buffers) {
   size_t tried = 0;
   for (const Order &order : orders) {
     // Without the graph an order costs a pass over all pairs.
-    if (!graph.isComplete() && tried++ == 2)
+    if (tried == maxOrders || (!graph.isComplete() && tried == 2))
       break;
+    ++tried;
     std::vector<std::pair<Key, uint32_t>> keyed(n);
     for (uint32_t i = 0; i < n; ++i)
       keyed[i] = {order.key(i), i};

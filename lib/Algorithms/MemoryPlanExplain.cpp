@@ -54,8 +54,10 @@ explainPlacements(std::span<const PlanBuffer> buffers, const MemoryPlan &plan) {
                   : offset == lowest ? PlacementReason::Kind::OnTopOf
                                      : PlacementReason::Kind::Floating;
     // Those that died last are the ones whose bytes are taken over.
-    std::stable_sort(dead.begin(), dead.end(), [&](size_t x, size_t y) {
-      return buffers[x].upper > buffers[y].upper;
+    std::sort(dead.begin(), dead.end(), [&](size_t x, size_t y) {
+      return buffers[x].upper != buffers[y].upper
+                 ? buffers[x].upper > buffers[y].upper
+                 : x < y;
     });
     dead.resize(std::min(dead.size(), maxNamed));
     reason.reuses = std::move(dead);
@@ -86,10 +88,11 @@ PeakReason explainPeak(std::span<const PlanBuffer> buffers,
       if (buffers[b].size > 0 && live.lower <= reason.time &&
           reason.time < live.upper)
         reason.live.push_back(b);
-  std::stable_sort(reason.live.begin(), reason.live.end(),
-                   [&](size_t a, size_t b) {
-                     return buffers[a].size > buffers[b].size;
-                   });
+  std::sort(reason.live.begin(), reason.live.end(), [&](size_t a, size_t b) {
+    return buffers[a].size != buffers[b].size
+               ? buffers[a].size > buffers[b].size
+               : a < b;
+  });
   reason.wastedBytes = plan.peak - reason.liveBytes;
   return reason;
 }

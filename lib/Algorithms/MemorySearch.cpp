@@ -205,7 +205,8 @@ std::vector<int> randomOrder(const SectionedBuffers &problem,
 DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed,
                         uint64_t maxNodes, DiveControl &control,
                         std::vector<int64_t> &offsets) {
-  constexpr uint64_t shortDive = 600;
+  // A dive that never fails has a node for each buffer.
+  const uint64_t shortDive = 400 + 3 * uint64_t(problem.count());
   std::mt19937_64 random(seed);
   Features features = featuresOf(problem);
   std::vector<double> failures(problem.sections, 0);

@@ -38,10 +38,11 @@ struct GreedyResult {
   bool valid = true;
 };
 
-/// The best of several greedy orders. Buffers must be valid
-/// (`validateBuffers`). For use at run time with fresh shapes: about a
-/// millisecond for a thousand buffers.
-GreedyResult planGreedy(std::span<const PlanBuffer> buffers);
+/// The best of several greedy orders, at most `maxOrders` (at least 1). Buffers
+/// must be valid (`validateBuffers`). At run time, with fresh shapes, one or two
+/// orders: each takes about a millisecond for a thousand buffers.
+GreedyResult planGreedy(std::span<const PlanBuffer> buffers,
+                        size_t maxOrders = SIZE_MAX);
 
 enum class SearchStatus {
   Found,       ///< a plan within the capacity
