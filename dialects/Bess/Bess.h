@@ -22,6 +22,10 @@
 
 namespace bessemer::bess {
 
+/// On a `bess.matmul` whose right operand the layout phase has put in panels
+/// (`bess.pack`): the text of the expression for N.
+inline constexpr llvm::StringLiteral packedColumnsName = "bess.packed_columns";
+
 enum class LoopKind { Parallel, Reduction, Window };
 
 /// An op that computes each element of its result from one element of each

@@ -20,13 +20,23 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
   if (!adaptor.getTo() &&
       failed(checkSameElement(loc, adaptor.getA(), adaptor.getB(), "both operands", "each other")))
     return failure();
+  // The layout phase puts the right operand in panels [.., N / block, K, block];
+  // N itself is then in this attribute.
+  DictionaryAttr attributes = adaptor.getAttributes();
+  auto packed = attributes ? attributes.getAs<StringAttr>(packedColumnsName) : StringAttr();
+  if (packed && b.size() >= 3)
+    b.pop_back();
   SymbolicExpr m = a.pop_back_val(), k = a.pop_back_val(), n = b.pop_back_val(),
                k2 = b.pop_back_val();
   // What was popped is the last and the one before it.
   if (!adaptor.getTransposeA())
     std::swap(m, k);
-  if (adaptor.getTransposeB())
+  if (packed) {
+    k2 = n;
+    n = SymbolicExpr::parse(packed.getValue()).value_or(SymbolicExpr::invalid());
+  } else if (adaptor.getTransposeB()) {
     std::swap(n, k2);
+  }
   if (failed(unify(loc, k, k2, "K dimensions")))
     return failure();
   FailureOr<Dims> dims = broadcastDims({a, b});

@@ -32,7 +32,7 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   static void pack(FusionOp fusion, MatmulOp matmul, int64_t columns) {
     auto argument = dyn_cast<BlockArgument>(matmul.getB());
     // Read by something else of the fusion, too: it would have to stay as it is.
-    if (!argument || !argument.hasOneUse() || matmul->hasAttr("bess.packed"))
+    if (!argument || !argument.hasOneUse() || matmul->hasAttr(packedColumnsName))
       return;
     unsigned number = argument.getArgNumber();
     Value weight = fusion.getInputs()[number];
@@ -56,7 +56,7 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
       panels = PackOp::create(builder, weight.getLoc(), packed, weight, "panels", columns, matmul.getTransposeB());
     fusion.getInputsMutable()[number].set(panels);
     argument.setType(packed);
-    matmul->setAttr("bess.packed", builder.getUnitAttr());
+    matmul->setAttr(packedColumnsName, builder.getStringAttr(width.str()));
   }
 };
 } // namespace

@@ -78,7 +78,7 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   if (!left || !right)
     return {};
   auto a = getDims(left.getType()), w = getDims(right.getType()), y = getDims(matmul.getY().getType());
-  bool packed = matmul->hasAttr("bess.packed"); // [.., panels, K, columns]
+  bool packed = matmul->hasAttr(packedColumnsName); // [.., panels, K, columns]
   size_t weightRank = packed ? w.size() - 1 : w.size();
   SymbolicExpr depth = a.back(), columns = y.back();
   auto ones = [](ArrayRef<SymbolicExpr> dims) { return llvm::all_of(dims, [](const SymbolicExpr &d) { return d == SymbolicExpr::constant(1); }); };
