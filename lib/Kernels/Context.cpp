@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Context.h"
 
+#include <charconv>
+
 namespace bessemer::kernels {
 
 void fail(std::string text) { throw KernelError{std::move(text)}; }
@@ -137,6 +139,17 @@ int64_t Context::integer(std::string_view name) const {
 
 int64_t Context::integer(std::string_view name, int64_t absent) const {
   return has(name) ? integer(name) : absent;
+}
+
+int64_t Context::expression(std::string_view name) const {
+  const auto *text = std::get_if<std::string>(&attribute(name));
+  if (!text)
+    return integer(name);
+  int64_t value = 0;
+  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc() || end != text->data() + text->size())
+    fail("expected attribute '" + std::string(name) + "' to be an integer, got '" + *text + "'");
+  return value;
 }
 
 double Context::real(std::string_view name) const {

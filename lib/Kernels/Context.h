@@ -93,6 +93,8 @@ public:
   bool has(std::string_view name) const { return call.attributes.find(name) != call.attributes.end(); }
   int64_t integer(std::string_view name) const;
   int64_t integer(std::string_view name, int64_t absent) const;
+  /// An expression over symbols, which have their values by now: an integer, or its text.
+  int64_t expression(std::string_view name) const;
   bool flag(std::string_view name, bool absent = false) const { return integer(name, absent) != 0; }
   double real(std::string_view name) const;
   double real(std::string_view name, double absent) const;

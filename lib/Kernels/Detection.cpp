@@ -131,7 +131,7 @@ void runRoiAlign(Context &c) {
       double wanted = sampling > 0 ? static_cast<double>(sampling) : std::ceil(bin);
       if (!(wanted < 4096))
         fail("expected fewer than 4096 samples for a bin, got " + std::to_string(wanted));
-      return std::max<int64_t>(static_cast<int64_t>(wanted), 0);
+      return static_cast<int64_t>(std::fmax(wanted, 0));
     };
     int64_t gridRows = samples(binHeight), gridColumns = samples(binWidth);
     double count = static_cast<double>(std::max<int64_t>(gridRows * gridColumns, 1));

@@ -4,8 +4,6 @@
 #include "Convert.h"
 #include "Loops.h"
 
-#include <charconv>
-
 namespace bessemer::kernels {
 namespace {
 
@@ -63,22 +61,6 @@ void runOneHot(Context &c) {
   }
 }
 
-int64_t diagonalOf(Context &c) {
-  // The text of an expression whose symbols have their values by now.
-  if (!c.has("k"))
-    return 0;
-  int64_t k = 0;
-  try {
-    return c.integer("k");
-  } catch (const KernelError &) {
-    std::string text = c.text("k");
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), k);
-    if (error != std::errc() || end != text.data() + text.size())
-      fail("expected k to be an integer, got '" + text + "'");
-  }
-  return k;
-}
-
 void runTrilu(Context &c) {
   const Tensor &x = c.in(0);
   Tensor &y = c.out(0, x.shape);
@@ -86,7 +68,7 @@ void runTrilu(Context &c) {
   expectSameType(x, y);
   bool upper = c.flag("upper", true);
   int64_t rows = x.shape[x.rank() - 2], columns = x.shape[x.rank() - 1];
-  int64_t k = std::clamp(diagonalOf(c), -rows - 1, columns + 1);
+  int64_t k = std::clamp(c.has("k") ? c.expression("k") : 0, -rows - 1, columns + 1);
   for (int64_t row = 0, at = 0; at < x.count(); ++row, at += columns) {
     // Columns [0, split) are the lower side, [split, columns) the upper one.
     int64_t split = std::clamp(row % rows + k + (upper ? 0 : 1), int64_t{0}, columns);

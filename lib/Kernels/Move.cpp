@@ -194,7 +194,7 @@ void runPack(Context &c) {
   if (c.text("layout") != "panels")
     fail("expected layout to be panels, got '" + c.text("layout") + "'");
   int64_t block = c.integer("block"), rank = x.rank();
-  expect(block > 0, "expected a block of at least 1");
+  expect(block > 0 && block < int64_t{1} << 31, "expected a block in [1, 2^31)");
   expect(rank >= 2, "expected an operand of rank 2 at least");
   bool transposed = c.flag("transposed");
   int64_t rows = x.shape[rank - (transposed ? 1 : 2)], columns = x.shape[rank - (transposed ? 2 : 1)];

@@ -42,7 +42,7 @@ Granularity granularityOf(Context &c, const Tensor &x, const Tensor &scale, cons
     g.groupStride = 1;
     return g;
   }
-  expect(block > 0, "expected a block size of at least 0");
+  expect(block > 0 && block < int64_t{1} << 56, "expected a block size in [0, 2^56)");
   Shape expected = x.shape;
   expected[axis] = (g.extent + block - 1) / block;
   if (scale.shape != expected)

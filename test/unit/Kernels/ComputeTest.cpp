@@ -46,6 +46,13 @@ TEST(Matmul, BlocksMatchTheDefinition) {
   expectNear(numbersOf("matmul", {{"transpose_b", int64_t{1}}}, {f32({m, k}, a), f32({n, k}, turned)}, {m, n}), wanted, 1e-5);
 }
 
+TEST(Matmul, PackedRightOperand) {
+  Value a = f32({1, 2}, {1, 10}), b = f32({2, 3}, {1, 2, 3, 4, 5, 6});
+  Value panels = run("pack", {{"layout", word("panels")}, {"block", int64_t{2}}}, {b}, DType::F32, {2, 2, 2});
+  EXPECT_EQ(numbersOf("matmul", {{"bess.packed_columns", word("3")}}, {a, panels}, {1, 3}), (Numbers{41, 52, 63}));
+  EXPECT_NE(errorOf("matmul", {{"bess.packed_columns", int64_t{5}}}, {a, panels}, DType::F32, {1, 5}), "");
+}
+
 TEST(Matmul, IntegersWrapInTheResultType) {
   Value a(DType::U8, {1, 2}, {255, 255}), b(DType::I8, {2, 1}, {-128, -128});
   EXPECT_EQ(run("matmul", {{"to", word("i32")}}, {a, b}, DType::I32, {1, 1}).numbers(), Numbers{-65280});
