@@ -323,6 +323,15 @@ bool Legalizer::guardEqual(const SymbolicExpr &x, const SymbolicExpr &y, Locatio
   return true;
 }
 
+void Legalizer::guardLessEqual(const SymbolicExpr &x, const SymbolicExpr &y, Location loc, StringRef message) {
+  if (SymbolicExpr::knownLessEqual(x, y, bounds))
+    return;
+  std::string left = x.str(), right = y.str();
+  std::string key = left + " below in " + std::to_string(reinterpret_cast<uintptr_t>(b.getInsertionBlock()));
+  if (guards.insert({key, right}).second)
+    bess::GuardOp::create(b, loc, "le", left, right, message);
+}
+
 Dims Legalizer::boundElements(Value value, Location loc, StringRef hint) {
   Block *here = b.getInsertionBlock();
   for (Block *at = here; at; at = at->getParentOp() ? at->getParentOp()->getBlock() : nullptr) {

@@ -73,6 +73,7 @@ public:
   SymbolicExpr freshSymbol(llvm::StringRef hint);
   /// Emits `bess.guard "eq"` unless they are equal; false when they cannot be.
   bool guardEqual(const SymbolicExpr &a, const SymbolicExpr &b, mlir::Location loc, llvm::StringRef message);
+  void guardLessEqual(const SymbolicExpr &a, const SymbolicExpr &b, mlir::Location loc, llvm::StringRef message);
   /// Puts bound symbols in.
   SymbolicExpr bind(const SymbolicExpr &expr) const { return expr.substitute(bindings); }
   const SymbolicExpr::Bounds &symbolBounds() const { return bounds; }

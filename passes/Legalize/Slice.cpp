@@ -15,7 +15,10 @@ struct Bound {
 };
 
 /// `position` counted from the front and clamped to [low, high].
-SymbolicExpr clampIndex(Node &n, SymbolicExpr position, const SymbolicExpr &extent, const SymbolicExpr &low, const SymbolicExpr &high) {
+/// Of a `table` (a constant) nobody takes more than there is: instead of a
+/// minimum, which would be a new dimension to all that follows, a guard.
+SymbolicExpr clampIndex(Node &n, SymbolicExpr position, const SymbolicExpr &extent, const SymbolicExpr &low,
+                        const SymbolicExpr &high, bool table) {
   const SymbolicExpr::Bounds &bounds = n.lz.symbolBounds();
   auto value = position.isConstant();
   if (value && *value >= INT64_MAX / 2)
@@ -26,24 +29,29 @@ SymbolicExpr clampIndex(Node &n, SymbolicExpr position, const SymbolicExpr &exte
     if (SymbolicExpr::knownLessEqual(position, -1, bounds))
       position += extent;
     else
-      bess::GuardOp::create(n.b, n.loc, "le", "0", position.str(), "a slice bound of unknown sign is taken as not negative");
+      n.lz.guardLessEqual(0, position, n.loc, "a slice bound of unknown sign is taken as not negative");
   }
-  if (!SymbolicExpr::knownLessEqual(position, high, bounds))
+  bool fits = SymbolicExpr::knownLessEqual(position, high, bounds);
+  if (!fits && table && !position.isConstant() && low == SymbolicExpr(0)) {
+    n.lz.guardLessEqual(position, high, n.loc, "a slice of a constant stays within it");
+    return position;
+  }
+  if (!fits)
     position = SymbolicExpr::min(position, high);
   if (!SymbolicExpr::knownLessEqual(low, position, bounds))
     position = SymbolicExpr::max(position, low);
   return position;
 }
 
-Bound boundsOf(Node &n, const SymbolicExpr &start, const SymbolicExpr &end, int64_t step, const SymbolicExpr &extent) {
+Bound boundsOf(Node &n, const SymbolicExpr &start, const SymbolicExpr &end, int64_t step, const SymbolicExpr &extent, bool table) {
   const SymbolicExpr::Bounds &known = n.lz.symbolBounds();
   SymbolicExpr from, span;
   if (step > 0) {
-    from = clampIndex(n, start, extent, 0, extent);
-    span = clampIndex(n, end, extent, 0, extent) - from;
+    from = clampIndex(n, start, extent, 0, extent, table);
+    span = clampIndex(n, end, extent, 0, extent, table) - from;
   } else {
-    from = clampIndex(n, start, extent, 0, extent - 1);
-    span = from - clampIndex(n, end, extent, -1, extent - 1);
+    from = clampIndex(n, start, extent, 0, extent - 1, false);
+    span = from - clampIndex(n, end, extent, -1, extent - 1, false);
   }
   if (!SymbolicExpr::knownLessEqual(0, span, known))
     span = SymbolicExpr::max(span, 0);
@@ -172,8 +180,12 @@ void handlers::slice(Node &n) {
     return n.out(0, sliceByData(n, x, n.in(1), n.in(2), axes, stepsOperand));
   Dims offsets(rank, SymbolicExpr(0)), sizes = n.dims(x);
   Ints strides(rank, 1);
+  Operation *source = x.getDefiningOp();
+  bool table = isa_and_nonnull<bess::WeightOp, bess::ConstantOp, bess::SliceOp>(source);
+  if (auto inner = dyn_cast_or_null<bess::SliceOp>(source))
+    table = isa_and_nonnull<bess::WeightOp, bess::ConstantOp>(inner.getX().getDefiningOp());
   for (int64_t i = 0; i < count; ++i) {
-    Bound bound = boundsOf(n, (*starts)[i], (*ends)[i], steps[i], n.dim(x, axes[i]));
+    Bound bound = boundsOf(n, (*starts)[i], (*ends)[i], steps[i], n.dim(x, axes[i]), table);
     offsets[axes[i]] = bound.offset;
     sizes[axes[i]] = bound.size;
     strides[axes[i]] = steps[i];

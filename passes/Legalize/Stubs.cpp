@@ -2,6 +2,5 @@
 #include "passes/Legalize/Handlers.h"
 using namespace bessemer::legalize;
 #define S(x) void handlers::x(Node &n) { n.fail("not supported yet"); }
-S(gridSample) S(affineGrid) S(roiAlign) S(det) S(dft) S(stft) S(window) S(melWeightMatrix) S(negativeLogLikelihoodLoss) S(softmaxCrossEntropyLoss) S(attention) S(rotaryEmbedding) S(linearAttention) S(causalConvWithState)
 S(sequenceConstruct) S(sequenceEmpty) S(sequenceInsert) S(sequenceErase) S(sequenceAt) S(sequenceLength) S(splitToSequence) S(concatFromSequence) S(sequenceMap) S(optional) S(optionalHasElement) S(optionalGetElement)
 S(skipLayerNormalization) S(skipSimplifiedLayerNormalization) S(biasGelu) S(fastGelu) S(quickGelu) S(fusedMatMul) S(contribRotaryEmbedding) S(groupQueryAttention) S(multiHeadAttention) S(matMulNBits)
