@@ -76,26 +76,26 @@ bool fuse::isRowOp(Operation *op) {
     return axis == rank - 1 || axis == rank - 2;
   }
   if (auto softmax = dyn_cast<SoftmaxOp>(op))
-    return rank > 0 && softmax.getAxis() == rank - 1 && isFloatTensor(result);
+    return rank > 0 && int64_t(softmax.getAxis()) == rank - 1 && isFloatTensor(result);
   if (auto norm = dyn_cast<LayerNormOp>(op))
-    return rank > 0 && norm.getAxis() == rank - 1 && isFloatTensor(result);
+    return rank > 0 && int64_t(norm.getAxis()) == rank - 1 && isFloatTensor(result);
   if (auto norm = dyn_cast<RmsNormOp>(op))
-    return rank > 0 && norm.getAxis() == rank - 1 && isFloatTensor(result);
-  if (isa<BroadcastOp, IotaOp>(op))
+    return rank > 0 && int64_t(norm.getAxis()) == rank - 1 && isFloatTensor(result);
+  if (auto pad = dyn_cast<PadOp>(op))
+    return rank > 0 && pad.getMode() == "constant";
+  if (isa<BroadcastOp, IotaOp, TransposeOp, RepeatOp, RangeOp>(op))
     return rank > 0;
-  if (auto transpose = dyn_cast<TransposeOp>(op))
-    return rank > 0;
+  if (isa<TriluOp>(op))
+    return rank >= 2;
   if (auto gather = dyn_cast<GatherOp>(op))
-    return rank > 0 && gather.getAxis() < rankOf(gather.getX()) - 1;
-  if (auto slice = dyn_cast<SliceOp>(op))
+    return rank > 0 && int64_t(gather.getAxis()) < rankOf(gather.getX()) - 1;
+  if (isa<SliceOp>(op))
     return rank > 0;
   return false;
 }
 
 bool fuse::canPull(Operation *op, unsigned operand) {
-  if (isElementwiseOp(op) || isa<SoftmaxOp, LayerNormOp, RmsNormOp, BroadcastOp>(op))
-    return true;
-  if (auto reduce = dyn_cast<ReduceOp>(op))
+  if (isElementwiseOp(op) || isa<SoftmaxOp, LayerNormOp, RmsNormOp, BroadcastOp, ReduceOp, TriluOp>(op))
     return true;
   // The row must stay a row.
   if (auto transpose = dyn_cast<TransposeOp>(op)) {
@@ -152,6 +152,10 @@ bool fuse::isTileableAnchor(Operation *op) {
            !attention.getValid();
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
+  if (auto concat = dyn_cast<ConcatOp>(op))
+    return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0;
+  if (auto rope = dyn_cast<RopeOp>(op))
+    return floating(rope.getX().getType()) && cast<RankedTensorType>(rope.getX().getType()).getRank() == 4 && !rope.getInterleaved();
   if (auto pool = dyn_cast<PoolOp>(op))
     return floating(pool.getX().getType()) && pool.getKind() != "lp";
   return false;

@@ -67,6 +67,9 @@ void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRe
     for (Type type : op->getResultTypes())
       for (const SymbolicExpr &dim : bess::getDims(type))
         inner(dim);
+    if (auto trilu = dyn_cast<bess::TriluOp>(op))
+      if (std::optional<SymbolicExpr> diagonal = SymbolicExpr::parse(trilu.getK()))
+        inner(*diagonal);
     for (NamedAttribute attribute : op->getAttrs())
       if (auto dims = dyn_cast<bess::DimsAttr>(attribute.getValue()))
         for (const SymbolicExpr &dim : bess::parseDims(dims))

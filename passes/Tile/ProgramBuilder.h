@@ -89,5 +89,7 @@ tile::KernelOp writeMatmulProgram(ProgramBuilder &p);
 tile::KernelOp writeAttentionProgram(ProgramBuilder &p);
 tile::KernelOp writeConvProgram(ProgramBuilder &p);
 tile::KernelOp writePoolProgram(ProgramBuilder &p);
+tile::KernelOp writeConcatProgram(ProgramBuilder &p);
+tile::KernelOp writeRopeProgram(ProgramBuilder &p);
 
 } // namespace bessemer::tilegen

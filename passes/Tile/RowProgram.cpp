@@ -286,9 +286,9 @@ private:
     if (auto iota = dyn_cast<IotaOp>(op)) {
       int64_t rank = getDims(value.getType()).size();
       Value tile;
-      if (iota.getAxis() == rank - 1)
+      if (int64_t(iota.getAxis()) == rank - 1)
         tile = p.iota(p.index(0), last, extents);
-      else if (iota.getAxis() == request.rows)
+      else if (int64_t(iota.getAxis()) == request.rows)
         tile = p.iota(p.index(0), 0, extents);
       else
         tile = p.splat(arith::IndexCastOp::create(b, b.getI64Type(), request.outer[iota.getAxis()]), extents);
@@ -307,7 +307,110 @@ private:
       return emitSlice(slice, request);
     if (auto transpose = dyn_cast<TransposeOp>(op))
       return emitTranspose(transpose, request);
+    if (auto pad = dyn_cast<PadOp>(op))
+      return emitPad(pad, request);
+    if (auto repeat = dyn_cast<RepeatOp>(op))
+      return emitRepeat(repeat, request);
+    if (auto range = dyn_cast<RangeOp>(op))
+      return emitRange(range, extents);
+    if (auto trilu = dyn_cast<TriluOp>(op))
+      return emitTrilu(trilu, request, extents);
     return {};
+  }
+
+  Value i64Splat(Value index, ArrayRef<Extent> extents) {
+    return p.splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), index), extents);
+  }
+
+  /// Elements outside of the operand are the pad value: a masked gather.
+  Value emitPad(PadOp pad, const Request &request) {
+    auto x = dyn_cast<BlockArgument>(pad.getX());
+    if (!x || (pad.getValue() && !isa<BlockArgument>(pad.getValue()) && !pad.getValue().getDefiningOp<ConstantOp>()))
+      return {};
+    auto from = getDims(pad.getX().getType()), low = parseDims(pad.getLow());
+    SmallVector<Extent> extents = extentsOf(pad.getY(), request);
+    auto inRange = [&](Value at, const SymbolicExpr &extent) -> Value {
+      return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, p.indexOf(extent));
+    };
+    Value base = p.index(0), inside = arith::ConstantOp::create(b, b.getBoolAttr(true));
+    size_t last = from.size() - 1;
+    for (size_t i = 0; i < last; ++i) {
+      Value at = p.sub(request.outer[i], p.indexOf(low[i]));
+      inside = arith::AndIOp::create(b, inside, inRange(at, from[i]));
+      base = p.mul(p.add(base, at), p.indexOf(from[i + 1]));
+    }
+    Value column = arith::SubIOp::create(b, p.iota(p.index(0), 0, extents), i64Splat(p.indexOf(low[last]), extents));
+    Value mask = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, column, i64Splat(p.indexOf(from[last]), extents));
+    mask = arith::AndIOp::create(b, mask, p.splat(inside, extents));
+    Value linear = arith::AddIOp::create(b, column, i64Splat(base, extents));
+    Value value = gather(x, linear, mask, extents);
+    if (!pad.getValue())
+      return value;
+    Value filler;
+    if (auto constant = pad.getValue().getDefiningOp<ConstantOp>())
+      filler = splatConstant(constant, extents);
+    else
+      filler = scalarSplat(cast<BlockArgument>(pad.getValue()), getDims(pad.getValue().getType()).size(), extents);
+    return filler ? Value(arith::SelectOp::create(b, mask, value, filler)) : Value();
+  }
+
+  Value gather(BlockArgument x, Value linear, Value mask, ArrayRef<Extent> extents) {
+    Value view = p.view(x.getArgNumber());
+    Type stored = cast<tile::ViewType>(view.getType()).getElementType();
+    Type loaded = stored.isInteger() ? computeType(stored) : stored;
+    Value value = tile::GatherOp::create(b, tileType(extents, loaded), view, linear, mask);
+    return loaded == computeType(stored) ? value : Value(arith::ExtFOp::create(b, tileType(extents, computeType(stored)), value));
+  }
+
+  Value emitRepeat(RepeatOp repeat, const Request &request) {
+    auto x = dyn_cast<BlockArgument>(repeat.getX());
+    if (!x)
+      return {};
+    auto from = getDims(repeat.getX().getType()), to = getDims(repeat.getY().getType());
+    SmallVector<Extent> extents = extentsOf(repeat.getY(), request);
+    size_t last = from.size() - 1;
+    Request own;
+    for (size_t i = 0; i < last; ++i)
+      own.outer.push_back(from[i] == to[i] ? request.outer[i] : b.createOrFold<arith::RemUIOp>(request.outer[i], p.indexOf(from[i])));
+    if (from[last] == to[last])
+      return loadInput(x, own);
+    Value base = p.index(0);
+    for (size_t i = 0; i < last; ++i)
+      base = p.mul(p.add(base, own.outer[i]), p.indexOf(from[i + 1]));
+    Value column = arith::RemUIOp::create(b, p.iota(p.index(0), 0, extents), i64Splat(p.indexOf(from[last]), extents));
+    return gather(x, arith::AddIOp::create(b, column, i64Splat(base, extents)), {}, extents);
+  }
+
+  Value emitRange(RangeOp range, ArrayRef<Extent> extents) {
+    auto scalar = [&](Value v) -> Value {
+      if (auto constant = v.getDefiningOp<ConstantOp>())
+        return splatConstant(constant, extents);
+      auto argument = dyn_cast<BlockArgument>(v);
+      return argument ? scalarSplat(argument, getDims(v.getType()).size(), extents) : Value();
+    };
+    Value start = scalar(range.getStart()), delta = scalar(range.getDelta());
+    if (!start || !delta)
+      return {};
+    Type element = getElementTypeOrSelf(start.getType());
+    Value steps = p.iota(p.index(0), 0, extents);
+    if (isa<FloatType>(element)) {
+      steps = arith::SIToFPOp::create(b, tileType(extents, element), steps);
+      return arith::AddFOp::create(b, start, arith::MulFOp::create(b, steps, delta));
+    }
+    if (!element.isInteger(64))
+      steps = arith::TruncIOp::create(b, tileType(extents, element), steps);
+    return arith::AddIOp::create(b, start, arith::MulIOp::create(b, steps, delta));
+  }
+
+  Value emitTrilu(TriluOp trilu, const Request &request, ArrayRef<Extent> extents) {
+    std::optional<SymbolicExpr> k = SymbolicExpr::parse(trilu.getK());
+    Value x = emit(trilu.getX(), request);
+    if (!k || !x)
+      return {};
+    Value row = i64Splat(p.add(request.outer.back(), p.indexOf(*k)), extents), column = p.iota(p.index(0), 0, extents);
+    auto predicate = trilu.getUpper() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sle;
+    Value keep = arith::CmpIOp::create(b, predicate, column, row);
+    return arith::SelectOp::create(b, keep, x, p.constant(0, getElementTypeOrSelf(x.getType()), extents));
   }
 
   /// 1 / extent of the last dimension, as a tile.
