@@ -65,3 +65,7 @@ def make_cases(directory):
                 _write(case, directory / case.name)
         stamp.write_text(onnx.__version__)
     return sorted(path.parent for path in directory.glob("*/model.onnx"))
+
+
+if __name__ == "__main__":
+    print(len(make_cases(pathlib.Path(__file__).resolve().parents[2] / "build" / "onnx-node")), "cases")
