@@ -17,8 +17,8 @@ using namespace bessemer::import;
 static LogicalResult checkModel(ImportContext &ctx, const proto::Model &model) {
   if (!model.irVersion)
     return ctx.error() << "expected an ONNX model, got a file without an IR version";
-  if (*model.irVersion < 3 || *model.irVersion > 13)
-    return ctx.error() << "IR version " << *model.irVersion << " is not supported, expected 3 to 13";
+  if (*model.irVersion < 3 || *model.irVersion > 14)
+    return ctx.error() << "IR version " << *model.irVersion << " is not supported, expected 3 to 14";
   if (!model.graph)
     return ctx.error() << "expected an ONNX model, got a file without a graph";
   return success();

@@ -28,6 +28,8 @@ static OwningOpRef<Operation *> importFrom(llvm::SourceMgr &sources, MLIRContext
   const llvm::MemoryBuffer *buffer = sources.getMemoryBuffer(sources.getMainFileID());
   StringRef name = buffer->getBufferIdentifier();
   ImportOptions options;
+  // Instead of the handler that looks for a line of text in the model.
+  onnx::DiagnosticPrinter printer(context, llvm::errs());
   for (const std::string &dim : dims)
     if (failed(parseDim(dim, options, UnknownLoc::get(context))))
       return {};

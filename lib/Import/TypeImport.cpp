@@ -180,8 +180,8 @@ DictionaryAttr import::typeDetails(ImportContext &ctx, const proto::Type &type, 
     denotations.push_back(ctx.string(dim.denotation));
     anyDenotation |= !dim.denotation.empty();
     std::optional<int64_t> bound = importDim(ctx, dim, name, i).first.isConstant();
-    if (bound)
-      dims.push_back(b.getI64IntegerAttr(*bound));
+    if (bound || dim.kind == proto::Dimension::Kind::Value)
+      dims.push_back(b.getI64IntegerAttr(bound.value_or(dim.value)));
     else if (dim.kind == proto::Dimension::Kind::Param)
       dims.push_back(ctx.string(dim.param));
     else

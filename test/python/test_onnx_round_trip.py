@@ -33,7 +33,7 @@ def normalized(message):
 
 def accepted(model):
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 7)
-    return 3 <= model.ir_version <= 13 and 7 <= opset <= 28
+    return 3 <= model.ir_version <= 14 and 7 <= opset <= 28
 
 
 def round_trip(path, directory):

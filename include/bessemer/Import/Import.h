@@ -2,7 +2,8 @@
 //
 // ONNX files in and out. The form of the module is in dialects/Onnx/OnnxOps.td.
 //
-// Accepted: IR versions 3 to 13, opsets 7 to 28 of the default domain. Weights
+// Accepted: IR versions 3 to 14 (14 is what onnx 1.23 writes for opset 28; its new 6-bit
+// floats are refused), opsets 7 to 28 of the default domain. Weights
 // are never read: they become `#bess.source`. Everything that is broken gives
 // one diagnostic, which names the node where there is one.
 #pragma once
