@@ -2,14 +2,58 @@
 //
 // Runs passes on MLIR text: for the tests, and for looking at what a pass does.
 #include "bessemer/Driver/Register.h"
+#include "bessemer/Reference/CheckNumerics.h"
 
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ToolOutputFile.h"
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 
+using namespace llvm;
+
 int main(int argc, char **argv) {
+  InitLLVM init(argc, argv);
+  cl::opt<bool> checkNumerics("check-numerics",
+                              cl::desc("evaluate before and after each pass, name the first that changes an answer"));
+  cl::list<std::string> dims("numerics-dim", cl::value_desc("name=value"),
+                             cl::desc("extent of a symbol for --check-numerics"));
   mlir::DialectRegistry registry;
   bessemer::registerAllDialects(registry);
   bessemer::registerAllPasses();
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "bessemer-opt: passes of the compiler on MLIR text\n", registry));
+  auto [input, output] = mlir::registerAndParseCLIOptions(
+      argc, argv, "bessemer-opt: passes of the compiler on MLIR text\n", registry);
+  mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();
+
+  bessemer::reference::NumericsCheckOptions options;
+  for (StringRef dim : dims) {
+    auto [name, text] = dim.split('=');
+    int64_t value = 0;
+    if (name.empty() || text.getAsInteger(10, value) || value < 0) {
+      errs() << "expected --numerics-dim=name=value, got " << dim << "\n";
+      return 2;
+    }
+    options.symbols[name.str()] = value;
+  }
+  if (checkNumerics)
+    config.setPassPipelineSetupFn([parsed = config, options](mlir::PassManager &passes) {
+      if (failed(parsed.setupPassPipeline(passes)))
+        return mlir::failure();
+      bessemer::reference::NumericsCheck(options).addTo(passes);
+      return mlir::success();
+    });
+
+  std::string error;
+  std::unique_ptr<MemoryBuffer> buffer = mlir::openInputFile(input, &error);
+  std::unique_ptr<ToolOutputFile> file = buffer ? mlir::openOutputFile(output, &error) : nullptr;
+  if (!file) {
+    errs() << error << "\n";
+    return 2;
+  }
+  mlir::LogicalResult done = mlir::MlirOptMain(file->os(), std::move(buffer), registry, config);
+  file->keep();
+  return mlir::asMainReturnCode(done);
 }

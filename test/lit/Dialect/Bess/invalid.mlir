@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: bessemer-opt %s -split-input-file -verify-diagnostics
+
+func.func @matmul_k(%a: tensor<2x384xf32>, %b: tensor<512x8xf32>) {
+  // expected-error @+2 {{expected K dimensions to be equal, got 384 and 512}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.matmul %a, %b : (tensor<2x384xf32>, tensor<512x8xf32>) -> tensor<2x8xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast_shapes(%a: tensor<2x3xf32>, %b: tensor<2x4xf32>) {
+  // expected-error @+2 {{expected shapes that broadcast, got 'tensor<2x3xf32>' and 'tensor<2x4xf32>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.add %a, %b : (tensor<2x3xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @element_types(%a: tensor<2xf32>, %b: tensor<2xf16>) {
+  // expected-error @+2 {{expected both operands and each other of one element type, got 'f32' and 'f16'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.add %a, %b : (tensor<2xf32>, tensor<2xf16>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @result_type(%a: tensor<2x3xf32>) {
+  // expected-error @+2 {{inferred type(s) 'tensor<3x2xf32>' are incompatible with return type(s) of operation 'tensor<2x3xf32>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.transpose %a {permutation = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @permutation(%a: tensor<2x3xf32>) {
+  // expected-error @+2 {{expected each axis once, got axis 1 twice}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.transpose %a {permutation = array<i64: 1, 1>} : (tensor<2x3xf32>) -> tensor<3x3xf32>
+  return
+}
+
+// -----
+
+func.func @concat_axis(%a: tensor<2x3xf32>) {
+  // expected-error @+2 {{expected an axis in [0, 2), got 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.concat %a, %a {axis = 2 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x6xf32>
+  return
+}
+
+// -----
+
+func.func @reshape_count(%a: tensor<2x3xf32>) {
+  // expected-error @+1 {{expected as many elements as the operand has, 6, got 8}}
+  %0 = bess.reshape %a : (tensor<2x3xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @slice_bounds(%a: tensor<8xf32>) {
+  // expected-error @+1 {{expected indices in [0, 8), got 9}}
+  %0 = bess.slice %a {offsets = #bess.dims<"4">, steps = array<i64: 1>} : (tensor<8xf32>) -> tensor<6xf32>
+  return
+}
+
+// -----
+
+func.func @slice_step(%a: tensor<8xf32>) {
+  // expected-error @+1 {{expected a step other than 0}}
+  %0 = bess.slice %a {offsets = #bess.dims<"4">, steps = array<i64: 0>} : (tensor<8xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @pad_mode(%a: tensor<8xf32>) {
+  // expected-error @+1 {{expected mode to be one of constant, reflect, edge, wrap, got "mirror"}}
+  %0 = bess.pad %a {low = #bess.dims<"1">, mode = "mirror"} : (tensor<8xf32>) -> tensor<9xf32>
+  return
+}
+
+// -----
+
+func.func @attention_heads(%q: tensor<1x3x5x16xf32>, %k: tensor<1x2x7x16xf32>) {
+  // expected-error @+2 {{expected heads of q to be a multiple of those of k, got 3 and 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.attention %q, %k, %k {scale = 1.0 : f64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<1x3x5x16xf32>, tensor<1x2x7x16xf32>, tensor<1x2x7x16xf32>) -> tensor<1x3x5x16xf32>
+  return
+}
+
+// -----
+
+func.func @reduce_kind(%a: tensor<8xf32>) {
+  // expected-error @+2 {{expected kind to be one of sum, mean,}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.reduce %a {kind = "median", axes = array<i64: 0>} : (tensor<8xf32>) -> tensor<1xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{bad dimension expression}}
+func.func @dims(%a: tensor<?xf32, #bess.dims<"seq +">>) {
+  return
+}
+
+// -----
+
+func.func @guard() {
+  // expected-error @+1 {{expected relation eq, le or lt, got "ge"}}
+  bess.guard "ge" "a" "b" "a is at least b"
+  return
+}
+
+// -----
+
+func.func @bind(%a: tensor<2xi64>) {
+  // expected-error @+1 {{expected a symbol for each of 2 elements, got 1}}
+  bess.bind_symbols %a {symbols = ["n"]} : (tensor<2xi64>) -> ()
+  return
+}
+
+// -----
+
+func.func @topk(%a: tensor<4xf32>) {
+  // expected-error @+1 {{expected k of at most 4, got 5}}
+  %0, %1 = bess.topk %a {axis = 0 : i64} : (tensor<4xf32>) -> (tensor<5xf32>, tensor<5xi64>)
+  return
+}
