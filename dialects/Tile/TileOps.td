@@ -43,6 +43,7 @@ def Tile_Dialect : Dialect {
   }];
   let useDefaultTypePrinterParser = 1;
   let useDefaultAttributePrinterParser = 1;
+  let dependentDialects = ["::bessemer::bess::BessDialect"];
 }
 
 def Tile_LayoutAttr : AttrDef<Tile_Dialect, "Layout"> {

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// RUN: bessemer-opt --pass-pipeline='builtin.module(func.func(bessemer-fuse))' %s | FileCheck %s
+
+// The epilogue of a matmul: ops of its shape, vectors along the columns, scalars.
+// CHECK-LABEL: func.func @epilogue
+// CHECK: %[[F:.*]] = bess.fusion "matmul"(%arg0, %arg1, %arg2, %arg3) reason "add, gelu, add read what matmul writes, element by element"
+// CHECK: return %[[F]]
+func.func @epilogue(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>, %b: tensor<16xf32>, %r: tensor<4x16xf32>) -> tensor<4x16xf32> {
+  %0 = bess.matmul %x, %w : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+  %1 = bess.add %0, %b : (tensor<4x16xf32>, tensor<16xf32>) -> tensor<4x16xf32>
+  %2 = bess.gelu %1 : (tensor<4x16xf32>) -> tensor<4x16xf32>
+  %3 = bess.add %r, %2 : (tensor<4x16xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+  return %3 : tensor<4x16xf32>
+}
+
+// x * sigmoid(x): two readers of the matmul, but one value leaves.
+// CHECK-LABEL: func.func @silu
+// CHECK: bess.fusion "matmul"
+// CHECK-SAME: reason "sigmoid, mul read what matmul writes
+// CHECK-NOT: bess.fusion
+// CHECK: return
+func.func @silu(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>) -> tensor<4x16xf32> {
+  %0 = bess.matmul %x, %w : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+  %1 = bess.sigmoid %0 : (tensor<4x16xf32>) -> tensor<4x16xf32>
+  %2 = bess.mul %0, %1 : (tensor<4x16xf32>, tensor<4x16xf32>) -> tensor<4x16xf32>
+  return %2 : tensor<4x16xf32>
+}
+
+// What two ops outside read cannot be swallowed.
+// CHECK-LABEL: func.func @two_readers
+// CHECK: %[[M:.*]] = bess.fusion "matmul"(%arg0, %arg1) reason "matmul alone
+// CHECK: return %[[M]], %{{.*}}
+func.func @two_readers(%x: tensor<4x8xf32>, %w: tensor<8x16xf32>) -> (tensor<4x16xf32>, tensor<4x16xf32>) {
+  %0 = bess.matmul %x, %w : (tensor<4x8xf32>, tensor<8x16xf32>) -> tensor<4x16xf32>
+  %1 = bess.relu %0 : (tensor<4x16xf32>) -> tensor<4x16xf32>
+  return %0, %1 : tensor<4x16xf32>, tensor<4x16xf32>
+}
+
+// Rows: a residual joins the normalization behind it.
+// CHECK-LABEL: func.func @rows
+// CHECK: bess.fusion "row"
+// CHECK-SAME: reason "add, layer_norm: each is read only by the next, row by row"
+// CHECK-NOT: bess.fusion
+// CHECK: return
+func.func @rows(%x: tensor<4x8xf32>, %r: tensor<4x8xf32>, %s: tensor<8xf32>) -> tensor<4x8xf32> {
+  %0 = bess.add %x, %r : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %1 = bess.layer_norm %0, %s {axis = 1 : i64, epsilon = 1.0e-5 : f64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  return %1 : tensor<4x8xf32>
+}
+
+// Read through a broadcast, exp would be computed for each row again: not fused.
+// CHECK-LABEL: func.func @dear_broadcast
+// CHECK-COUNT-2: bess.fusion "row"
+func.func @dear_broadcast(%x: tensor<64x8xf32>, %v: tensor<8xf32>) -> tensor<64x8xf32> {
+  %0 = bess.exp %v : (tensor<8xf32>) -> tensor<8xf32>
+  %1 = bess.mul %x, %0 : (tensor<64x8xf32>, tensor<8xf32>) -> tensor<64x8xf32>
+  return %1 : tensor<64x8xf32>
+}
+
+// Integer division stays with lib/Kernels, which answers a zero with a text.
+// CHECK-LABEL: func.func @integer_division
+// CHECK: bess.div
+// CHECK-NOT: bess.fusion
+func.func @integer_division(%x: tensor<8xi32>, %y: tensor<8xi32>) -> tensor<8xi32> {
+  %0 = bess.div %x, %y : (tensor<8xi32>, tensor<8xi32>) -> tensor<8xi32>
+  return %0 : tensor<8xi32>
+}
