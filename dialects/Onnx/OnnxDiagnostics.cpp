@@ -21,7 +21,10 @@ StringRef bessemer::onnx::getModelFile(Location location) {
 SmallVector<StringRef> bessemer::onnx::getNodeNames(Location location) {
   SmallVector<StringRef> names;
   location->walk([&](Location inner) {
-    if (auto named = dyn_cast<NameLoc>(inner)) {
+    // Line 0: an input or an initializer.
+    auto named = dyn_cast<NameLoc>(inner);
+    auto at = named ? dyn_cast<FileLineColLoc>(named.getChildLoc()) : FileLineColLoc();
+    if (at && at.getLine() > 0) {
       StringRef name = named.getName().getValue();
       if (!llvm::is_contained(names, name))
         names.push_back(name);

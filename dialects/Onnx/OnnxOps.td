@@ -31,7 +31,8 @@ def Onnx_Dialect : Dialect {
 
     Locations are `NameLoc(node name, FileLineColLoc(file, N, 0))`, where N is
     the number of the node in its graph, from 1. A node without a name is
-    called by its op type and number, such as `Gemm_12`.
+    called by its op type and number, such as `Gemm_12`. Inputs and
+    initializers have N = 0.
 
     Attributes called `details`, `onnx.details` or `onnx.graph` hold only what
     the way back to ONNX needs; nothing else reads them.
