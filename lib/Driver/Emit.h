@@ -42,6 +42,8 @@ public:
   int32_t kernelIndex(llvm::StringRef symbol) const;
   int32_t functionIndex(llvm::StringRef symbol) const;
   mlir::Operation *kernelOp(llvm::StringRef symbol) const { return kernelOps.lookup(symbol); }
+  /// Symbols that a function reads and does not define itself.
+  const std::set<std::string> &symbolsOf(mlir::func::FuncOp function);
   void markReadAtRunTime(int32_t weight) { readAtRunTime.insert(weight); }
 
 private:
@@ -56,6 +58,7 @@ private:
   std::map<std::pair<const void *, const void *>, int32_t> weights; ///< by source and type
   std::map<std::pair<const void *, std::vector<int32_t>>, int32_t> prepared; ///< by function and sources: first result
   std::set<int32_t> readAtRunTime;
+  std::map<void *, std::set<std::string>> symbols; ///< by function
 };
 
 /// One function of the program.

@@ -83,7 +83,7 @@ BufferId FunctionEmitter::buffer(Value value) {
   std::string name = provenanceText(value.getLoc(), 1);
   Operation *op = value.getDefiningOp();
   if (auto constant = dyn_cast_or_null<bess::ConstantOp>(op)) {
-    Buffer buffer{name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Constant};
+    Buffer buffer{name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Constant, 0, {}};
     buffer.index = program.constantIndex(cast<DenseElementsAttr>(constant.getValue()));
     return buffers[value] = newBuffer(std::move(buffer));
   }
@@ -92,7 +92,7 @@ BufferId FunctionEmitter::buffer(Value value) {
                         ? program.weightIndex(cast<bess::WeightOp>(op))
                         : program.preparedIndex(cast<bess::PrepareOp>(op), cast<OpResult>(value).getResultNumber());
     program.markReadAtRunTime(index);
-    Buffer buffer{name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Weight};
+    Buffer buffer{name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Weight, 0, {}};
     buffer.index = index;
     BufferId id = newBuffer(std::move(buffer));
     if (auto places = op->getAttrOfType<ArrayAttr>("bess.placement"))
@@ -195,7 +195,6 @@ LogicalResult FunctionEmitter::emitCall(func::CallOp op, runtime::Block &to) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
   if (call.function < 0 || !callee)
     return op.emitOpError() << "expected a function @" << op.getCallee() << ", got none";
-  std::set<std::string> symbols;
   for (Value value : op.getOperands())
     call.arguments.push_back(buffer(value));
   for (Value value : op.getResults())
@@ -203,9 +202,8 @@ LogicalResult FunctionEmitter::emitCall(func::CallOp op, runtime::Block &to) {
   if (auto frame = op->getAttrOfType<IntegerAttr>("bess.frame"))
     call.frame = rootBuffer(frame.getInt());
   // The callee's symbols have the same names as ours (Outline sees to it).
-  if (auto names = callee->getAttrOfType<ArrayAttr>("bess.symbols"))
-    for (Attribute symbol : names)
-      call.symbols.emplace_back(cast<StringAttr>(symbol).str(), SymbolicExpr::symbol(cast<StringAttr>(symbol).str()));
+  for (const std::string &symbol : program.symbolsOf(callee))
+    call.symbols.emplace_back(symbol, SymbolicExpr::symbol(symbol));
   append(to, std::move(call), op.getLoc());
   return success();
 }
@@ -275,7 +273,7 @@ LogicalResult FunctionEmitter::run() {
     unsigned i = argument.getArgNumber();
     std::string name = argumentName(function.getArgAttrDict(i), "input" + std::to_string(i));
     out.inputs.push_back(argumentOf(argument.getType(), name));
-    Buffer buffer{name, out.inputs.back().dtype, out.inputs.back().dims, BufferKind::Input};
+    Buffer buffer{name, out.inputs.back().dtype, out.inputs.back().dims, BufferKind::Input, 0, {}};
     buffer.index = i;
     buffers[argument] = newBuffer(std::move(buffer));
     roots[i] = buffers[argument]; // the plan numbers the arguments' storages first
@@ -284,7 +282,7 @@ LogicalResult FunctionEmitter::run() {
   for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
     std::string name = argumentName(function.getResultAttrDict(i), "output" + std::to_string(i));
     out.outputs.push_back(argumentOf(type, name));
-    Buffer buffer{name, out.outputs.back().dtype, out.outputs.back().dims, BufferKind::Output};
+    Buffer buffer{name, out.outputs.back().dtype, out.outputs.back().dims, BufferKind::Output, 0, {}};
     buffer.index = i;
     outputs.push_back(newBuffer(std::move(buffer)));
   }

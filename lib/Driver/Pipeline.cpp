@@ -5,6 +5,7 @@
 #include "passes/Layout/Passes.h"
 #include "passes/Legalize/Passes.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Outline/Passes.h"
 #include "passes/Plan/Passes.h"
 #include "passes/Simplify/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -36,7 +37,7 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
   case Phase::simplify:
     return simplify::addSimplifyPasses(passes);
   case Phase::outline:
-    return;
+    return outline::addOutlinePasses(passes);
   case Phase::fuse:
     return options.compileKernels ? addFusePasses(passes) : void();
   case Phase::layout:

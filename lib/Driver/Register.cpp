@@ -8,6 +8,7 @@
 #include "passes/Layout/Passes.h"
 #include "passes/Legalize/Passes.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Outline/Passes.h"
 #include "passes/Plan/Passes.h"
 #include "passes/Simplify/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -42,6 +43,7 @@ void bessemer::registerAllPasses() {
   registerInlinerPass();
   legalize::registerLegalizePasses();
   simplify::registerSimplifyPasses();
+  outline::registerOutlinePasses();
   registerFusePasses();
   registerLayoutPasses();
   registerTilePasses();
