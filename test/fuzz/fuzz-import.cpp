@@ -15,14 +15,19 @@
 using namespace mlir;
 using namespace bessemer;
 
+/// LLVM's allocators poison their memory when they are compiled with ASan; the
+/// packaged libMLIR, which is not, would not take that back.
+extern "C" const char *__asan_default_options();
+extern "C" const char *__asan_default_options() { return "allow_user_poisoning=0"; }
+
 /// One context for many runs: making one costs more than an import. Attributes
 /// are never freed, so that it must go now and then.
-static MLIRContext &context() {
+static MLIRContext *nextContext() {
   static std::unique_ptr<MLIRContext> current;
   static unsigned runs = 0;
   if (!current || ++runs % 2000 == 0)
     current = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);
-  return *current;
+  return current.get();
 }
 
 static void require(bool holds, const char *what) {
@@ -33,15 +38,16 @@ static void require(bool holds, const char *what) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  MLIRContext *context = nextContext();
   bool diagnosed = false;
   std::string last;
-  ScopedDiagnosticHandler handler(&context(), [&](Diagnostic &diagnostic) {
+  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
     diagnosed |= diagnostic.getSeverity() == DiagnosticSeverity::Error;
     last = diagnostic.str();
     return success();
   });
   ArrayRef<char> bytes(reinterpret_cast<const char *>(data), size);
-  OwningOpRef<ModuleOp> module = importOnnxBuffer(&context(), "fuzz.onnx", bytes);
+  OwningOpRef<ModuleOp> module = importOnnxBuffer(context, "fuzz.onnx", bytes);
   if (!module) {
     require(diagnosed, "refused without a diagnostic");
     return 0;
@@ -54,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     llvm::errs() << last << "\n";
     require(false, "an imported module is not exported");
   }
-  OwningOpRef<ModuleOp> again = importOnnxBuffer(&context(), "again.onnx", out);
+  OwningOpRef<ModuleOp> again = importOnnxBuffer(context, "again.onnx", out);
   if (!again)
     llvm::errs() << last << "\n";
   require(bool(again), "the exported model is refused");
