@@ -140,11 +140,18 @@ DenseElementsAttr reference::toElements(const HostTensor &tensor, Type element) 
     SmallVector<bool> values;
     for (int64_t i = 0; i < count; ++i)
       values.push_back(tensor.as<unsigned char>()[i]);
+    if (count > 1 && llvm::all_equal(values))
+      values.truncate(1);
     return DenseElementsAttr::get(type, values);
   }
-  if (!isPacked(tensor.dtype))
-    return DenseElementsAttr::getFromRawBuffer(
-        type, ArrayRef(tensor.as<char>(), tensor.sizeInBytes()));
+  if (!isPacked(tensor.dtype)) {
+    // Elements that are all equal are kept once: shapes and masks often are.
+    ArrayRef<char> bytes(tensor.as<char>(), tensor.sizeInBytes());
+    size_t size = bitWidth(tensor.dtype) / 8;
+    if (count > 1 && std::memcmp(bytes.data(), bytes.data() + size, bytes.size() - size) == 0)
+      bytes = bytes.take_front(size);
+    return DenseElementsAttr::getFromRawBuffer(type, bytes);
+  }
   unsigned width = bitWidth(tensor.dtype);
   SmallVector<APInt> bits;
   for (int64_t i = 0; i < count; ++i)

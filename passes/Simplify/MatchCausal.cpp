@@ -9,6 +9,9 @@ using namespace bessemer;
 using namespace bessemer::simplify;
 
 namespace {
+/// What is below this hides a key, as in MatchAttention.cpp.
+constexpr double hiding = -9.9e3;
+
 /// base + index along one of the last two dimensions (0: neither, a scalar).
 struct Index {
   SymbolicExpr base;
@@ -62,6 +65,19 @@ std::optional<Index> matchIndex(Matcher &matcher, Value value, int depth = 6) {
   }
   if (isa<bess::IotaOp>(op))
     return Index{0, axis};
+  if (auto constant = dyn_cast<bess::ConstantOp>(op)) { // a folded range
+    auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+    if (!elements || !isa<IntegerType>(elements.getElementType()))
+      return std::nullopt;
+    std::optional<int64_t> first;
+    for (auto [i, element] : llvm::enumerate(elements.getValues<APInt>()))
+      if (int64_t value = element.getSExtValue() - static_cast<int64_t>(i);
+          first.value_or(value) != value)
+        return std::nullopt;
+      else
+        first = value;
+    return first ? std::optional(Index{*first, axis}) : std::nullopt;
+  }
   if (isa<bess::ReshapeOp, bess::CastOp>(op)) {
     std::optional<Index> inner = matchIndex(matcher, op->getOperand(0), depth - 1);
     if (inner)
@@ -77,6 +93,38 @@ std::optional<Index> matchIndex(Matcher &matcher, Value value, int depth = 6) {
         return Index{inner->base + *expr, inner->axisFromEnd};
     }
   return std::nullopt;
+}
+
+/// offset of a mask of known elements: conditions, or 0 and large negative
+/// numbers that are added.
+std::optional<SymbolicExpr> matchElements(DenseElementsAttr elements, bool keepsWhereTrue) {
+  auto type = elements ? cast<RankedTensorType>(elements.getType()) : RankedTensorType();
+  if (!type || type.getRank() < 2 || elements.empty() ||
+      llvm::any_of(type.getShape().drop_back(2), [](int64_t extent) { return extent != 1; }))
+    return std::nullopt;
+  SmallVector<bool> keeps;
+  if (type.getElementType().isInteger(1)) {
+    for (bool value : elements.getValues<bool>())
+      keeps.push_back(value == keepsWhereTrue);
+  } else if (isa<FloatType>(type.getElementType())) {
+    for (const APFloat &value : elements.getValues<APFloat>()) {
+      APFloat wide = value;
+      bool lossy;
+      wide.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lossy);
+      if (!value.isZero() && !(wide.convertToDouble() <= hiding))
+        return std::nullopt;
+      keeps.push_back(value.isZero());
+    }
+  } else {
+    return std::nullopt;
+  }
+  int64_t rows = type.getShape()[type.getRank() - 2], columns = type.getShape().back();
+  int64_t offset = std::count(keeps.begin(), keeps.begin() + columns, true) - 1;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j)
+      if (keeps[i * columns + j] != (j <= i + offset))
+        return std::nullopt;
+  return SymbolicExpr(offset);
 }
 
 /// offset of a condition that is true iff j <= i + offset.
@@ -97,6 +145,8 @@ std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bo
     }
     condition = op->getOperand(0);
   }
+  if (auto constant = condition.getDefiningOp<bess::ConstantOp>())
+    return matchElements(dyn_cast<DenseElementsAttr>(constant.getValue()), keepsWhereTrue);
   if (auto trilu = condition.getDefiningOp<bess::TriluOp>()) {
     std::optional<double> filled = matcher.splat(trilu.getX());
     std::optional<SymbolicExpr> k = SymbolicExpr::parse(trilu.getK());
@@ -129,9 +179,20 @@ std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bo
 }
 } // namespace
 
-void simplify::matchCausal(Matcher &matcher, AttentionMatch &match) {
+/// Makes the attention causal and drops the mask, when the offset is one of the two.
+static bool takeOffset(AttentionMatch &match, MaskTerm *term, std::optional<SymbolicExpr> offset) {
   Dims scores = dimsOf(match.scores.getY());
-  SymbolicExpr queries = scores[scores.size() - 2], keys = scores.back();
+  bool topLeft = offset && *offset == SymbolicExpr(0);
+  bool bottomRight = offset && *offset == scores.back() - scores[scores.size() - 2];
+  if (!topLeft && !bottomRight)
+    return false;
+  match.causal = true;
+  match.causalBottomRight = !topLeft;
+  match.masks.erase(term);
+  return true;
+}
+
+void simplify::matchCausal(Matcher &matcher, AttentionMatch &match) {
   for (auto it = match.masks.begin(); it != match.masks.end(); ++it) {
     MaskTerm term = *it;
     if (!term.isCondition) { // added: where(condition, 0, -large)
@@ -139,21 +200,19 @@ void simplify::matchCausal(Matcher &matcher, AttentionMatch &match) {
       while (Value inner = operandOf<bess::BroadcastOp>(added))
         added = inner;
       auto where = added.getDefiningOp<bess::WhereOp>();
-      if (!where)
+      if (!where) {
+        auto constant = added.getDefiningOp<bess::ConstantOp>();
+        auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
+        if (takeOffset(match, it, matchElements(elements, true)))
+          return;
         continue;
+      }
       std::optional<double> a = matcher.splat(where.getA()), b = matcher.splat(where.getB());
-      if (!a || !b || !((*a == 0 && *b < -9.9e3) || (*b == 0 && *a < -9.9e3)))
+      if (!a || !b || !((*a == 0 && *b <= hiding) || (*b == 0 && *a <= hiding)))
         continue;
       term = {where.getCond(), true, *a == 0, 0};
     }
-    std::optional<SymbolicExpr> offset = matchCondition(matcher, term.value, term.keepsWhereTrue);
-    bool topLeft = offset && *offset == SymbolicExpr(0);
-    bool bottomRight = offset && *offset == keys - queries;
-    if (!topLeft && !bottomRight)
-      continue;
-    match.causal = true;
-    match.causalBottomRight = !topLeft;
-    match.masks.erase(it);
-    return;
+    if (takeOffset(match, it, matchCondition(matcher, term.value, term.keepsWhereTrue)))
+      return;
   }
 }

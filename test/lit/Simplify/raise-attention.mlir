@@ -96,6 +96,19 @@ func.func @causal(%q: tensor<2x4x5x8xf32>, %k: tensor<2x4x5x8xf32>, %v: tensor<2
   return %3 : tensor<2x4x5x8xf32>
 }
 
+// The same, folded to a table that is added.
+// CHECK-LABEL: func.func @causal_table
+func.func @causal_table(%q: tensor<1x2x3x8xf32>, %k: tensor<1x2x4x8xf32>) -> tensor<1x2x3x8xf32> {
+  // CHECK: bess.attention %arg0, %arg1, %arg1 {causal = true, causal_bottom_right = true
+  // CHECK-NEXT: return
+  %mask = bess.constant dense<[[[0.0, 0.0, -1.0e9, -1.0e9], [0.0, 0.0, 0.0, -1.0e9], [0.0, 0.0, 0.0, 0.0]]]> : tensor<1x3x4xf32>
+  %0 = bess.matmul %q, %k {transpose_b} : (tensor<1x2x3x8xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x3x4xf32>
+  %1 = bess.add %0, %mask : (tensor<1x2x3x4xf32>, tensor<1x3x4xf32>) -> tensor<1x2x3x4xf32>
+  %2 = bess.softmax %1 {axis = 3 : i64} : (tensor<1x2x3x4xf32>) -> tensor<1x2x3x4xf32>
+  %3 = bess.matmul %2, %k : (tensor<1x2x3x4xf32>, tensor<1x2x4x8xf32>) -> tensor<1x2x3x8xf32>
+  return %3 : tensor<1x2x3x8xf32>
+}
+
 // CHECK-LABEL: func.func @causal_with_cache
 func.func @causal_with_cache(%q: tensor<2x4x?x8xf32, #bess.dims<"2", "4", "s", "8">>, %k: tensor<2x4x?x8xf32, #bess.dims<"2", "4", "p + s", "8">>, %past: tensor<?xf32, #bess.dims<"p">>)
     -> tensor<2x4x?x8xf32, #bess.dims<"2", "4", "s", "8">> {
