@@ -40,7 +40,8 @@ def bessemer_package():
         package = importlib.import_module("bessemer")
     except ImportError:
         return None
-    return package if hasattr(package, "compile") else None
+    library = getattr(package, "_library", None)  # beside the runtime alone there is nothing that compiles
+    return package if getattr(library, "WITH_COMPILER", True) else None
 
 
 class BessemerPackage:
