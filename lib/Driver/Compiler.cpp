@@ -6,6 +6,7 @@
 #include "bessemer/Driver/Register.h"
 #include "bessemer/Import/Import.h"
 #include "bessemer/Target/TargetBackend.h"
+#include "dialects/Onnx/Onnx.h"
 #include "dialects/Tile/TargetSchedule.h"
 #include "lib/Driver/DiagnosticText.h"
 #include "lib/Driver/Dump.h"
@@ -25,7 +26,7 @@ namespace {
 
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, const std::function<void(const PhaseInfo &)> &onPhase)
+  Compilation(const CompileOptions &options, const std::function<bool(const PhaseInfo &)> &onPhase)
       : options(options), onPhase(onPhase), context(makeRegistry(), MLIRContext::Threading::DISABLED),
         diagnostics(&context) {
     context.loadAllAvailableDialects();
@@ -48,6 +49,9 @@ public:
     result.report.peakResidentBytes = int64_t(usage.ru_maxrss) * 1024;
     return std::move(result);
   }
+
+  /// Names of nodes and message of each error.
+  const std::vector<std::pair<std::vector<std::string>, std::string>> &errors() const { return diagnostics.nodeErrors(); }
 
 private:
   static DialectRegistry makeRegistry() {
@@ -73,8 +77,10 @@ private:
     result.report.cpu = options.machine.cpu;
 
     for (const PhaseInfo &info : phaseTable) {
-      if (onPhase)
-        onPhase(info);
+      if (onPhase && !onPhase(info)) {
+        result.cancelled = true;
+        return fail("cancelled before phase " + std::string(info.name));
+      }
       auto start = std::chrono::steady_clock::now();
       if (!runPhase(info, import))
         return false;
@@ -152,7 +158,7 @@ private:
   }
 
   CompileOptions options;
-  const std::function<void(const PhaseInfo &)> &onPhase;
+  const std::function<bool(const PhaseInfo &)> &onPhase;
   MLIRContext context;
   DiagnosticText diagnostics;
   std::unique_ptr<TargetBackend> backend;
@@ -161,6 +167,34 @@ private:
 };
 
 } // namespace
+
+SupportedNodes Compiler::supportedNodes(std::span<const uint8_t> model, const std::string &directory) const {
+  CompileOptions importOnly = options;
+  importOnly.compileTo = "legalize";
+  Compilation compilation(importOnly, onPhase);
+  llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
+  SupportedNodes nodes;
+  llvm::StringMap<std::pair<int64_t, std::string>> byName;
+  CompileResult result = compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &importOptions) {
+    OwningOpRef<ModuleOp> module = importOnnxBuffer(context, "(memory)", bytes, importOptions, directory);
+    auto main = module ? module->lookupSymbol<func::FuncOp>("main") : func::FuncOp();
+    if (main)
+      for (auto node : main.getOps<onnx::NodeOp>())
+        byName.try_emplace(node.getNodeName(), nodes.nodes++, node.getOpType().str());
+    return module;
+  });
+  if (result.report.phases.empty()) {
+    nodes.error = result.diagnostics;
+    return nodes;
+  }
+  for (const auto &[names, message] : compilation.errors()) {
+    SupportedNodes::Unsupported entry{-1, names.empty() ? "" : names.front(), "", message};
+    if (auto it = byName.find(entry.name); it != byName.end())
+      std::tie(entry.index, entry.op) = it->second;
+    nodes.unsupported.push_back(std::move(entry));
+  }
+  return nodes;
+}
 
 CompileResult Compiler::compileFile(const std::string &path) const {
   Compilation compilation(options, onPhase);

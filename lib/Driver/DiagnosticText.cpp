@@ -40,6 +40,7 @@ void DiagnosticText::add(Diagnostic &diagnostic) {
     if (++errors > maxErrors)
       return;
     lines.push_back(render(diagnostic));
+    byNode.emplace_back(nodeNames(diagnostic.getLocation()), diagnostic.str());
   }
   collected += render(diagnostic) + "\n";
   for (Diagnostic &note : diagnostic.getNotes())

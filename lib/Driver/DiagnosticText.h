@@ -19,12 +19,15 @@ public:
   void error(const std::string &message);
   /// Each error with its node, without notes: for the report.
   const std::vector<std::string> &errorLines() const { return lines; }
+  /// The same as names of nodes and message.
+  const std::vector<std::pair<std::vector<std::string>, std::string>> &nodeErrors() const { return byNode; }
 
 private:
   void add(mlir::Diagnostic &diagnostic);
 
   std::string collected;
   std::vector<std::string> lines;
+  std::vector<std::pair<std::vector<std::string>, std::string>> byNode;
   int errors = 0;
   mlir::ScopedDiagnosticHandler handler;
 };

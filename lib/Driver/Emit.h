@@ -58,8 +58,19 @@ private:
   std::map<std::pair<const void *, const void *>, int32_t> weights; ///< by source and type
   std::map<std::pair<const void *, std::vector<int32_t>>, int32_t> prepared; ///< by function and sources: first result
   std::set<int32_t> readAtRunTime;
-  std::map<void *, std::set<std::string>> symbols; ///< by function
+  std::map<mlir::Operation *, std::set<std::string>> symbols; ///< by function
 };
+
+inline runtime::Buffer makeBuffer(std::string name, DType dtype, runtime::Dims dims, runtime::BufferKind kind,
+                                  int32_t index) {
+  runtime::Buffer buffer;
+  buffer.name = std::move(name);
+  buffer.dtype = dtype;
+  buffer.dims = std::move(dims);
+  buffer.kind = kind;
+  buffer.index = index;
+  return buffer;
+}
 
 /// One function of the program.
 class FunctionEmitter {

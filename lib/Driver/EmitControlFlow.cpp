@@ -31,9 +31,8 @@ BufferId FunctionEmitter::scalarBuffer(Value value) {
     auto attr = dyn_cast<IntegerAttr>(constant.getValue());
     if (!attr || !attr.getType().isInteger(1))
       return -1;
-    Buffer buffer{"", DType::Bool, {}, BufferKind::Constant, 0, {}};
     auto type = RankedTensorType::get({}, attr.getType());
-    buffer.index = program.constantIndex(DenseElementsAttr::get(type, attr.getValue()));
+    Buffer buffer = makeBuffer("", DType::Bool, {}, BufferKind::Constant, program.constantIndex(DenseElementsAttr::get(type, attr.getValue())));
     return newBuffer(std::move(buffer));
   }
   return -1;

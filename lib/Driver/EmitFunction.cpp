@@ -83,8 +83,7 @@ BufferId FunctionEmitter::buffer(Value value) {
   std::string name = provenanceText(value.getLoc(), 1);
   Operation *op = value.getDefiningOp();
   if (auto constant = dyn_cast_or_null<bess::ConstantOp>(op)) {
-    Buffer buffer{name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Constant, 0, {}};
-    buffer.index = program.constantIndex(cast<DenseElementsAttr>(constant.getValue()));
+    Buffer buffer = makeBuffer(name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Constant, program.constantIndex(cast<DenseElementsAttr>(constant.getValue())));
     return buffers[value] = newBuffer(std::move(buffer));
   }
   if (isa_and_nonnull<bess::WeightOp, bess::PrepareOp>(op)) {
@@ -92,8 +91,7 @@ BufferId FunctionEmitter::buffer(Value value) {
                         ? program.weightIndex(cast<bess::WeightOp>(op))
                         : program.preparedIndex(cast<bess::PrepareOp>(op), cast<OpResult>(value).getResultNumber());
     program.markReadAtRunTime(index);
-    Buffer buffer{name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Weight, 0, {}};
-    buffer.index = index;
+    Buffer buffer = makeBuffer(name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Weight, index);
     BufferId id = newBuffer(std::move(buffer));
     if (auto places = op->getAttrOfType<ArrayAttr>("bess.placement"))
       if (auto place = dyn_cast<bess::PlacementAttr>(places[cast<OpResult>(value).getResultNumber()]))
@@ -273,8 +271,7 @@ LogicalResult FunctionEmitter::run() {
     unsigned i = argument.getArgNumber();
     std::string name = argumentName(function.getArgAttrDict(i), "input" + std::to_string(i));
     out.inputs.push_back(argumentOf(argument.getType(), name));
-    Buffer buffer{name, out.inputs.back().dtype, out.inputs.back().dims, BufferKind::Input, 0, {}};
-    buffer.index = i;
+    Buffer buffer = makeBuffer(name, out.inputs.back().dtype, out.inputs.back().dims, BufferKind::Input, i);
     buffers[argument] = newBuffer(std::move(buffer));
     roots[i] = buffers[argument]; // the plan numbers the arguments' storages first
   }
@@ -282,8 +279,7 @@ LogicalResult FunctionEmitter::run() {
   for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
     std::string name = argumentName(function.getResultAttrDict(i), "output" + std::to_string(i));
     out.outputs.push_back(argumentOf(type, name));
-    Buffer buffer{name, out.outputs.back().dtype, out.outputs.back().dims, BufferKind::Output, 0, {}};
-    buffer.index = i;
+    Buffer buffer = makeBuffer(name, out.outputs.back().dtype, out.outputs.back().dims, BufferKind::Output, i);
     outputs.push_back(newBuffer(std::move(buffer)));
   }
   for (auto [i, attr] : llvm::enumerate(function->getAttrOfType<ArrayAttr>("bess.storages")))

@@ -17,7 +17,7 @@ static void addText(StringRef text, std::set<std::string> &into) {
 }
 
 const std::set<std::string> &ProgramEmitter::symbolsOf(func::FuncOp function) {
-  auto [it, isNew] = symbols.try_emplace(function.getAsOpaquePointer());
+  auto [it, isNew] = symbols.try_emplace(function.getOperation());
   if (!isNew)
     return it->second;
   std::set<std::string> read, defined;
@@ -48,5 +48,5 @@ const std::set<std::string> &ProgramEmitter::symbolsOf(func::FuncOp function) {
   });
   for (const std::string &symbol : defined)
     read.erase(symbol);
-  return symbols[function.getAsOpaquePointer()] = std::move(read);
+  return symbols[function.getOperation()] = std::move(read);
 }

@@ -59,16 +59,28 @@ struct CompileResult {
   std::string module;                      ///< text of the module when it stopped earlier
   std::string diagnostics;                 ///< errors and warnings, one a line
   bool failed = false;
+  bool cancelled = false; ///< by onPhase
   Report report;
   bool ok() const { return !failed; }
+};
+
+/// The nodes of a model's main graph, and those that cannot be compiled.
+struct SupportedNodes {
+  struct Unsupported {
+    int64_t index = -1; ///< in GraphProto.node; -1: none of the main graph
+    std::string name, op, reason;
+  };
+  int64_t nodes = 0;
+  std::vector<Unsupported> unsupported;
+  std::string error; ///< the model cannot be read at all
 };
 
 class Compiler {
 public:
   explicit Compiler(CompileOptions options) : options(std::move(options)) {}
 
-  /// Called when a phase begins (for a progress display).
-  std::function<void(const PhaseInfo &)> onPhase;
+  /// Called when a phase begins; false ends the compilation.
+  std::function<bool(const PhaseInfo &)> onPhase;
 
   CompileResult compileFile(const std::string &path) const;
   /// A model in memory. `directory`: where relative external weights are;
@@ -76,9 +88,15 @@ public:
   /// (inline weights are `host:model` sources).
   CompileResult compileMemory(std::span<const uint8_t> model, const std::string &directory) const;
 
+  /// Which nodes can be compiled? Imports and legalizes; compiles nothing.
+  SupportedNodes supportedNodes(std::span<const uint8_t> model, const std::string &directory) const;
+
 private:
   CompileOptions options;
 };
+
+/// The report as a JSON object.
+std::string reportJson(const Report &report);
 
 /// "seq=128" or "seq<=4096"; nullopt and a sentence in `error` otherwise.
 std::optional<DimOption> parseDimOption(std::string_view text, std::string &error);

@@ -1,15 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// `bessemer bench`: medians, and where the time goes.
+// `bessemer bench`: the median time of a run, and where it goes.
+#include "bessemer/Runtime/Context.h"
 #include "lib/Driver/Commands/Commands.h"
+#include "lib/Driver/Commands/CrashGuard.h"
+#include "lib/Driver/Commands/MakeInputs.h"
+#include "lib/Driver/Json.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 
 using namespace bessemer;
 using namespace bessemer::commands;
 
+namespace {
+
+struct Arguments {
+  std::string model;
+  std::vector<std::string> inputs, sizes;
+  int repeat = 20, threads = 0;
+  bool json = false;
+  CompileArguments compile;
+};
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Spread {
+  double median = 0, low = 0, high = 0; ///< seconds; low and high: the 10th and the 90th part of 100
+};
+
+Spread spreadOf(std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  auto at = [&](double share) { return times[size_t(share * double(times.size() - 1) + 0.5)]; };
+  return {at(0.5), at(0.1), at(0.9)};
+}
+
+class Bench {
+public:
+  explicit Bench(const Arguments &arguments) : arguments(arguments) {}
+
+  int run() {
+    int exitCode = Refused;
+    runtime::LoadOptions options;
+    options.threads = arguments.threads;
+    std::shared_ptr<const runtime::Model> model = loadModel(arguments.model, arguments.compile, options, exitCode);
+    if (!model)
+      return exitCode;
+    std::string error;
+    std::vector<DataTensor> inputs;
+    if (!makeInputs(model->entry(), arguments.inputs, arguments.sizes, inputs, error)) {
+      printError(error);
+      return Refused;
+    }
+    std::vector<runtime::Tensor> tensors;
+    for (const DataTensor &input : inputs)
+      tensors.push_back({input.dtype, input.shape, input.data()});
+    enterStage("running the program", commands::Failed);
+    runtime::Context context(model);
+    std::vector<runtime::Tensor> outputs(model->entry().outputs.size());
+    std::vector<double> times;
+    // The first run plans its memory; the second has warm caches. Neither counts.
+    for (int i = -2; i < std::max(arguments.repeat, 1); ++i) {
+      double start = now();
+      runtime::Status status = context.run(tensors, outputs);
+      if (!status.ok()) {
+        printError(status.message);
+        return exitCodeOf(status.code);
+      }
+      if (i >= 0)
+        times.push_back(now() - start);
+    }
+    // Timing each instruction costs a little: runs of their own.
+    context.setProfiling(true);
+    for (int i = 0; i < std::max(arguments.repeat, 1); ++i)
+      if (runtime::Status status = context.run(tensors, outputs); !status.ok())
+        return exitCodeOf(status.code);
+    profile = context.profile();
+    std::sort(profile.begin(), profile.end(), [](const auto &a, const auto &b) { return a.seconds > b.seconds; });
+    spread = spreadOf(times);
+    std::fputs((arguments.json ? json() : text()).c_str(), stdout);
+    return Fine;
+  }
+
+private:
+  std::string text() const {
+    char line[256];
+    std::snprintf(line, sizeof line, "%s: median %.3f ms, 10 %% below %.3f ms, 10 %% above %.3f ms, %d runs\n",
+                  arguments.model.c_str(), spread.median * 1e3, spread.low * 1e3, spread.high * 1e3, arguments.repeat);
+    std::string all = line;
+    double total = 0;
+    for (const runtime::ProfileEntry &entry : profile)
+      total += entry.seconds;
+    all += "      ms  share  GFLOP/s    GB/s  kernel\n";
+    for (const runtime::ProfileEntry &entry : profile) {
+      double runs = std::max(arguments.repeat, 1), seconds = std::max(entry.seconds, 1e-12);
+      std::snprintf(line, sizeof line, "%8.3f %5.1f%% %8.1f %7.1f  %s [%s] x%.0f  %.60s\n", entry.seconds / runs * 1e3,
+                    100 * entry.seconds / std::max(total, 1e-12), entry.flops / seconds * 1e-9,
+                    entry.bytes / seconds * 1e-9, entry.name.c_str(), entry.kind.c_str(), double(entry.runs) / runs,
+                    entry.provenance.c_str());
+      all += line;
+    }
+    return all;
+  }
+
+  std::string json() const {
+    Json out;
+    out.open('{');
+    out.key("model").value(arguments.model);
+    out.key("runs").value(int64_t(arguments.repeat));
+    out.key("median_seconds").value(spread.median);
+    out.key("low_seconds").value(spread.low);
+    out.key("high_seconds").value(spread.high);
+    out.key("kernels").open('[');
+    for (const runtime::ProfileEntry &entry : profile) {
+      double runs = std::max(arguments.repeat, 1);
+      out.open('{');
+      out.key("name").value(entry.name);
+      out.key("kind").value(entry.kind);
+      out.key("nodes").value(entry.provenance);
+      out.key("launches").value(double(entry.runs) / runs);
+      out.key("seconds").value(entry.seconds / runs);
+      out.key("flops").value(entry.flops / runs);
+      out.key("bytes").value(entry.bytes / runs);
+      out.close('}');
+    }
+    out.close(']');
+    out.close('}');
+    return out.text + "\n";
+  }
+
+  const Arguments &arguments;
+  Spread spread;
+  std::vector<runtime::ProfileEntry> profile;
+};
+
+} // namespace
+
 Action commands::addBenchCommand(CLI::App &app) {
-  app.add_subcommand("bench", "Measure a model");
-  return [] {
-    printError("bench: not there yet");
-    return int(Refused);
-  };
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App *command = app.add_subcommand("bench", "Measure a model: median and spread, and the time of each kernel");
+  command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required();
+  command->add_option("--input", arguments->inputs, "NAME=FILE.npy; inputs that are not named get made-up values");
+  command->add_option("--size", arguments->sizes, "NAME=VALUE: the size of a free dimension (else 1)");
+  command->add_option("--repeat", arguments->repeat, "Runs that are measured")->capture_default_str();
+  command->add_option("--threads", arguments->threads, "Threads; 0: one for each core")->capture_default_str();
+  command->add_flag("--json", arguments->json, "As JSON");
+  arguments->compile.add(*command);
+  return [arguments] { return Bench(*arguments).run(); };
 }

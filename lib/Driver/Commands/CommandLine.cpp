@@ -2,6 +2,7 @@
 #include "bessemer/Driver/CommandLine.h"
 
 #include "lib/Driver/Commands/Commands.h"
+#include "lib/Driver/Commands/CrashGuard.h"
 
 #include <cstdio>
 #include <exception>
@@ -23,6 +24,7 @@ int commands::exitCodeOf(runtime::StatusCode code) {
 }
 
 int bessemer::runCommandLine(int argc, const char *const *argv) {
+  installCrashGuard();
   try {
     CLI::App app("Bessemer: an optimizing compiler for ONNX models.", "bessemer");
     app.require_subcommand(1);

@@ -50,8 +50,7 @@ int exitCodeOf(runtime::StatusCode code);
 /// "bessemer: error: …" on stderr.
 void printError(const std::string &message);
 
-/// The report as JSON, and as text for people.
-std::string reportJson(const Report &report);
+/// The report for people; reportJson of Compiler.h has it for programs.
 std::string reportText(const Report &report);
 
 } // namespace bessemer::commands

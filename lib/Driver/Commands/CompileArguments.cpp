@@ -3,7 +3,7 @@
 // Options of the compiler on the command line, and a compilation with progress.
 #include "lib/Driver/Commands/Commands.h"
 
-#include "bessemer/Runtime/Context.h"
+#include "lib/Driver/Commands/CrashGuard.h"
 
 #include <chrono>
 #include <cstdio>
@@ -57,11 +57,12 @@ CompileResult commands::compileModel(const std::string &path, const CompileOptio
   auto start = std::chrono::steady_clock::now();
   bool terminal = isatty(STDERR_FILENO), shown = false;
   compiler.onPhase = [&](const PhaseInfo &phase) {
+    enterStage(phase.name, Refused);
     std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
     if (!terminal || elapsed.count() < 2)
-      return;
+      return true;
     std::fprintf(stderr, "\r\033[K%5.1f s  %.*s", elapsed.count(), int(phase.name.size()), phase.name.data());
-    shown = true;
+    return shown = true;
   };
   CompileResult result = compiler.compileFile(path);
   if (shown)
@@ -75,6 +76,7 @@ static bool isArtifact(const std::string &path) { return path.size() > 4 && path
 
 std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &path, const CompileArguments &arguments,
                                                           const runtime::LoadOptions &options, int &exitCode) {
+  enterStage("loading the model", Refused);
   std::shared_ptr<runtime::Model> model;
   runtime::Status status;
   if (isArtifact(path)) {
@@ -92,6 +94,7 @@ std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &pat
       printError("expected a whole compilation, got --compile-to=" + compileOptions.compileTo);
       return nullptr;
     }
+    enterStage("loading the program", commands::Failed);
     status = runtime::Model::create(std::move(*result.program), options, model);
   }
   exitCode = exitCodeOf(status.code);

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // `bessemer compile`: a model to an artifact.
-#include "lib/Driver/Commands/Commands.h"
-
-#if __has_include("bessemer/Runtime/Artifact.h")
 #include "bessemer/Runtime/Artifact.h"
-#endif
+#include "lib/Driver/Commands/Commands.h"
 
 #include <cstdio>
 #include <fstream>
@@ -53,8 +50,12 @@ int compile(const Arguments &arguments) {
     printError("expected -o FILE.bsm");
     return Refused;
   }
-  printError("artifacts cannot be written yet");
-  return Refused;
+  runtime::WriteOptions write;
+  write.selfContained = arguments.embedWeights;
+  runtime::Status status = runtime::writeArtifact(*result.program, write, arguments.output);
+  if (!status.ok())
+    printError(arguments.output + ": " + status.message);
+  return status.ok() ? Fine : Refused;
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 // `bessemer run`: inputs from files, outputs to files or compared with files.
 #include "bessemer/Runtime/Context.h"
 #include "lib/Driver/Commands/Commands.h"
+#include "lib/Driver/Commands/CrashGuard.h"
 #include "lib/Driver/Commands/TensorFile.h"
 
 #include <cstdio>
@@ -46,6 +47,7 @@ public:
     for (const DataTensor &input : inputs)
       tensors.push_back({input.dtype, input.shape, input.data()});
     std::vector<runtime::Tensor> outputs(entry.outputs.size());
+    enterStage("running the program", commands::Failed);
     runtime::Context context(model);
     runtime::Status status = context.run(tensors, outputs);
     if (!status.ok()) {

@@ -1,78 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "lib/Driver/Commands/Commands.h"
-
-#include <cstdio>
+#include "bessemer/Driver/Compiler.h"
+#include "lib/Driver/Json.h"
 
 using namespace bessemer;
 
-namespace {
-
-/// A JSON writer: enough for a report.
-class Json {
-public:
-  std::string text;
-
-  void open(char bracket) {
-    comma();
-    text += bracket;
-    first = true;
-  }
-  void close(char bracket) {
-    text += bracket;
-    first = false;
-  }
-  Json &key(const char *name) {
-    comma();
-    text += '"' + std::string(name) + "\": ";
-    afterKey = true;
-    return *this;
-  }
-  void value(const std::string &s) {
-    comma();
-    text += '"';
-    for (unsigned char c : s) {
-      if (c == '"' || c == '\\') {
-        text += '\\';
-        text += char(c);
-      } else if (c < 0x20) {
-        char escape[8];
-        std::snprintf(escape, sizeof escape, "\\u%04x", c);
-        text += escape;
-      } else {
-        text += char(c);
-      }
-    }
-    text += '"';
-  }
-  void value(double number) {
-    comma();
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%.6g", number);
-    text += digits;
-  }
-  void value(int64_t number) {
-    comma();
-    text += std::to_string(number);
-  }
-  void value(const std::vector<std::string> &list) {
-    open('[');
-    for (const std::string &s : list)
-      value(s);
-    close(']');
-  }
-
-private:
-  void comma() {
-    if (!afterKey && !first)
-      text += ", ";
-    first = afterKey = false;
-  }
-  bool first = true, afterKey = false;
-};
-
-} // namespace
-
-std::string commands::reportJson(const Report &report) {
+std::string bessemer::reportJson(const Report &report) {
   Json json;
   json.open('{');
   json.key("model").value(report.model);
