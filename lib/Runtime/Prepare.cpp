@@ -207,10 +207,14 @@ private:
     p.defines = defineResults(op.results);
   }
   void prepareOp(const If &op, PreparedInstruction &p) {
+    // Both branches may define the same symbol: one of them runs.
+    std::set<std::string> before = known;
     if (op.thenBlock)
       p.blocks[0] = prepareBlock(*op.thenBlock);
+    std::swap(before, known);
     if (op.elseBlock)
       p.blocks[1] = prepareBlock(*op.elseBlock);
+    known.merge(before);
   }
   void prepareOp(const Loop &op, PreparedInstruction &p) {
     if (op.tripCount)

@@ -137,7 +137,9 @@ std::shared_ptr<ThreadPool> ThreadPool::shared(int threads) {
   static std::mutex mutex;
   static auto *pools = new std::map<int, std::weak_ptr<ThreadPool>>();
   std::lock_guard<std::mutex> lock(mutex);
-  std::weak_ptr<ThreadPool> &entry = (*pools)[std::max(threads, 0)];
+  if (threads <= 0)
+    threads = physicalCores();
+  std::weak_ptr<ThreadPool> &entry = (*pools)[threads];
   std::shared_ptr<ThreadPool> pool = entry.lock();
   if (!pool) {
     pool = std::make_shared<ThreadPool>(threads);
