@@ -14,6 +14,10 @@ using namespace bessemer::bess;
 namespace {
 /// A weight, or what only weights go into: known when the program is loaded.
 bool isKnownAtLoad(Value value) {
+  // An argument of an outlined layer that every caller gives as a weight.
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    if (auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()))
+      return bool(function.getArgAttr(argument.getArgNumber(), "bess.weight"));
   Operation *op = value.getDefiningOp();
   return isa_and_nonnull<WeightOp, ConstantOp>(op) ||
          (isa_and_nonnull<TransposeOp, CastOp, ReshapeOp>(op) && isKnownAtLoad(op->getOperand(0)));
