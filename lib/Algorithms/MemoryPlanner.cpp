@@ -38,6 +38,18 @@ public:
     }
   }
 
+  /// The capacity asked for; in between the lower bound, as a dense plan can be
+  /// easier to find than a loose one: less room, stronger inference.
+  void reach(int64_t goal) {
+    if (attempt(goal, 0.25) != SearchStatus::BudgetSpent)
+      return;
+    if (goal > result.lowerBound &&
+        attempt(result.lowerBound, 0.3) == SearchStatus::Found)
+      return;
+    ++budget.seed; // other orders than in the first attempt
+    attempt(goal, 1.0);
+  }
+
   SearchStatus attempt(int64_t capacity, double share) {
     SearchBudget slice = budget;
     double left = std::max(budget.seconds - secondsSince(start), 0.0);
@@ -96,7 +108,7 @@ MemoryPlanResult planMemory(std::span<const PlanBuffer> buffers,
     if (!options.capacity)
       search.run();
     else if (goal >= result.lowerBound)
-      search.attempt(goal, 1.0);
+      search.reach(goal);
   }
 
   result.optimal =
