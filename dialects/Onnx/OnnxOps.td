@@ -171,11 +171,24 @@ def Onnx_ConstantOp : Op<Onnx_Dialect, "constant", [Pure, AllTypesMatch<["value"
 }
 def Onnx_AbsentOp : Op<Onnx_Dialect, "absent", [Pure]> {
   let summary = "an optional operand that is not there";
+  let description = [{
+    Stands where a node's list of inputs has an empty name.
+    ```mlir
+    %absent = onnx.absent
+    %y = onnx.node "Clip"(%x, %absent, %max) version 13 outputs ["y"] : ...
+    ```
+  }];
   let results = (outs Onnx_AbsentType:$y);
   let assemblyFormat = "attr-dict";
 }
 def Onnx_ReturnOp : Op<Onnx_Dialect, "return", [Pure, Terminator]> {
   let summary = "ends a subgraph";
+  let description = [{
+    Its operands are the subgraph's outputs.
+    ```mlir
+    onnx.return %3 : tensor<2x3xf32>
+    ```
+  }];
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
 }

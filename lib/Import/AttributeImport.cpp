@@ -50,6 +50,10 @@ public:
     details.text("doc_string", attr.docString);
     AttributeKind kind = attr.type && *attr.type ? AttributeKind(*attr.type) : guessKind(attr);
     if (!attr.refAttrName.empty()) {
+      if (!ctx.functionAttributes || !ctx.functionAttributes->count(attr.refAttrName))
+        return error() << "refers to \"" << ref(attr.refAttrName) << "\", "
+                       << (ctx.functionAttributes ? "which the function does not have"
+                                                  : "but is not in a function");
       details.set("kind", ctx.builder.getI64IntegerAttr(int64_t(kind)));
       out.refs.set(name, ctx.string(attr.refAttrName));
     } else if (kind == AttributeKind::Graph || kind == AttributeKind::Graphs) {

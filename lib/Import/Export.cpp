@@ -27,10 +27,33 @@ static void addOpsets(Message &out, unsigned field, ArrayAttr opsets) {
   }
 }
 
+/// The names of arguments and results for a function that was not imported.
+static DictionaryAttr graphDetails(func::FuncOp func) {
+  if (auto details = func->getAttrOfType<DictionaryAttr>("onnx.graph"))
+    return details;
+  Builder b(func.getContext());
+  auto names = [&](unsigned count, auto nameOf) {
+    SmallVector<Attribute> result;
+    for (unsigned i = 0; i < count; ++i) {
+      StringAttr name = nameOf(i);
+      result.push_back(name ? name : b.getStringAttr("value_" + Twine(i)));
+    }
+    return b.getArrayAttr(result);
+  };
+  NamedAttrList details;
+  details.set("inputs", names(func.getNumArguments(), [&](unsigned i) {
+                return func.getArgAttrOfType<StringAttr>(i, "onnx.name");
+              }));
+  details.set("outputs", names(func.getNumResults(), [&](unsigned i) {
+                return func.getResultAttrOfType<StringAttr>(i, "onnx.name");
+              }));
+  return details.getDictionary(func.getContext());
+}
+
 static FailureOr<Message> exportFunction(func::FuncOp func, DictionaryAttr info) {
   Message out;
   GraphExporter exporter;
-  DictionaryAttr details = func->getAttrOfType<DictionaryAttr>("onnx.graph");
+  DictionaryAttr details = graphDetails(func);
   out.text(1, getText(info, "name"));
   if (failed(exporter.exportFunctionBody(out, func.getBody().front(), details)))
     return failure();
@@ -65,8 +88,7 @@ static FailureOr<Message> exportModel(ModuleOp module) {
     model.varint(5, *version);
   model.text(6, getText(attrs, "onnx.doc_string"));
   GraphExporter exporter;
-  FailureOr<Message> graph = exporter.exportGraph(main.getBody().front(),
-                                                  main->getAttrOfType<DictionaryAttr>("onnx.graph"));
+  FailureOr<Message> graph = exporter.exportGraph(main.getBody().front(), graphDetails(main));
   if (failed(graph))
     return failure();
   model.message(7, std::move(*graph));

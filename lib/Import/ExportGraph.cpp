@@ -50,7 +50,10 @@ FailureOr<Message> GraphExporter::exportConstantNode(Operation *op, StringRef na
   } else {
     // value_int, value_strings and so on: back to the attribute.
     Builder b(op->getContext());
-    ElementsAttr value = cast<onnx::ConstantOp>(op).getValue();
+    auto constant = dyn_cast<onnx::ConstantOp>(op);
+    if (!constant)
+      return op->emitError("expected onnx.constant for a Constant node with ") << attrName;
+    ElementsAttr value = constant.getValue();
     Attribute back;
     if (auto strings = dyn_cast<DenseStringElementsAttr>(value)) {
       SmallVector<Attribute> texts;
@@ -58,13 +61,15 @@ FailureOr<Message> GraphExporter::exportConstantNode(Operation *op, StringRef na
         texts.push_back(b.getStringAttr(text));
       back = attrName == "value_string" && texts.size() == 1 ? texts.front() : b.getArrayAttr(texts);
     } else if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
-      if (attrName == "value_int" || attrName == "value_float")
+      if ((attrName == "value_int" || attrName == "value_float") && dense.isSplat())
         back = dense.getSplatValue<Attribute>();
       else if (value.getElementType().isF32())
         back = b.getDenseF32ArrayAttr(llvm::to_vector(dense.getValues<float>()));
-      else
+      else if (value.getElementType().isSignlessInteger(64))
         back = b.getDenseI64ArrayAttr(llvm::to_vector(dense.getValues<int64_t>()));
     }
+    if (!back)
+      return op->emitError("a Constant node cannot have ") << value.getType() << " as " << attrName;
     FailureOr<Message> exported = exportAttribute(attrName, back, attrDetails, op->getLoc());
     if (failed(exported))
       return failure();

@@ -36,6 +36,9 @@ struct ImportContext {
   std::set<std::string, std::less<>> symbols;
   std::set<std::string, std::less<>> boundNames; ///< of options.bind, seen so far
   llvm::StringMap<ExternalFile> externalFiles;
+  /// Of the local function that is being imported: the attributes that its
+  /// nodes may refer to. Null outside of functions.
+  const std::set<proto::Bytes> *functionAttributes = nullptr;
 
   ImportContext(mlir::MLIRContext *context, const ImportOptions &options)
       : context(context), builder(context), options(options) {}

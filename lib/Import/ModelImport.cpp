@@ -88,8 +88,13 @@ static LogicalResult importLocalFunction(ImportContext &ctx, ModuleOp module,
     return failure();
   if (!defaults->subgraphs.empty())
     return ctx.error() << what << "graphs as defaults of attributes are not supported";
+  std::set<proto::Bytes> attributes(function.attributes.begin(), function.attributes.end());
+  for (const proto::Attribute &attr : function.attributeDefaults)
+    attributes.insert(attr.name);
+  ctx.functionAttributes = &attributes;
   proto::Graph graph = functionGraph(function);
   FailureOr<func::FuncOp> func = importFunction(ctx, module, symbol, graph, *opsets);
+  ctx.functionAttributes = nullptr;
   if (failed(func))
     return failure();
   func->setPrivate();

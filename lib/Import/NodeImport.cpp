@@ -100,8 +100,12 @@ LogicalResult GraphImporter::importConstant(GraphState &state, unsigned index,
   origin.set("attribute", ctx.string(attr.name)).set("name", ctx.string(node.name));
   origin.text("domain", node.domain).text("doc_string", node.docString);
   origin.list("metadata", node.metadata).set("number", b.getI64IntegerAttr(index + 1));
-  if (Attribute details = attributes.details.get(attrName))
-    origin.set("attribute_details", details);
+  if (auto details = dyn_cast_or_null<DictionaryAttr>(attributes.details.get(attrName))) {
+    NamedAttrList rest(details);
+    rest.erase("value"); // the tensor's own details are beside this
+    if (!rest.empty())
+      origin.set("attribute_details", rest.getDictionary(ctx.context));
+  }
   if (!node.deviceConfigurations.empty())
     origin.set("devices", importDeviceConfigurations(ctx, node.deviceConfigurations));
   DictBuilder details(ctx);

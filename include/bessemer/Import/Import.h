@@ -40,7 +40,9 @@ importOnnxBuffer(mlir::MLIRContext *context, llvm::StringRef name, llvm::ArrayRe
 
 /// Writes a module of the onnx dialect as an ONNX file. Inline weights are
 /// copied from their source files as the file is written; external ones stay
-/// external. `hostModel` is the buffer behind sources `host:model`.
+/// external. What was imported comes back equal, up to the order of a node's
+/// attributes and of value_info; nodes that were out of order are sorted,
+/// training information is gone. `hostModel` is the buffer behind sources `host:model`.
 llvm::LogicalResult exportOnnx(mlir::ModuleOp module, llvm::raw_ostream &os,
                                llvm::ArrayRef<char> hostModel = {});
 

@@ -408,6 +408,22 @@ def claim_4_gb_and_1(path):
 
 
 @model
+def inline_5_gb(path):
+    """A graph of 5 GB, all of which is there (in a sparse file)."""
+    head = b"\x08\x08" + field(7, b"", claim=5 << 30)
+    path.write_bytes(head)
+    with open(path, "r+b") as file:
+        file.truncate(len(head) + (5 << 30))
+
+
+@model
+def reference_outside(path):
+    node = relu()
+    node.attribute.add(name="axis", ref_attr_name="by", type=onnx.AttributeProto.INT)
+    return one_node(node)
+
+
+@model
 def truncated(path):
     return gemm(path).SerializeToString()[:60]
 
@@ -440,7 +456,8 @@ def main():
     name, path = sys.argv[1], pathlib.Path(sys.argv[2])
     path.parent.mkdir(parents=True, exist_ok=True)
     made = MODELS[name](path)
-    path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
+    if made is not None:
+        path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
 
 
 if __name__ == "__main__":
