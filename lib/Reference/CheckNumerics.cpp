@@ -24,6 +24,8 @@ struct NumericsCheck::State {
   int checkedPasses = 0;
 
   void prepare(ModuleOp module);
+  bool makeBaseline(func::FuncOp function, Baseline &baseline, bool recorded, int64_t factor,
+                    std::string &error);
   void check(ModuleOp module, StringRef passName);
   FailureOr<SmallVector<HostTensor>> evaluate(ModuleOp module, const Baseline &baseline, bool oracle,
                                               std::string &error);
@@ -56,26 +58,43 @@ void NumericsCheck::State::prepare(ModuleOp module) {
       continue;
     Baseline baseline;
     baseline.function = function.getName().str();
-    std::string error;
-    if (main && !options.inputs.empty()) {
-      baseline.inputs.assign(options.inputs.begin(), options.inputs.end());
-    } else {
-      ScopedDiagnosticHandler handler(module.getContext(), collectInto(error));
-      FailureOr<SmallVector<HostTensor>> inputs =
-          makeRandomInputs(function, options.symbols, options.seed);
-      if (succeeded(inputs))
-        baseline.inputs = std::move(*inputs);
+    std::string firstError;
+    bool isReady = false;
+    // Small extents may be too small, for a convolution say: then larger ones.
+    for (int64_t factor : {1, 16, 256}) {
+      std::string error;
+      isReady = makeBaseline(function, baseline, main && !options.inputs.empty(), factor, error);
+      if (isReady)
+        break;
+      if (firstError.empty())
+        firstError = error;
     }
-    if (error.empty()) {
-      FailureOr<SmallVector<HostTensor>> results = evaluate(module, baseline, true, error);
-      if (succeeded(results)) {
-        baseline.results = std::move(*results);
-        baselines.push_back(std::move(baseline));
-        continue;
-      }
-    }
-    function.emitRemark("not checked, since it cannot be evaluated before the first pass: ") << error;
+    if (isReady)
+      baselines.push_back(std::move(baseline));
+    else
+      function.emitRemark("not checked, since it cannot be evaluated before the first pass: ")
+          << firstError;
   }
+}
+
+bool NumericsCheck::State::makeBaseline(func::FuncOp function, Baseline &baseline, bool recorded,
+                                        int64_t factor, std::string &error) {
+  ScopedDiagnosticHandler handler(function.getContext(), collectInto(error));
+  if (recorded) {
+    baseline.inputs.assign(options.inputs.begin(), options.inputs.end());
+  } else {
+    FailureOr<SmallVector<HostTensor>> inputs =
+        makeRandomInputs(function, options.symbols, options.seed, factor);
+    if (failed(inputs))
+      return false;
+    baseline.inputs = std::move(*inputs);
+  }
+  FailureOr<SmallVector<HostTensor>> results =
+      evaluate(function->getParentOfType<ModuleOp>(), baseline, true, error);
+  if (failed(results))
+    return false;
+  baseline.results = std::move(*results);
+  return true;
 }
 
 static bool hasKernels(ModuleOp module) {

@@ -54,14 +54,14 @@ static std::optional<SymbolicExpr> indexedExtent(Value value, int depth = 12) {
 }
 
 /// Small extents for all symbols of the arguments, then what the guards demand.
-static void chooseSymbols(func::FuncOp function, SymbolicExpr::Values &symbols) {
+static void chooseSymbols(func::FuncOp function, SymbolicExpr::Values &symbols, int64_t factor) {
   static constexpr int64_t extents[] = {2, 3, 5, 4, 7, 6};
   const SymbolicExpr::Values given = symbols;
   size_t next = 0;
   for (Type type : function.getArgumentTypes())
     for (const SymbolicExpr &dim : bess::getDims(type))
       for (const std::string &name : dim.symbols())
-        if (symbols.try_emplace(name, extents[next % std::size(extents)]).second)
+        if (symbols.try_emplace(name, factor * extents[next % std::size(extents)]).second)
           ++next;
   auto set = [&](const SymbolicExpr &symbol, int64_t value) {
     std::optional<std::string_view> name = symbol.isSymbol();
@@ -111,11 +111,11 @@ static void fill(HostTensor &tensor, std::mt19937_64 &random, std::optional<int6
 
 FailureOr<SmallVector<HostTensor>> reference::makeRandomInputs(Operation *op,
                                                                SymbolicExpr::Values symbols,
-                                                               uint64_t seed) {
+                                                               uint64_t seed, int64_t factor) {
   auto function = dyn_cast<func::FuncOp>(op);
   if (!function || function.isExternal())
     return op->emitError("expected a function with a body");
-  chooseSymbols(function, symbols);
+  chooseSymbols(function, symbols, factor);
   std::mt19937_64 random(seed);
   SmallVector<HostTensor> inputs;
   for (BlockArgument argument : function.getArguments()) {

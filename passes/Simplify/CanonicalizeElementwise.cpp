@@ -121,6 +121,39 @@ struct DropBroadcast : RewritePattern {
   }
 };
 
+/// f(broadcast(x), scalars) -> broadcast(f(x, scalars)): fewer elements, and the
+/// broadcast may then vanish into what reads it.
+struct SinkBroadcast : RewritePattern {
+  explicit SinkBroadcast(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (!op->hasTrait<bess::Elementwise>() || isa<bess::QuantizeOp, bess::DequantizeOp>(op))
+      return failure();
+    OpOperand *large = nullptr;
+    for (OpOperand &operand : op->getOpOperands()) {
+      if (llvm::all_of(typeOf(operand.get()).getShape(), [](int64_t extent) { return extent == 1; }))
+        continue;
+      if (large)
+        return failure();
+      large = &operand;
+    }
+    auto broadcast = large ? large->get().getDefiningOp<bess::BroadcastOp>() : bess::BroadcastOp();
+    if (!broadcast || dimsOf(large->get()) != dimsOf(op->getResult(0)))
+      return failure();
+    Value x = broadcast.getX();
+    for (Value operand : op->getOperands())
+      if (rankOf(operand) > rankOf(x) && operand != large->get())
+        return failure();
+    IRMapping mapping;
+    mapping.map(large->get(), x);
+    Operation *small = rewriter.clone(*op, mapping);
+    small->getResult(0).setType(
+        bess::getTensorType(dimsOf(x), typeOf(op->getResult(0)).getElementType()));
+    rewriter.replaceOpWithNewOp<bess::BroadcastOp>(op, op->getResult(0).getType(), small->getResult(0));
+    return success();
+  }
+};
+
 /// where(c, a, a) -> a; where(true, a, b) -> a.
 struct SimplifyWhere : MatchPattern<bess::WhereOp> {
   using MatchPattern::MatchPattern;
@@ -172,7 +205,8 @@ void simplify::addElementwisePatterns(RewritePatternSet &patterns, Matcher &matc
   patterns.add<NeutralConstant<bess::XorOp>>(context, matcher, Identity{0, false});
   patterns.add<Involution<bess::NegOp>, Involution<bess::NotOp>, Involution<bess::BitwiseNotOp>,
                Idempotent<bess::ReluOp>, Idempotent<bess::AbsOp>, Idempotent<bess::FloorOp>,
-               Idempotent<bess::CeilOp>, Idempotent<bess::RoundOp>, SimplifyCast, DropBroadcast>(
+               Idempotent<bess::CeilOp>, Idempotent<bess::RoundOp>, SimplifyCast, DropBroadcast,
+               SinkBroadcast>(
       context);
   patterns.add<SimplifyWhere, StrengthReducePow>(context, matcher);
 }

@@ -75,6 +75,13 @@ static bool leadsToProduct(Value value, int depth = 6) {
   });
 }
 
+/// Attention broadcasts its mask itself.
+static Value stripBroadcast(Value value) {
+  while (Value x = operandOf<bess::BroadcastOp>(value))
+    value = x;
+  return value;
+}
+
 /// One step from the softmax towards the product; false when there is none.
 static bool peelScores(Matcher &matcher, Value &scores, AttentionMatch &match, double &outer) {
   if (Value x = stripFloatCasts(scores); x != scores) {
@@ -101,7 +108,7 @@ static bool peelScores(Matcher &matcher, Value &scores, AttentionMatch &match, d
   if (auto add = scores.getDefiningOp<bess::AddOp>()) {
     for (auto [inner, mask] : {std::pair<Value, Value>{add.getA(), add.getB()}, {add.getB(), add.getA()}})
       if (inner.getType() == scores.getType() && leadsToProduct(inner)) {
-        match.masks.push_back({mask});
+        match.masks.push_back({stripBroadcast(mask)});
         scores = inner;
         return true;
       }
@@ -115,7 +122,7 @@ static bool peelScores(Matcher &matcher, Value &scores, AttentionMatch &match, d
     std::optional<double> fill = matcher.splat(keepsWhereTrue ? where.getB() : where.getA());
     if (!fill || !(*fill <= hiding) || inner.getType() != scores.getType())
       continue;
-    match.masks.push_back({where.getCond(), true, keepsWhereTrue, *fill});
+    match.masks.push_back({stripBroadcast(where.getCond()), true, keepsWhereTrue, *fill});
     scores = inner;
     return true;
   }

@@ -95,6 +95,14 @@ std::optional<Index> matchIndex(Matcher &matcher, Value value, int depth = 6) {
   return std::nullopt;
 }
 
+/// Are these the queries and keys of the scores, and not one row or column
+/// that is stretched to them?
+bool isWholeMask(Value mask, ArrayRef<SymbolicExpr> scores) {
+  Dims dims = dimsOf(mask);
+  return dims.size() >= 2 && dims.back() == scores.back() &&
+         dims[dims.size() - 2] == scores[scores.size() - 2];
+}
+
 /// offset of a mask of known elements: conditions, or 0 and large negative
 /// numbers that are added.
 std::optional<SymbolicExpr> matchElements(DenseElementsAttr elements, bool keepsWhereTrue) {
@@ -128,7 +136,8 @@ std::optional<SymbolicExpr> matchElements(DenseElementsAttr elements, bool keeps
 }
 
 /// offset of a condition that is true iff j <= i + offset.
-std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bool keepsWhereTrue) {
+std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bool keepsWhereTrue,
+                                           ArrayRef<SymbolicExpr> scores) {
   for (int i = 0; i < 8; ++i) {
     Operation *op = condition.getDefiningOp();
     if (isa_and_nonnull<bess::NotOp>(op))
@@ -145,6 +154,8 @@ std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bo
     }
     condition = op->getOperand(0);
   }
+  if (!isWholeMask(condition, scores))
+    return std::nullopt;
   if (auto constant = condition.getDefiningOp<bess::ConstantOp>())
     return matchElements(dyn_cast<DenseElementsAttr>(constant.getValue()), keepsWhereTrue);
   if (auto trilu = condition.getDefiningOp<bess::TriluOp>()) {
@@ -193,6 +204,7 @@ static bool takeOffset(AttentionMatch &match, MaskTerm *term, std::optional<Symb
 }
 
 void simplify::matchCausal(Matcher &matcher, AttentionMatch &match) {
+  const Dims scores = dimsOf(match.scores.getY());
   for (auto it = match.masks.begin(); it != match.masks.end(); ++it) {
     MaskTerm term = *it;
     if (!term.isCondition) { // added: where(condition, 0, -large)
@@ -203,7 +215,7 @@ void simplify::matchCausal(Matcher &matcher, AttentionMatch &match) {
       if (!where) {
         auto constant = added.getDefiningOp<bess::ConstantOp>();
         auto elements = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : DenseElementsAttr();
-        if (takeOffset(match, it, matchElements(elements, true)))
+        if (isWholeMask(added, scores) && takeOffset(match, it, matchElements(elements, true)))
           return;
         continue;
       }
@@ -212,7 +224,7 @@ void simplify::matchCausal(Matcher &matcher, AttentionMatch &match) {
         continue;
       term = {where.getCond(), true, *a == 0, 0};
     }
-    if (takeOffset(match, it, matchCondition(matcher, term.value, term.keepsWhereTrue)))
+    if (takeOffset(match, it, matchCondition(matcher, term.value, term.keepsWhereTrue, scores)))
       return;
   }
 }

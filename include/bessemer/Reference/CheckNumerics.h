@@ -39,9 +39,10 @@ struct NumericsCheckOptions {
 /// Random inputs for a function, within what its uses imply: indices stay in
 /// the extent that they index, other integers are 0 or 1 (masks), floats lie in
 /// [-1, 1]. Symbols of the argument types get small extents that fit the
-/// function's guards. Fails, with a diagnostic, on arguments that are no tensors.
+/// function's guards; `factor` multiplies them (a model may need a minimal length).
+/// Fails, with a diagnostic, on arguments that are no tensors.
 mlir::FailureOr<llvm::SmallVector<HostTensor>>
-makeRandomInputs(mlir::Operation *function, SymbolicExpr::Values symbols, uint64_t seed);
+makeRandomInputs(mlir::Operation *function, SymbolicExpr::Values symbols, uint64_t seed, int64_t factor = 1);
 
 /// Where two tensors differ most, relative to the tolerance.
 struct TensorDifference {

@@ -86,15 +86,29 @@ func.func @broadcast_by_the_op(%x: tensor<2x3xf32>, %b: tensor<3xf32>) -> tensor
   return %1 : tensor<2x3xf32>
 }
 
-// One of the two broadcasts makes the shape.
+// The shape that only the broadcasts make is made last.
 // CHECK-LABEL: func.func @broadcast_that_makes_the_shape
 func.func @broadcast_that_makes_the_shape(%x: tensor<1xf32>, %b: tensor<3xf32>) -> tensor<2x3xf32> {
-  // CHECK-NEXT: %[[B:.*]] = bess.broadcast %arg1
-  // CHECK-NEXT: bess.add %arg0, %[[B]]
+  // CHECK-NEXT: %[[A:.*]] = bess.add %arg0, %arg1 : (tensor<1xf32>, tensor<3xf32>) -> tensor<3xf32>
+  // CHECK-NEXT: bess.broadcast %[[A]]
   %0 = bess.broadcast %x : (tensor<1xf32>) -> tensor<2x3xf32>
   %1 = bess.broadcast %b : (tensor<3xf32>) -> tensor<2x3xf32>
   %2 = bess.add %0, %1 : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
   return %2 : tensor<2x3xf32>
+}
+
+// A mask is made for one head and one row, and stretched after that.
+// CHECK-LABEL: func.func @broadcast_sinks
+func.func @broadcast_sinks(%m: tensor<2x1x5xi1>) -> tensor<2x4x5xf32> {
+  // CHECK: %[[W:.*]] = bess.where %arg0, %{{.*}}, %{{.*}} : (tensor<2x1x5xi1>, tensor<f32>, tensor<f32>) -> tensor<2x1x5xf32>
+  // CHECK: %[[N:.*]] = bess.neg %[[W]]
+  // CHECK: bess.broadcast %[[N]] : (tensor<2x1x5xf32>) -> tensor<2x4x5xf32>
+  %zero = bess.constant dense<0.0> : tensor<f32>
+  %large = bess.constant dense<1.0e9> : tensor<f32>
+  %0 = bess.broadcast %m : (tensor<2x1x5xi1>) -> tensor<2x4x5xi1>
+  %1 = bess.where %0, %zero, %large : (tensor<2x4x5xi1>, tensor<f32>, tensor<f32>) -> tensor<2x4x5xf32>
+  %2 = bess.neg %1 : (tensor<2x4x5xf32>) -> tensor<2x4x5xf32>
+  return %2 : tensor<2x4x5xf32>
 }
 
 // CHECK-LABEL: func.func @matmul_of_transposes

@@ -109,6 +109,21 @@ func.func @causal_table(%q: tensor<1x2x3x8xf32>, %k: tensor<1x2x4x8xf32>) -> ten
   return %3 : tensor<1x2x3x8xf32>
 }
 
+// One row for all queries is no triangle, though its elements could be one's.
+// CHECK-LABEL: func.func @stretched_row
+func.func @stretched_row(%q: tensor<1x2x3x8xf32>, %k: tensor<1x2x3x8xf32>) -> tensor<1x2x3x8xf32> {
+  // CHECK-NOT: causal
+  // CHECK: bess.attention %arg0, %arg1, %arg1, %{{.*}} {
+  // CHECK-NOT: causal
+  // CHECK: return
+  %mask = bess.constant dense<0.0> : tensor<1x1x3x1xf32>
+  %0 = bess.matmul %q, %k {transpose_b} : (tensor<1x2x3x8xf32>, tensor<1x2x3x8xf32>) -> tensor<1x2x3x3xf32>
+  %1 = bess.add %0, %mask : (tensor<1x2x3x3xf32>, tensor<1x1x3x1xf32>) -> tensor<1x2x3x3xf32>
+  %2 = bess.softmax %1 {axis = 3 : i64} : (tensor<1x2x3x3xf32>) -> tensor<1x2x3x3xf32>
+  %3 = bess.matmul %2, %k : (tensor<1x2x3x3xf32>, tensor<1x2x3x8xf32>) -> tensor<1x2x3x8xf32>
+  return %3 : tensor<1x2x3x8xf32>
+}
+
 // CHECK-LABEL: func.func @causal_with_cache
 func.func @causal_with_cache(%q: tensor<2x4x?x8xf32, #bess.dims<"2", "4", "s", "8">>, %k: tensor<2x4x?x8xf32, #bess.dims<"2", "4", "p + s", "8">>, %past: tensor<?xf32, #bess.dims<"p">>)
     -> tensor<2x4x?x8xf32, #bess.dims<"2", "4", "s", "8">> {
