@@ -244,7 +244,10 @@ void handlers::maxUnpool(Node &n) {
   Dims wanted = n.elements(n.in(2), "unpool");
   if (n.failed() || wanted.size() != dims.size())
     return n.fail("expected output_shape of " + Twine(dims.size()) + " elements");
-  n.out(0, n.make<bess::MaxUnpoolOp>({x, indices}, n.attrs(), n.tensor(wanted, n.elt(x))));
+  Dims low(dims.size(), SymbolicExpr(0)), high;
+  for (auto [want, have] : llvm::zip(wanted, dims))
+    high.push_back(want - have);
+  n.out(0, n.pad(n.make<bess::MaxUnpoolOp>({x, indices}, n.attrs(), n.tensor(dims, n.elt(x))), Value(), low, high));
 }
 
 void handlers::col2Im(Node &n) {

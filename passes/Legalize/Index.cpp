@@ -124,6 +124,8 @@ void handlers::compress(Node &n) {
 }
 
 void handlers::nonMaxSuppression(Node &n) {
+  if (!n.in(0) || !n.in(1))
+    return n.fail("expected boxes and scores");
   Dims dims = {n.lz.freshSymbol("selected"), 3};
   n.out(0, n.make<bess::NonMaxSuppressionOp>({n.in(0), n.in(1), n.in(2), n.in(3), n.in(4)},
                                              n.attrs().flag("center_point_box", n.i("center_point_box", 0) != 0),

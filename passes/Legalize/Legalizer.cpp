@@ -11,6 +11,8 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::legalize;
 
+static constexpr int64_t maxNodes = 2000000;
+
 static StringRef normalDomain(StringRef domain) { return domain == "ai.onnx" ? StringRef("") : domain; }
 
 void Legalizer::block(Block &source, Block::iterator from, Scope &scope, SmallVectorImpl<Entry> &results) {
@@ -93,6 +95,11 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
   };
   if (poisoned)
     return poison();
+  // Functions that call functions several times grow exponentially.
+  if (++nodesSeen > maxNodes) {
+    reportFailure(module.getLoc(), "expected at most " + std::to_string(maxNodes) + " nodes after the local functions are inlined");
+    return poison();
+  }
   StringRef domain = normalDomain(node.getDomain());
 
   std::string why;

@@ -91,6 +91,14 @@ public:
   /// so that what is known of them cannot be taken for that of later ones.
   void discard(mlir::Operation *op) { op->moveBefore(&discarded, discarded.end()); }
 
+  /// Loops are unrolled as long as they do not become too many ops together.
+  bool mayUnroll(int64_t ops) {
+    if (unrolledOps + ops > 50000)
+      return false;
+    unrolledOps += ops;
+    return true;
+  }
+
   void reportFailure(mlir::Location loc, std::string text);
   bool anyFailure() const { return !failures.empty(); }
   size_t failureCount() const { return failures.size(); }
@@ -140,6 +148,7 @@ private:
   };
   llvm::DenseMap<mlir::Value, Predicate> predicates;
   int splits = 0;
+  int64_t unrolledOps = 0, nodesSeen = 0;
 };
 
 /// `#bess.source`, plain elements attribute or {source, type}: elements, or null.

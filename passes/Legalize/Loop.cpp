@@ -30,6 +30,7 @@ struct LoopShape {
   Value condition;                   ///< before the first turn; null: true
   SmallVector<Entry> states;
   size_t rowCount = 0;
+  int64_t bodySize = 1; ///< ops in the body
 };
 
 std::optional<bool> known(Node &n, Value condition) {
@@ -54,6 +55,8 @@ bool unroll(Node &n, const LoopShape &loop, Body body, SmallVectorImpl<Entry> &r
   if (!loop.trips || !loop.trips->isConstant() || *loop.trips->isConstant() > maxUnrolled)
     return false;
   int64_t trips = std::max<int64_t>(0, *loop.trips->isConstant());
+  if (!n.lz.mayUnroll(trips * loop.bodySize))
+    return false;
   std::optional<bool> go = known(n, loop.condition);
   if (!go)
     return false;
@@ -259,6 +262,7 @@ void handlers::loop(Node &n) {
   if (n.op->getNumResults() < carried)
     return n.fail("expected a result for each value that the loop carries");
   loop.rowCount = graph->front().getTerminator()->getNumOperands() - std::min<size_t>(1 + carried, graph->front().getTerminator()->getNumOperands());
+  graph->walk([&](Operation *) { ++loop.bodySize; });
   if (n.has(1)) {
     loop.condition = n.in(1);
     if (known(n, loop.condition) == true)
@@ -312,6 +316,7 @@ void handlers::scan(Node &n) {
     return n.fail("expected axes and directions for each scan input and output");
   LoopShape loop;
   loop.rowCount = rows;
+  graph->walk([&](Operation *) { ++loop.bodySize; });
   SmallVector<Value> sources;
   for (size_t i = 0; i < n.inputCount(); ++i) {
     if (i < carried) {

@@ -198,7 +198,8 @@ public:
   /// Multi-result ops.
   llvm::SmallVector<Value> makeAll(llvm::StringRef name, llvm::ArrayRef<Value> operands, const Attrs &attrs,
                                    llvm::ArrayRef<Type> types = {});
-  RankedTensorType tensor(llvm::ArrayRef<SymbolicExpr> dims, Type element) { return bess::getTensorType(dims, element); }
+  /// The tensor type; fails when a dimension is negative or the size beyond 2^62 elements.
+  RankedTensorType tensor(llvm::ArrayRef<SymbolicExpr> dims, Type element);
 
   Legalizer &lz;
   mlir::OpBuilder &b;
@@ -209,6 +210,8 @@ public:
   Scope &scope;
 
 private:
+  bool checkOperands(mlir::OperationName name, llvm::ArrayRef<Value> operands);
+  bool checkSize(llvm::ArrayRef<SymbolicExpr> dims);
   bool guardBroadcast(llvm::ArrayRef<Value> operands);
   llvm::ArrayRef<Entry> operands;
   llvm::SmallVector<Entry> results;

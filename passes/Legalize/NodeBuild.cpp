@@ -4,6 +4,7 @@
 // node, never the fatal error that generated builders give.
 #include "passes/Legalize/Node.h"
 
+#include "llvm/Support/MathExtras.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 
@@ -33,6 +34,48 @@ bool Node::guardBroadcast(ArrayRef<Value> values) {
   return true;
 }
 
+bool Node::checkSize(ArrayRef<SymbolicExpr> dims) {
+  int64_t count = 1;
+  for (const SymbolicExpr &dim : dims) {
+    auto extent = dim.isConstant();
+    if (!dim.isValid() || (extent && *extent < 0)) {
+      fail("expected dimensions of at least 0, got " + dim.str());
+      return false;
+    }
+    if (extent && *extent > 0 && (llvm::MulOverflow(count, *extent, count) || count > (int64_t(1) << 62))) {
+      fail("expected at most 2^62 elements");
+      return false;
+    }
+  }
+  return true;
+}
+
+RankedTensorType Node::tensor(ArrayRef<SymbolicExpr> dims, Type element) {
+  if (!checkSize(dims))
+    return RankedTensorType::get(SmallVector<int64_t>(dims.size(), 1), element);
+  return bess::getTensorType(dims, element);
+}
+
+/// Operands that the op must have are there. (Those of ops with segments are
+/// the handlers' to check.)
+bool Node::checkOperands(OperationName name, ArrayRef<Value> values) {
+  if (name.hasTrait<OpTrait::AttrSizedOperandSegments>())
+    return true;
+  size_t least = 0;
+  if (name.hasTrait<OpTrait::OneOperand>())
+    least = 1;
+  else if (name.hasTrait<OpTrait::NOperands<2>::Impl>() || name.hasTrait<OpTrait::AtLeastNOperands<2>::Impl>())
+    least = 2;
+  else if (name.hasTrait<OpTrait::NOperands<3>::Impl>() || name.hasTrait<OpTrait::AtLeastNOperands<3>::Impl>())
+    least = 3;
+  else if (name.hasTrait<OpTrait::AtLeastNOperands<1>::Impl>())
+    least = 1;
+  bool present = values.size() >= least && !llvm::is_contained(values.take_front(least), Value());
+  if (!present)
+    fail("expected an operand that is absent");
+  return present;
+}
+
 Operation *Node::makeOp(StringRef name, ArrayRef<Value> values, const Attrs &attributes, ArrayRef<Type> types) {
   if (failed())
     return nullptr;
@@ -42,6 +85,8 @@ Operation *Node::makeOp(StringRef name, ArrayRef<Value> values, const Attrs &att
     fail("there is no op " + name);
     return nullptr;
   }
+  if (!checkOperands(opName, values))
+    return nullptr;
   NamedAttrList list = attributes.get();
   SmallVector<Value> present;
   SmallVector<int32_t> segments;
@@ -91,6 +136,9 @@ Operation *Node::makeOp(StringRef name, ArrayRef<Value> values, const Attrs &att
       return nullptr;
     }
   }
+  for (Type type : inferred)
+    if (!checkSize(bess::getDims(type)))
+      return nullptr;
   OperationState state(loc, opName);
   state.addOperands(present);
   state.addTypes(inferred);
