@@ -24,6 +24,7 @@ struct CanonicalizeBess : bessemer::simplify::impl::BessemerCanonicalizeBessBase
     addElementwisePatterns(patterns, matcher);
     addMovePatterns(patterns, matcher);
     addMatmulPatterns(patterns, matcher);
+    addConvPatterns(patterns, matcher);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
   }

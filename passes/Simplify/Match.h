@@ -104,6 +104,7 @@ template <class OpTy> struct MatchPattern : mlir::OpRewritePattern<OpTy> {
 void addElementwisePatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 void addMovePatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 void addMatmulPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
+void addConvPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 
 void addNormPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 void addGeluPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);

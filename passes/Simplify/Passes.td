@@ -31,7 +31,8 @@ def BessemerCanonicalizeBess : Pass<"bessemer-canonicalize-bess", "::mlir::Modul
   let description = [{
     x * 1, x + 0, chains of casts, transposes, reshapes and slices, a slice of
     the whole, a concat of one, a broadcast that the elementwise op after it does
-    itself, a transpose that matmul does itself, small integer powers, and ops
+    itself, a transpose that matmul does itself, a factor and a summand for each
+    channel after a convolution (a batch norm), small integer powers, and ops
     whose results nobody reads.
 
     Before:
