@@ -36,7 +36,12 @@ function(bessemer_mlir_flags name)
   target_include_directories(${name} SYSTEM PUBLIC ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS})
   target_compile_definitions(${name} PUBLIC ${LLVM_DEFINITIONS_LIST})
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti -fno-exceptions>)
-  target_precompile_headers(${name} REUSE_FROM BessemerPch)
+  # The header is compiled for shared objects; executables are compiled for
+  # executables (-fPIE), and clang takes no header of the other kind.
+  get_target_property(kind ${name} TYPE)
+  if(NOT kind STREQUAL "EXECUTABLE")
+    target_precompile_headers(${name} REUSE_FROM BessemerPch)
+  endif()
   target_link_libraries(${name} PUBLIC MLIR LLVM)
 endfunction()
 
