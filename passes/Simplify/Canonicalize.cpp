@@ -25,6 +25,7 @@ struct CanonicalizeBess : bessemer::simplify::impl::BessemerCanonicalizeBessBase
     addMovePatterns(patterns, matcher);
     addMatmulPatterns(patterns, matcher);
     addConvPatterns(patterns, matcher);
+    addAttentionLayoutPatterns(patterns, matcher);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
   }

@@ -105,6 +105,7 @@ void addElementwisePatterns(mlir::RewritePatternSet &patterns, Matcher &matcher)
 void addMovePatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 void addMatmulPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 void addConvPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
+void addAttentionLayoutPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 
 void addNormPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
 void addGeluPatterns(mlir::RewritePatternSet &patterns, Matcher &matcher);
