@@ -87,41 +87,58 @@ void handlers::thresholdedRelu(Node &n) {
   n.out(0, n.where(n.greater(x, n.like(x, n.f("alpha", 1.0))), x, n.like(x, 0)));
 }
 
-void handlers::elu(Node &n) {
+/// Formulas of several steps on f16 and bf16 are computed in f32 and rounded once.
+template <typename Fn> static void inF32(Node &n, Fn formula) {
   Value x = n.in(0);
-  Value low = n.mul(n.sub(n.exp(x), n.like(x, 1)), n.like(x, n.f("alpha", 1.0)));
-  n.out(0, n.where(n.less(x, n.like(x, 0)), low, x));
+  Type element = n.elt(x);
+  bool narrow = isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32;
+  n.out(0, narrow ? n.cast(formula(n.cast(x, n.b.getF32Type())), element) : formula(x));
+}
+
+void handlers::elu(Node &n) {
+  inF32(n, [&](Value x) {
+    Value low = n.mul(n.sub(n.exp(x), n.like(x, 1)), n.like(x, n.f("alpha", 1.0)));
+    return n.where(n.less(x, n.like(x, 0)), low, x);
+  });
 }
 
 void handlers::celu(Node &n) {
-  Value x = n.in(0);
-  double alpha = n.f("alpha", 1.0);
-  Value low = n.mul(n.sub(n.exp(n.div(x, n.like(x, alpha))), n.like(x, 1)), n.like(x, alpha));
-  n.out(0, n.add(n.max(x, n.like(x, 0)), n.min(low, n.like(x, 0))));
+  inF32(n, [&](Value x) {
+    double alpha = n.f("alpha", 1.0);
+    Value low = n.mul(n.sub(n.exp(n.div(x, n.like(x, alpha))), n.like(x, 1)), n.like(x, alpha));
+    return n.add(n.max(x, n.like(x, 0)), n.min(low, n.like(x, 0)));
+  });
 }
 
 void handlers::selu(Node &n) {
-  Value x = n.in(0);
-  double alpha = n.f("alpha", 1.67326319217681884765625), gamma = n.f("gamma", 1.05070102214813232421875);
-  Value low = n.mul(n.sub(n.exp(x), n.like(x, 1)), n.like(x, alpha * gamma));
-  n.out(0, n.where(n.greater(x, n.like(x, 0)), n.mul(x, n.like(x, gamma)), low));
+  inF32(n, [&](Value x) {
+    double alpha = n.f("alpha", 1.67326319217681884765625), gamma = n.f("gamma", 1.05070102214813232421875);
+    Value low = n.mul(n.sub(n.exp(x), n.like(x, 1)), n.like(x, alpha * gamma));
+    return n.where(n.greater(x, n.like(x, 0)), n.mul(x, n.like(x, gamma)), low);
+  });
 }
 
 static Value hardSigmoidOf(Node &n, Value x, double alpha, double beta) {
   Value line = n.add(n.mul(x, n.like(x, alpha)), n.like(x, beta));
   return n.max(n.min(line, n.like(x, 1)), n.like(x, 0));
 }
-void handlers::hardSigmoid(Node &n) { n.out(0, hardSigmoidOf(n, n.in(0), n.f("alpha", 0.2), n.f("beta", 0.5))); }
-void handlers::hardSwish(Node &n) { n.out(0, n.mul(n.in(0), hardSigmoidOf(n, n.in(0), 1.0 / 6, 0.5))); }
+void handlers::hardSigmoid(Node &n) {
+  inF32(n, [&](Value x) { return hardSigmoidOf(n, x, n.f("alpha", 0.2), n.f("beta", 0.5)); });
+}
+void handlers::hardSwish(Node &n) {
+  inF32(n, [&](Value x) { return n.mul(x, hardSigmoidOf(n, x, 1.0 / 6, 0.5)); });
+}
 
 void handlers::softsign(Node &n) {
-  Value x = n.in(0);
-  n.out(0, n.div(x, n.add(n.make<bess::AbsOp>({x}), n.like(x, 1))));
+  inF32(n, [&](Value x) {
+    return n.div(x, n.add(n.make<bess::AbsOp>({x}), n.like(x, 1)));
+  });
 }
 
 void handlers::mish(Node &n) {
-  Value x = n.in(0);
-  n.out(0, n.mul(x, n.make<bess::TanhOp>({n.make<bess::SoftplusOp>({x})})));
+  inF32(n, [&](Value x) {
+    return n.mul(x, n.make<bess::TanhOp>({n.make<bess::SoftplusOp>({x})}));
+  });
 }
 
 void handlers::shrink(Node &n) {
@@ -134,7 +151,9 @@ void handlers::shrink(Node &n) {
 static Value swishOf(Node &n, Value x, double alpha) {
   return n.mul(x, n.sigmoid(alpha == 1 ? x : n.mul(x, n.like(x, alpha))));
 }
-void handlers::swish(Node &n) { n.out(0, swishOf(n, n.in(0), n.f("alpha", 1.0))); }
+void handlers::swish(Node &n) {
+  inF32(n, [&](Value x) { return swishOf(n, x, n.f("alpha", 1.0)); });
+}
 void handlers::swiGlu(Node &n) { n.out(0, n.mul(swishOf(n, n.in(0), n.f("alpha", 1.0)), n.in(1))); }
 
 // ---- types ----------------------------------------------------------------------

@@ -119,7 +119,10 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
         context.fail("result " + Twine(i) + " is not supported");
   if (context.failed()) {
     std::string text;
-    llvm::raw_string_ostream(text) << "node \"" << node.getNodeName() << "\" (" << node.getOpType() << ", domain "
+    StringRef name = node.getNodeName();
+    if (auto named = dyn_cast<NameLoc>(node.getLoc()); named && name.empty())
+      name = named.getName();
+    llvm::raw_string_ostream(text) << "node \"" << name << "\" (" << node.getOpType() << ", domain "
                                    << (domain.empty() ? "ai.onnx" : domain) << " version " << node.getVersion()
                                    << "): " << context.failure();
     if (context.branchesDiffer)
