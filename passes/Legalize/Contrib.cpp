@@ -134,8 +134,8 @@ void handlers::multiHeadAttention(Node &n) {
   n.out(2, v);
 }
 
-/// The KV cache grows by concatenation; a cache of maximum length that is
-/// written in place is not told from it by the graph.
+/// The KV cache grows by concatenation: a guard says that no row of it is
+/// unused (ONNX Runtime can also write into a cache of maximum length).
 void handlers::groupQueryAttention(Node &n) {
   int64_t heads = n.i("num_heads", 0), kept = n.i("kv_num_heads", 0);
   Value q = n.in(0), k = n.in(1), v = n.in(2), pastK = n.in(3), pastV = n.in(4), lengths = n.in(5);
@@ -178,8 +178,18 @@ void handlers::groupQueryAttention(Node &n) {
     k = n.concat({pastK, k}, 2);
     v = n.concat({pastV, v}, 2);
   }
-  (void)lengths;
-  n.out(0, attend(n, q, k, v, Value(), Value(), true));
+  if (n.has(6)) {
+    Dims total = n.elements(n.reshape(n.in(6), {}), "total");
+    if (n.failed())
+      return;
+    n.guardEqual(past + length, total[0], "total_sequence_length of a cache that grows");
+  }
+  Value valid;
+  if (lengths) {
+    Value last = n.reshape(lengths, n.count(n.dims(lengths)));
+    valid = n.add(last, n.like(last, 1));
+  }
+  n.out(0, attend(n, q, k, v, Value(), valid, true));
   n.out(1, k);
   n.out(2, v);
 }

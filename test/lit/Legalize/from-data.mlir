@@ -5,9 +5,8 @@
 
 // CHECK-LABEL: func.func @main
 func.func @main(%x: tensor<2x3x4xf32>, %shape: tensor<2xi64>, %n: tensor<i64>, %repeats: tensor<3xi64>) -> (!onnx.unknown, !onnx.unknown, !onnx.unknown, !onnx.unknown) {
-  // CHECK: %[[ZERO:.*]] = bess.where
-  // CHECK: %[[MINUS:.*]] = bess.less %[[ZERO]]
-  // CHECK: %[[WANTED:.*]] = bess.where %[[MINUS]], %{{.*}}, %[[ZERO]]
+  // CHECK: %[[REST:.*]] = bess.div
+  // CHECK: %[[WANTED:.*]] = bess.where %{{.*}}, %[[REST]], %{{.*}} -> tensor<2xi64>
   // CHECK: bess.bind_symbols %[[WANTED]] {symbols = ["reshape_0", "reshape_1"]}
   // CHECK: bess.guard "eq" "24" "reshape_0*reshape_1"
   // CHECK: bess.reshape %arg0 : {{.*}} -> tensor<?x?xf32, #bess.dims<"reshape_0", "reshape_1">>
