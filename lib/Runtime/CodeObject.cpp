@@ -43,6 +43,9 @@ Status CodeObject::load(const std::vector<uint8_t> &elf, std::unique_ptr<CodeObj
       return failed(std::string("write: ") + std::strerror(errno));
     done += static_cast<size_t>(written);
   }
+  // Kernels may call libm without naming it as a dependency.
+  static void *const libm = dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
+  (void)libm; // when there is none, the next call says what is missing
   // The descriptor stays open as long as the code is loaded: the dynamic loader
   // knows libraries by path, and a number used again would give the old one.
   std::string path = "/proc/self/fd/" + std::to_string(made->fd);

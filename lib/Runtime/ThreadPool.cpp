@@ -89,7 +89,7 @@ struct ThreadPool::Worker {
 int ThreadPool::physicalCores() { return static_cast<int>(allowedCores().size()); }
 
 ThreadPool::ThreadPool(int threads, bool pin) : forkCount(watchForks()) {
-  std::vector<int> cores = allowedCores();
+  cores = allowedCores();
   threadCount = threads > 0 ? std::min(threads, 1024) : static_cast<int>(cores.size());
   // With more threads than cores pinning would only queue them up.
   pinned = pin && threadCount > 1 && threadCount <= static_cast<int>(cores.size());
@@ -192,7 +192,7 @@ void ThreadPool::moveAwayFromCaller() {
   for (auto &worker : workers) {
     if (worker->cpu != here)
       continue;
-    for (int core : allowedCores()) {
+    for (int core : cores) {
       bool taken = core == here;
       for (auto &other : workers)
         taken |= other->cpu == core;

@@ -116,6 +116,7 @@ Status WeightStore::read(const Model &model, int32_t index) {
                                   : memoryAlignment;
   if (weight.encoding == "raw" && address % align == 0) {
     pointers[index] = const_cast<uint8_t *>(source.data);
+    sources[index] = source;
     return {};
   }
   blocks[index] = MemoryBlock::make(model.loadOptions().allocator, size);
@@ -222,9 +223,8 @@ void WeightStore::drop(const Program &program, int32_t index) {
   pointers[index] = nullptr;
   blocks[index].reset();
   // Its mapped pages need not stay either; the file is still there.
-  auto it = files.find(weight.file);
-  if (weight.derivedFunction < 0 && it != files.end() && it->second)
-    it->second->forget(weight.offset, weight.length);
+  if (sources[index].file)
+    sources[index].file->forget(sources[index].offset, weight.length);
 }
 
 Status WeightStore::materialize(const std::shared_ptr<const Model> &model, int32_t index) {
@@ -242,6 +242,7 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
   const std::vector<Weight> &weights = model->program().weights;
   pointers.assign(weights.size(), nullptr);
   blocks.resize(weights.size());
+  sources.assign(weights.size(), {});
   users.assign(weights.size(), 0);
   for (size_t w = 0; w < weights.size(); ++w) {
     if (weights[w].derivedFunction < 0)

@@ -50,6 +50,7 @@ private:
   std::map<std::string, std::shared_ptr<MappedFile>> files;
   std::vector<void *> pointers;
   std::vector<MemoryBlock> blocks;
+  std::vector<Source> sources; ///< of those used where they are mapped
   std::vector<int32_t> users; ///< derivations that still need it
   /// Weights that one run of a function gives, by function and sources.
   std::map<std::pair<int32_t, std::vector<int32_t>>, std::vector<int32_t>> groups;

@@ -77,6 +77,7 @@ private:
   bool pinned = false;
   ThreadPoolCallbacks callbacks;
   uint32_t forkCount = 0;
+  std::vector<int> cores; ///< a CPU of each physical core that we may use
   std::vector<std::unique_ptr<Worker>> workers;
 
   // The current loop, written by the owner before `epoch` counts up.
