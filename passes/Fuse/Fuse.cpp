@@ -26,11 +26,17 @@ bool isSplatConstant(Operation *op) {
   return constant && isa<SplatElementsAttr>(constant.getValue()) && fuse::isComputable(constant.getType());
 }
 
+/// A constant of one value is copied into the group, where an op that is
+/// computed element by element reads it; others read their operands from memory.
+bool isCopied(Operation *user, Value operand) {
+  return fuse::isRowOp(user) && isSplatConstant(operand.getDefiningOp());
+}
+
 llvm::SetVector<Value> inputsOf(const Group &group) {
   llvm::SetVector<Value> inputs;
   for (Operation *op : group)
     for (Value operand : op->getOperands())
-      if (!group.contains(operand.getDefiningOp()) && !isSplatConstant(operand.getDefiningOp()))
+      if (!group.contains(operand.getDefiningOp()) && !isCopied(op, operand))
         inputs.insert(operand);
   return inputs;
 }
@@ -202,7 +208,7 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       mapping.map(input, body->addArgument(input.getType(), input.getLoc()));
     for (Operation *op : ops) {
       for (Value operand : op->getOperands())
-        if (isSplatConstant(operand.getDefiningOp()) && !mapping.contains(operand))
+        if (isCopied(op, operand) && !mapping.contains(operand))
           mapping.map(operand, builder.clone(*operand.getDefiningOp())->getResult(0));
       builder.clone(*op, mapping);
     }

@@ -102,7 +102,7 @@ void FunctionPlan::assignResult(OpResult result) {
   if (!isa<TensorType>(result.getType()))
     return;
   if (int operand = inPlaceOperand(result); operand >= 0) {
-    places[result] = places[result.getOwner()->getOperand(operand)];
+    places[result] = places.lookup(result.getOwner()->getOperand(operand));
     return;
   }
   // What an op makes whose sizes only running it tells lies in the pool.
@@ -116,12 +116,12 @@ LogicalResult FunctionPlan::assignOp(Operation &op, SymbolTableCollection &symbo
   if (auto loop = dyn_cast<scf::WhileOp>(op))
     return assignWhile(loop, symbols);
   if (auto reshape = dyn_cast<bess::ReshapeOp>(op)) {
-    places[reshape.getResult()] = places[reshape.getX()];
+    places[reshape.getResult()] = places.lookup(reshape.getX());
     return success();
   }
   if (auto slice = dyn_cast<bess::SliceOp>(op)) {
     if (std::optional<SymbolicExpr> offset = contiguousOffset(slice)) {
-      Place whole = places[slice.getX()];
+      Place whole = places.lookup(slice.getX());
       places[slice.getResult()] = {whole.storage, whole.offset + *offset};
       return success();
     }
@@ -157,7 +157,8 @@ LogicalResult FunctionPlan::assignFor(scf::ForOp loop, SymbolTableCollection &sy
     Place place;
     if (isa<TensorType>(argument.getType()))
       place = {newStorage(StorageKind::Arena, argument.getType()), 0};
-    places[argument] = places[result] = place;
+    places[argument] = place;
+    places[result] = place;
     slots.push_back(place);
   }
   carried[loop] = slots;
@@ -183,7 +184,9 @@ LogicalResult FunctionPlan::assignWhile(scf::WhileOp loop, SymbolTableCollection
   // so does what follows the loop.
   for (auto [value, argument, result] :
        llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments(), loop.getResults()))
-    places[argument] = places[result] = places.lookup(value);
+    Place place = places.lookup(value);
+    places[argument] = place;
+    places[result] = place;
   if (failed(assignBlock(*loop.getAfterBody(), symbols)))
     return failure();
   addTemporaries(loop.getAfterBody()->getTerminator(), slots);
