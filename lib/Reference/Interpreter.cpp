@@ -89,6 +89,7 @@ LogicalResult Interpreter::block(Block &block, ArrayRef<HostTensor> arguments, T
   if (arguments.size() != block.getNumArguments())
     return block.getParentOp()->emitError("expected ")
            << block.getNumArguments() << " values, got " << arguments.size();
+  frame->symbols.release(&block);
   for (auto [argument, tensor] : llvm::zip(block.getArguments(), arguments))
     if (failed(define(argument, promote(tensor), &block, argument.getLoc())))
       return failure();
@@ -103,6 +104,8 @@ LogicalResult Interpreter::block(Block &block, ArrayRef<HostTensor> arguments, T
       return failure();
     if (results.size() != next.getNumResults())
       return next.emitError("cannot be evaluated");
+    if (!results.empty())
+      frame->symbols.release(&next);
     for (auto [value, tensor] : llvm::zip(next.getResults(), results))
       if (failed(define(value, tensor, &next, next.getLoc())))
         return failure();

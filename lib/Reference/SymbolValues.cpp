@@ -33,13 +33,15 @@ void SymbolValues::set(std::string_view name, int64_t value, const void *owner) 
   values[std::string(name)] = {value, owner};
 }
 
+void SymbolValues::release(const void *owner) {
+  std::erase_if(values, [&](const auto &entry) { return entry.second.owner == owner; });
+}
+
 /// Finds the one symbol without a value in an expression that is linear in it.
 bool SymbolValues::solve(const SymbolicExpr &expr, int64_t extent, const void *owner) {
   std::string unknown;
   for (const std::string &name : expr.symbols()) {
-    auto it = values.find(name);
-    bool known = it != values.end() ? it->second.owner != owner || !owner : lookup(name).has_value();
-    if (known)
+    if (lookup(name))
       continue;
     if (!unknown.empty())
       return false;
@@ -74,8 +76,7 @@ bool SymbolValues::bind(RankedTensorType type, ArrayRef<int64_t> shape, const vo
     std::optional<std::string_view> name = dim.isSymbol();
     if (!name || *name == "?")
       continue;
-    auto it = values.find(*name);
-    if (it == values.end() || (owner && it->second.owner == owner))
+    if (!values.count(*name)) // a function's own, whatever its callers call so
       set(*name, extent, owner);
   }
   for (auto [i, dim] : llvm::enumerate(dims)) {

@@ -20,9 +20,11 @@ public:
   /// Defines or redefines a symbol.
   void set(std::string_view name, int64_t value, const void *owner = nullptr);
 
+  /// Forgets what `owner`, an op or block that runs again, has defined.
+  void release(const void *owner);
+
   /// Gives the symbols in `type` the values that `shape` implies. A symbol that
-  /// has a value already must keep it, unless `owner` (an op or block that runs
-  /// again) gave it; false and a sentence in `error` otherwise.
+  /// has a value already must keep it; false and a sentence in `error` otherwise.
   bool bind(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> shape, const void *owner,
             std::string &error);
 
