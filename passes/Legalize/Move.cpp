@@ -2,6 +2,7 @@
 //
 // Ops that move elements and ask for their shape: Reshape, Expand, Tile, Pad,
 // Concat, Split, Transpose and their kin. Slice has its own file.
+#include "passes/Legalize/DataAxes.h"
 #include "passes/Legalize/Handlers.h"
 
 using namespace mlir;
@@ -149,6 +150,8 @@ static std::optional<Ints> axesOf(Node &n) {
 
 void handlers::squeeze(Node &n) {
   Value x = n.in(0);
+  if (axesFromData(n, n.in(1)))
+    return n.out(0, squeezeByData(n, x, n.in(1)));
   std::optional<Ints> axes = axesOf(n);
   if (!axes) {
     axes.emplace();
@@ -163,6 +166,8 @@ void handlers::squeeze(Node &n) {
 }
 
 void handlers::unsqueeze(Node &n) {
+  if (axesFromData(n, n.in(1)))
+    return n.out(0, unsqueezeByData(n, n.in(0), n.in(1)));
   std::optional<Ints> axes = axesOf(n);
   if (!axes)
     return n.fail("expected axes");
@@ -291,14 +296,24 @@ void handlers::pad(Node &n) {
   Ints axes;
   for (int64_t i = 0; i < rank; ++i)
     axes.push_back(i);
-  if (n.has(3))
+  Value given = n.in(1);
+  if (n.has(3) && axesFromData(n, n.in(3)) && n.rank(given) == 1) {
+    // As amounts for all axes.
+    int64_t half = *n.staticDim(n.in(3), 0);
+    Ints none(rank, 0);
+    auto spread = [&](int64_t from) {
+      return scatterByAxes(n, n.intVector(none), n.in(3), n.sliceAxis(n.cast(given, n.b.getI64Type()), 0, from, half), rank);
+    };
+    given = n.concat({spread(0), spread(half)}, 0);
+  } else if (n.has(3)) {
     axes = n.axes(n.needInts(n.in(3), "axes operand"), rank);
+  }
   if (n.version < 11) {
     for (int64_t amount : n.ints("pads"))
       amounts.push_back(amount);
-  } else if (std::optional<Dims> known = n.contents(n.in(1))) {
+  } else if (std::optional<Dims> known = n.contents(given)) {
     amounts = *known;
-  } else if (n.in(1)) {
+  } else if (given) {
     // Amounts that only the data tells may be negative, symbols may not:
     // bind amount + extent.
     Dims extents;
@@ -306,7 +321,7 @@ void handlers::pad(Node &n) {
       for (int64_t axis : axes)
         extents.push_back(n.dim(x, axis));
     Value shift = n.fromDims(extents, int64_t(extents.size()), n.b.getI64Type());
-    amounts = n.elements(n.add(n.cast(n.in(1), n.b.getI64Type()), shift), "pad");
+    amounts = n.elements(n.add(n.cast(given, n.b.getI64Type()), shift), "pad");
     for (auto [amount, extent] : llvm::zip(amounts, extents))
       amount -= extent;
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Reductions, running sums, and the choice of extreme elements.
+#include "passes/Legalize/DataAxes.h"
 #include "passes/Legalize/Handlers.h"
 
 #include "llvm/ADT/StringSwitch.h"
@@ -27,7 +28,11 @@ void handlers::reduce(Node &n) {
   if (n.isBool(x))
     kind = kind == "max" ? "or" : kind == "min" ? "and" : kind;
   Ints axes;
-  if (n.has(1))
+  if (axesFromData(n, n.in(1)))
+    return n.out(0, reduceByData(n, x, kind, n.in(1), n.i("keepdims", 1) != 0));
+  if (n.has(1) && n.dims(n.in(1)) == Dims{SymbolicExpr(0)})
+    axes = {};
+  else if (n.has(1))
     axes = n.needInts(n.in(1), "axes operand");
   else
     axes = n.ints("axes");
@@ -87,12 +92,23 @@ void handlers::topK(Node &n) {
 
 void handlers::cumulate(Node &n) {
   Value x = n.in(0);
-  Ints axis = n.needInts(n.in(1), "axis");
-  if (n.failed() || axis.size() != 1)
-    return n.fail("expected one axis");
-  n.out(0, n.make<bess::CumulateOp>({x}, n.attrs()
+  auto along = [&](int64_t axis) {
+    return n.make<bess::CumulateOp>({x}, n.attrs()
                                              .s("kind", n.op.getOpType() == "CumSum" ? "sum" : "prod")
-                                             .i("axis", n.axis(axis[0], n.rank(x)))
+                                             .i("axis", axis)
                                              .flag("exclusive", n.i("exclusive", 0) != 0)
-                                             .flag("reverse", n.i("reverse", 0) != 0)));
+                                             .flag("reverse", n.i("reverse", 0) != 0));
+  };
+  if (std::optional<Ints> axis = n.constInts(n.in(1)); axis && axis->size() == 1)
+    return n.out(0, along(n.axis((*axis)[0], n.rank(x))));
+  if (!n.rankAtLeast(x, 1, "an operand") || !n.in(1) || n.count(n.dims(n.in(1))) != SymbolicExpr(1) || n.rank(x) > 4)
+    return n.fail("expected one axis");
+  // Only the data tells: all axes, and a choice.
+  Type i64 = n.b.getI64Type();
+  Value wanted = n.reshape(n.cast(n.in(1), i64), {});
+  wanted = n.where(n.less(wanted, n.scalar(0, i64)), n.add(wanted, n.scalar(double(n.rank(x)), i64)), wanted);
+  Value y = along(0);
+  for (int64_t axis = 1; axis < n.rank(x); ++axis)
+    y = n.where(n.equal(wanted, n.scalar(double(axis), i64)), along(axis), y);
+  n.out(0, y);
 }
