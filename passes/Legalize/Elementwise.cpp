@@ -177,6 +177,10 @@ void handlers::bitCast(Node &n) {
     return;
   if (isa<ComplexType>(to) || isa<ComplexType>(n.elt(x)))
     return n.fail("complex numbers are not supported");
+  if (n.elt(x).isInteger(1) && to != n.elt(x)) // a bool is a byte of 0 or 1
+    x = n.cast(x, IntegerType::get(n.b.getContext(), 8, IntegerType::Unsigned));
+  if (n.elt(x) == to)
+    return n.out(0, x);
   unsigned from = n.elt(x).getIntOrFloatBitWidth(), width = to.getIntOrFloatBitWidth();
   if (std::max(from, 8u * (from == 1)) != std::max(width, 8u * (width == 1)))
     return n.fail("expected element types of one width to bit-cast, got " + Twine(from) + " and " + Twine(width) + " bits");

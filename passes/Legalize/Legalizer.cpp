@@ -240,6 +240,12 @@ bool Legalizer::argumentTypes(func::FuncOp function, SmallVectorImpl<Type> &type
   return failures.empty();
 }
 
+static std::string outputName(func::FuncOp function, size_t i) {
+  if (auto name = function.getResultAttrOfType<StringAttr>(unsigned(i), "onnx.name"))
+    return ("\"" + name.getValue() + "\"").str();
+  return std::to_string(i);
+}
+
 LogicalResult Legalizer::run(func::FuncOp function) {
   if (function.isExternal() || function.getBody().empty())
     return success();
@@ -267,7 +273,7 @@ LogicalResult Legalizer::run(func::FuncOp function) {
     if (entry.kind == Entry::Kind::Tensor)
       values.push_back(entry.tensor);
     else if (entry.kind != Entry::Kind::Poison || failures.empty())
-      reportFailure(function.getLoc(), "graph output " + std::to_string(i) + ": expected a tensor, got a sequence or nothing");
+      reportFailure(function.getLoc(), "graph output " + outputName(function, i) + ": expected a tensor, got a sequence or nothing");
   }
   clearDiscarded();
   if (!failures.empty()) {

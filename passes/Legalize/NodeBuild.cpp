@@ -241,13 +241,17 @@ Value Node::concat(ArrayRef<Value> xs, int64_t axis) {
   return make<bess::ConcatOp>(xs, attrs().i("axis", axis));
 }
 
-Value Node::slice(Value x, ArrayRef<SymbolicExpr> offsets, ArrayRef<SymbolicExpr> sizes, ArrayRef<int64_t> steps) {
+Value Node::slice(Value x, ArrayRef<SymbolicExpr> from, ArrayRef<SymbolicExpr> extents, ArrayRef<int64_t> steps) {
   if (failed() || !x)
     return {};
+  Dims offsets(from), sizes(extents);
+  for (auto [i, dim] : llvm::enumerate(dims(x)))
+    if (dim == SymbolicExpr(0) || sizes[i] == SymbolicExpr(0))
+      offsets[i] = sizes[i] = 0;
   Ints ones(offsets.size(), 1);
   if (steps.empty())
     steps = ones;
-  bool whole = ArrayRef<SymbolicExpr>(dims(x)) == sizes && llvm::all_of(steps, [](int64_t s) { return s == 1; });
+  bool whole = dims(x) == sizes && llvm::all_of(steps, [](int64_t s) { return s == 1; });
   if (whole)
     return x;
   return make<bess::SliceOp>({x}, attrs().dims("offsets", offsets).ints("steps", steps), tensor(sizes, elt(x)));
