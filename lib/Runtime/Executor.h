@@ -78,8 +78,8 @@ private:
     std::vector<int64_t> shape;
   };
   Status executeDynamic(Plan &plan, Step &step);
-  Status executeFallback(Plan &plan, Step &step);
-  Status executeCall(Plan &plan, Step &step);
+  Status executeFallback(Plan &plan, Step &step); // ExecuteFallback.cpp
+  Status executeCall(Plan &plan, Step &step);     // ExecuteCall.cpp
   Status locate(Plan &plan, Frame &frame, BufferId buffer, Place &place);
   Status evaluateExpr(const Frame &frame, ExprId expr, int64_t &value) const;
   Status evaluateShape(const Frame &frame, BufferId buffer, std::vector<int64_t> &shape) const;
