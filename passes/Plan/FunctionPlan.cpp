@@ -184,9 +184,11 @@ LogicalResult FunctionPlan::assignWhile(scf::WhileOp loop, SymbolTableCollection
   // so does what follows the loop.
   for (auto [value, argument, result] :
        llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments(), loop.getResults()))
+  {
     Place place = places.lookup(value);
     places[argument] = place;
     places[result] = place;
+  }
   if (failed(assignBlock(*loop.getAfterBody(), symbols)))
     return failure();
   addTemporaries(loop.getAfterBody()->getTerminator(), slots);
