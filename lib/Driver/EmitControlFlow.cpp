@@ -151,8 +151,11 @@ LogicalResult FunctionEmitter::emitWhile(scf::WhileOp op, runtime::Block &to) {
   loop.counter = counter ? counter.str() : "counter " + std::to_string(instructions);
   loop.body = std::make_shared<runtime::Block>();
   for (auto [value, argument, result] :
-       llvm::zip(op.getConditionOp().getArgs(), op.getAfterArguments(), op.getResults()))
-    buffers[argument] = buffers[result] = buffer(value);
+       llvm::zip(op.getConditionOp().getArgs(), op.getAfterArguments(), op.getResults())) {
+    BufferId forwarded = buffer(value);
+    buffers[argument] = forwarded;
+    buffers[result] = forwarded;
+  }
   size_t at = to.size();
   append(to, Loop{}, op.getLoc());
   if (failed(emitBlock(*op.getAfterBody(), *loop.body)))

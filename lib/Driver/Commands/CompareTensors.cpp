@@ -2,6 +2,7 @@
 #include "bessemer/Kernels/FloatFormat.h"
 #include "lib/Driver/Commands/TensorFile.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -66,6 +67,9 @@ std::string indexText(int64_t flat, const std::vector<int64_t> &shape) {
 } // namespace
 
 std::string compareTensors(const DataTensor &expected, const DataTensor &actual, Tolerance tolerance) {
+  // Eight bits of precision: one more or less in the last is no error.
+  if (expected.dtype == DType::BF16)
+    tolerance.relative = std::max(tolerance.relative, 1.0 / 128);
   if (expected.dtype != actual.dtype || expected.shape != actual.shape)
     return "expected " + typeText(expected.dtype, expected.shape) + ", got " + typeText(actual.dtype, actual.shape);
   int64_t count = expected.elementCount(), wrong = 0, first = -1;

@@ -40,7 +40,8 @@ struct Tolerance {
 };
 
 /// Empty when shape and dtype are equal and every element is within
-/// absolute + relative * |expected| (NaN equals NaN); else a sentence.
+/// absolute + relative * |expected| (NaN equals NaN; bf16: at least its last
+/// bit); else a sentence.
 std::string compareTensors(const DataTensor &expected, const DataTensor &actual, Tolerance tolerance);
 
 /// "f32[2, 384]".
