@@ -46,6 +46,7 @@ NumericsCheck::State::evaluate(ModuleOp module, const Baseline &baseline, bool o
   ScopedDiagnosticHandler handler(module.getContext(), collectInto(error));
   Evaluator::Options how;
   how.oracle = oracle;
+  how.memoryLimit = int64_t(2) << 30;
   Evaluator evaluator(module, *options.files, how);
   return evaluator.run(baseline.function, baseline.inputs);
 }
@@ -61,7 +62,7 @@ void NumericsCheck::State::prepare(ModuleOp module) {
     std::string firstError;
     bool isReady = false;
     // Small extents may be too small, for a convolution say: then larger ones.
-    for (int64_t factor : {1, 16, 256}) {
+    for (int64_t factor : {1, 32, 128, 256}) {
       std::string error;
       isReady = makeBaseline(function, baseline, main && !options.inputs.empty(), factor, error);
       if (isReady)

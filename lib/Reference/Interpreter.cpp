@@ -42,6 +42,8 @@ LogicalResult Interpreter::call(Operation *caller, func::FuncOp function,
   ++depth;
   LogicalResult done = block(function.getBody().front(), inputs, results);
   --depth;
+  for (const auto &[value, tensor] : callee.values)
+    liveBytes -= tensor.sizeInBytes();
   frame = callee.previous;
   if (!frame)
     lastSymbols = callee.symbols.all();
@@ -57,8 +59,21 @@ LogicalResult Interpreter::define(Value value, const HostTensor &tensor, const v
   if (tensor.dtype != heldAs(value.getType()))
     return emitError(loc) << "expected elements of " << name(heldAs(value.getType())) << ", got "
                           << name(tensor.dtype);
+  forget(value); // of an earlier iteration
+  liveBytes += tensor.sizeInBytes();
   frame->values[value] = tensor;
+  if (liveBytes > options.memoryLimit)
+    return emitError(loc) << "expected values of at most " << options.memoryLimit
+                          << " bytes at once, got " << liveBytes;
   return success();
+}
+
+void Interpreter::forget(Value value) {
+  auto it = frame->values.find(value);
+  if (it == frame->values.end())
+    return;
+  liveBytes -= it->second.sizeInBytes();
+  frame->values.erase(it);
 }
 
 /// For each op of the block the values, defined in the block, that nothing
@@ -115,7 +130,7 @@ LogicalResult Interpreter::block(Block &block, ArrayRef<HostTensor> arguments, T
     const auto &uses = lastUses(block);
     if (auto it = uses.find(&next); it != uses.end())
       for (Value value : it->second)
-        frame->values.erase(value);
+        forget(value);
   }
   return success();
 }

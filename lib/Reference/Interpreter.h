@@ -46,6 +46,7 @@ private:
   llvm::LogicalResult bindSymbols(bess::BindSymbolsOp op);
   llvm::LogicalResult guard(bess::GuardOp op);
   llvm::LogicalResult fromDims(bess::FromDimsOp op, Results &results);
+  void forget(mlir::Value value);
   const llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> &
   lastUses(mlir::Block &block);
 
@@ -72,6 +73,7 @@ private:
   const Evaluator::Options &options;
   Frame *frame = nullptr;
   int depth = 0;
+  int64_t liveBytes = 0;
   llvm::DenseMap<mlir::Block *, llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>>>
       liveness;
 };

@@ -59,10 +59,13 @@ static void chooseSymbols(func::FuncOp function, SymbolicExpr::Values &symbols, 
   const SymbolicExpr::Values given = symbols;
   size_t next = 0;
   for (Type type : function.getArgumentTypes())
-    for (const SymbolicExpr &dim : bess::getDims(type))
-      for (const std::string &name : dim.symbols())
-        if (symbols.try_emplace(name, factor * extents[next % std::size(extents)]).second)
-          ++next;
+    for (auto [i, dim] : llvm::enumerate(bess::getDims(type)))
+      for (const std::string &name : dim.symbols()) {
+        // The first of several dimensions is a batch, of which 2 are enough.
+        bool isBatch = i == 0 && cast<RankedTensorType>(type).getRank() > 1;
+        int64_t extent = (isBatch ? 1 : factor) * extents[next % std::size(extents)];
+        next += symbols.try_emplace(name, extent).second;
+      }
   auto set = [&](const SymbolicExpr &symbol, int64_t value) {
     std::optional<std::string_view> name = symbol.isSymbol();
     if (!name || given.count(std::string(*name)) || !symbols.count(std::string(*name)) || value < 0)

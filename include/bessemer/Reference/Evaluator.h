@@ -32,6 +32,8 @@ public:
     std::function<void(mlir::Operation *, llvm::ArrayRef<HostTensor>)> observe = {};
     /// Iterations of one loop after which the evaluation fails.
     int64_t maxIterations = 1 << 20;
+    /// Bytes of values that are alive at once, beyond which it fails.
+    int64_t memoryLimit = int64_t(1) << 40;
   };
 
   Evaluator(mlir::ModuleOp module, WeightFiles &files) : Evaluator(module, files, Options()) {}
