@@ -14,7 +14,7 @@
 #include "lib/Driver/FillReport.h"
 #include "lib/Driver/Pipeline.h"
 
-#include "llvm/Support/MemoryBuffer.h"
+#include "mlir/IR/Verifier.h"
 
 #include <chrono>
 #include <sys/resource.h>
@@ -115,9 +115,10 @@ private:
       return emit();
     } else {
       PassManager passes(&context, ModuleOp::getOperationName());
-      passes.enableVerifier(true);
+      // Once a phase: verifying after each pass costs as much as the passes.
+      passes.enableVerifier(false);
       addPhasePasses(info.phase, passes, options);
-      if (passes.size() && failed(passes.run(*module))) {
+      if (passes.size() && (failed(passes.run(*module)) || failed(verify(*module)))) {
         if (!diagnostics.anyError())
           diagnostics.error("phase " + std::string(info.name) + " failed");
         return false;

@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 #include <map>
+#include <set>
 
 using namespace mlir;
 using namespace bessemer;
@@ -74,13 +75,18 @@ public:
   void run() {
     for (const runtime::Kernel &kernel : program.kernels)
       report.kernels.push_back({kernel.symbol, kernel.kind, kernel.reason, {}, 0, "", ""});
-    for (const runtime::Function &function : program.functions)
-      countBlock(function.body);
+    // Functions that make weights run once, when the program is loaded.
+    std::set<int32_t> atLoad;
+    for (const runtime::Weight &weight : program.weights)
+      atLoad.insert(weight.derivedFunction);
+    for (auto [i, function] : llvm::enumerate(program.functions))
+      if (!atLoad.count(i))
+        countBlock(function.body);
     for (auto [i, record] : llvm::enumerate(report.kernels)) {
       record.flops = flops[i].str();
       record.bytes = bytes[i].str();
     }
-    report.functions = program.functions.size();
+    report.functions = program.functions.size() - llvm::count_if(atLoad, [](int32_t i) { return i >= 0; });
     for (const runtime::Weight &weight : program.weights)
       (weight.derivedFunction >= 0 ? report.derivedWeightBytes : report.weightBytes) += weightBytes(weight);
     for (const runtime::Constant &constant : program.constants)

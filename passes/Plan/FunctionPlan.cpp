@@ -183,8 +183,7 @@ LogicalResult FunctionPlan::assignWhile(scf::WhileOp loop, SymbolTableCollection
   // What the condition forwards stays where it is: the body reads it there, and
   // so does what follows the loop.
   for (auto [value, argument, result] :
-       llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments(), loop.getResults()))
-  {
+       llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments(), loop.getResults())) {
     Place place = places.lookup(value);
     places[argument] = place;
     places[result] = place;

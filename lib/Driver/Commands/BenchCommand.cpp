@@ -5,6 +5,7 @@
 #include "lib/Driver/Commands/Commands.h"
 #include "lib/Driver/Commands/CrashGuard.h"
 #include "lib/Driver/Commands/MakeInputs.h"
+#include "lib/Driver/Commands/PeakMeasure.h"
 #include "lib/Driver/Json.h"
 
 #include <algorithm>
@@ -57,7 +58,7 @@ public:
     }
     std::vector<runtime::Tensor> tensors;
     for (const DataTensor &input : inputs)
-      tensors.push_back({input.dtype, input.shape, input.data()});
+      tensors.push_back({input.dtype, input.shape, input.data(), {}});
     enterStage("running the program", commands::Failed);
     runtime::Context context(model);
     std::vector<runtime::Tensor> outputs(model->entry().outputs.size());
@@ -81,6 +82,7 @@ public:
     profile = context.profile();
     std::sort(profile.begin(), profile.end(), [](const auto &a, const auto &b) { return a.seconds > b.seconds; });
     spread = spreadOf(times);
+    peak = measurePeak(arguments.threads);
     std::fputs((arguments.json ? json() : text()).c_str(), stdout);
     return Fine;
   }
@@ -94,12 +96,14 @@ private:
     double total = 0;
     for (const runtime::ProfileEntry &entry : profile)
       total += entry.seconds;
-    all += "      ms  share  GFLOP/s    GB/s  kernel\n";
+    std::snprintf(line, sizeof line, "machine: %.1f GFLOP/s, %.1f GB/s measured\n", peak.flops * 1e-9, peak.bytes * 1e-9);
+    all += line;
+    all += "      ms  share  GFLOP/s    GB/s  of roofline  kernel\n";
     for (const runtime::ProfileEntry &entry : profile) {
       double runs = std::max(arguments.repeat, 1), seconds = std::max(entry.seconds, 1e-12);
-      std::snprintf(line, sizeof line, "%8.3f %5.1f%% %8.1f %7.1f  %s [%s] x%.0f  %.60s\n", entry.seconds / runs * 1e3,
+      std::snprintf(line, sizeof line, "%8.3f %5.1f%% %8.1f %7.1f %11.0f%%  %s [%s] x%.0f  %.60s\n", entry.seconds / runs * 1e3,
                     100 * entry.seconds / std::max(total, 1e-12), entry.flops / seconds * 1e-9,
-                    entry.bytes / seconds * 1e-9, entry.name.c_str(), entry.kind.c_str(), double(entry.runs) / runs,
+                    entry.bytes / seconds * 1e-9, 100 * rooflineShare(entry), entry.name.c_str(), entry.kind.c_str(), double(entry.runs) / runs,
                     entry.provenance.c_str());
       all += line;
     }
@@ -114,6 +118,8 @@ private:
     out.key("median_seconds").value(spread.median);
     out.key("low_seconds").value(spread.low);
     out.key("high_seconds").value(spread.high);
+    out.key("peak_flops").value(peak.flops);
+    out.key("peak_bytes").value(peak.bytes);
     out.key("kernels").open('[');
     for (const runtime::ProfileEntry &entry : profile) {
       double runs = std::max(arguments.repeat, 1);
@@ -125,6 +131,7 @@ private:
       out.key("seconds").value(entry.seconds / runs);
       out.key("flops").value(entry.flops / runs);
       out.key("bytes").value(entry.bytes / runs);
+      out.key("roofline").value(rooflineShare(entry));
       out.close('}');
     }
     out.close(']');
@@ -133,7 +140,14 @@ private:
   }
 
   const Arguments &arguments;
+  /// The least time that the machine's roofline allows, as a share of the time taken.
+  double rooflineShare(const runtime::ProfileEntry &entry) const {
+    double least = std::max(entry.flops / std::max(peak.flops, 1.0), entry.bytes / std::max(peak.bytes, 1.0));
+    return least / std::max(entry.seconds, 1e-12);
+  }
+
   Spread spread;
+  MachinePeak peak;
   std::vector<runtime::ProfileEntry> profile;
 };
 

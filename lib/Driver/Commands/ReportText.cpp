@@ -55,8 +55,11 @@ void addKernels(const Report &report, std::string &text) {
     return;
   text += "\nkernels (" + std::to_string(report.kernels.size()) + ")\n";
   for (const Report::KernelRecord &kernel : report.kernels) {
-    text += "  " + padded(kernel.name, 24) + " " + padded(kernel.kind, 10) + " launched " +
-            std::to_string(kernel.launches) + "x, " + kernel.flops + " flop, " + kernel.bytes + " bytes\n";
+    text += "  " + padded(kernel.name, 24) + " " + padded(kernel.kind, 10);
+    if (kernel.launches)
+      text += " launched " + std::to_string(kernel.launches) + "x, " + kernel.flops + " flop, " + kernel.bytes + " bytes\n";
+    else
+      text += " makes weights when the program is loaded\n";
     if (!kernel.reason.empty())
       text += "    why: " + kernel.reason + "\n";
     if (!kernel.nodes.empty())

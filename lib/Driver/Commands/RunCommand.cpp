@@ -45,7 +45,7 @@ public:
       return Refused;
     std::vector<runtime::Tensor> tensors;
     for (const DataTensor &input : inputs)
-      tensors.push_back({input.dtype, input.shape, input.data()});
+      tensors.push_back({input.dtype, input.shape, input.data(), {}});
     std::vector<runtime::Tensor> outputs(entry.outputs.size());
     enterStage("running the program", commands::Failed);
     runtime::Context context(model);
