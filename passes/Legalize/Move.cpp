@@ -5,6 +5,8 @@
 #include "passes/Legalize/DataAxes.h"
 #include "passes/Legalize/Handlers.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::legalize;
@@ -260,8 +262,8 @@ void handlers::split(Node &n) {
   } else {
     int64_t parts = n.hasAttr("num_outputs") ? n.i("num_outputs") : int64_t(n.op->getNumResults());
     SymbolicExpr extent = n.failed() ? SymbolicExpr(1) : n.dim(x, axis);
-    if (parts < 1)
-      return n.fail("expected at least one part, got " + Twine(parts));
+    if (parts < 1 || parts > int64_t(n.op->getNumResults()))
+      return n.fail("expected one part for each of " + Twine(n.op->getNumResults()) + " results, got " + Twine(parts));
     SymbolicExpr each = SymbolicExpr::ceilDiv(extent, parts);
     if (auto exact = SymbolicExpr::exactDivide(extent, parts))
       each = *exact;
@@ -417,7 +419,10 @@ void handlers::range(Node &n) {
   auto step = d ? (*d)[0].isConstant() : std::nullopt;
   auto fs = n.constFloats(start), fl = n.constFloats(limit), fd = n.constFloats(delta);
   if (fs && fl && fd && (*fd)[0] != 0) {
-    count = int64_t(std::max(0.0, std::ceil(((*fl)[0] - (*fs)[0]) / (*fd)[0])));
+    double turns = std::ceil(((*fl)[0] - (*fs)[0]) / (*fd)[0]);
+    if (!(turns < 1e15))
+      return n.fail("expected a finite range");
+    count = int64_t(std::max(0.0, turns));
   } else if (s && l && step && *step != 0) {
     SymbolicExpr span = *step > 0 ? (*l)[0] - (*s)[0] : (*s)[0] - (*l)[0];
     count = SymbolicExpr::ceilDiv(span, std::abs(*step));

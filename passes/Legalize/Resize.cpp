@@ -76,7 +76,7 @@ void handlers::resize(Node &n) {
     if (scales.size() != axes.size())
       return n.fail("expected " + Twine(axes.size()) + " scales, got " + Twine(scales.size()));
     for (auto [axis, scale] : llvm::zip(axes, scales)) {
-      std::optional<SymbolicExpr> size = scale > 0 ? scaled(n.dim(x, axis), scale) : std::nullopt;
+      std::optional<SymbolicExpr> size = scale > 0 && scale < 1e6 ? scaled(n.dim(x, axis), scale) : std::nullopt;
       if (!size)
         return n.fail("a scale of " + std::to_string(scale) + " needs a constant dimension, got " + n.dim(x, axis).str());
       sizes.push_back(*size);
