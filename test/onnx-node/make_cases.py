@@ -2,7 +2,7 @@
 """Writes the ONNX backend node tests to disk, once: NAME/model.onnx and NAME/test_data_set_N/{input,output}_I.pb.
 
 Since onnx 1.23 the package holds them as Python code and no longer as files. Beside each model lies names.txt: the op
-types, nodes and tensors that a diagnostic about this model can name.
+types, nodes and tensors that a diagnostic about this model can name; and rtol.txt, the relative tolerance.
 """
 
 import pathlib
@@ -38,10 +38,21 @@ def _names(graph):
     return names - {""}
 
 
+FORMAT = 2  # of the folders; another one is written anew
+
+
+def _relative_tolerance(case):
+    """ONNX's own runner allows two units in the last place of bfloat16, whatever the case says."""
+    from onnx import TensorProto
+    types = {value.type.tensor_type.elem_type for value in case.model.graph.output}
+    return max(case.rtol, 2**-6) if TensorProto.BFLOAT16 in types else case.rtol
+
+
 def _write(case, directory):
     directory.mkdir(parents=True)
     (directory / "model.onnx").write_bytes(case.model.SerializeToString())
     (directory / "names.txt").write_text("\n".join(sorted(_names(case.model.graph))) + "\n")
+    (directory / "rtol.txt").write_text(f"{_relative_tolerance(case)}\n")
     for index, (inputs, outputs) in enumerate(case.data_sets):
         folder = directory / f"test_data_set_{index}"
         folder.mkdir()
@@ -56,14 +67,15 @@ def make_cases(directory):
     import onnx
     directory = pathlib.Path(directory)
     stamp = directory / "onnx-version.txt"
-    if not stamp.exists() or stamp.read_text() != onnx.__version__:
+    wanted = f"{onnx.__version__} format {FORMAT}"
+    if not stamp.exists() or stamp.read_text() != wanted:
         from onnx.backend.test.loader import load_model_tests
         shutil.rmtree(directory, ignore_errors=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # overflow and NaN are what some of the cases are about
             for case in load_model_tests(kind="node"):
                 _write(case, directory / case.name)
-        stamp.write_text(onnx.__version__)
+        stamp.write_text(wanted)
     return sorted(path.parent for path in directory.glob("*/model.onnx"))
 
 

@@ -34,6 +34,10 @@ from make_cases import make_cases
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXPECTED = pathlib.Path(__file__).with_name("expected_passes.txt")
 ACCEPTED = ("pass", "refused")
+# Absolute tolerances other than ONNX's 1e-7, each with its reason.
+ABSOLUTE = {
+    "test_dft_inverse_opset19": "1e-6",  # the data hold the noise of an f32 transform, 2e-7, where the answer is 0
+}
 MEMORY_LIMIT = 12 << 30  # a case that asks for more is stopped, and not the machine
 
 
@@ -49,7 +53,9 @@ def classify(code, text, names):
 
 def run_case(directory, arguments):
     command = [str(arguments.bessemer), "run", str(directory / "model.onnx"), "--case",
-               str(directory / "test_data_set_0"), "--rtol", "1e-3", "--atol", "1e-7", *arguments.option]
+               str(directory / "test_data_set_0"), "--rtol",
+               (directory / "rtol.txt").read_text().strip(), "--atol",
+               ABSOLUTE.get(directory.name, "1e-7"), *arguments.option]
     names = (directory / "names.txt").read_text().split("\n")
     start = time.monotonic()
     try:
