@@ -72,6 +72,10 @@ void handlers::dynamicQuantizeLinear(Node &n) {
 /// x - zero point, in i32; the zero point is a scalar or a vector along `axis`.
 static Value centered(Node &n, Value x, Value zero, int64_t axis) {
   Type i32 = n.b.getI32Type();
+  if (!x || (axis < 0 ? axis + n.rank(x) : axis) < 0 || axis >= n.rank(x)) {
+    n.fail("expected an operand of rank above " + Twine(axis));
+    return {};
+  }
   Value wide = n.cast(x, i32);
   if (!zero || n.failed())
     return wide;
@@ -105,6 +109,10 @@ void handlers::convInteger(Node &n) {
 static Value spreadScale(Node &n, Value scale, int64_t rank, int64_t axis) {
   if (n.failed() || !scale)
     return {};
+  if (rank < 2) {
+    n.fail("expected a result of rank at least 2");
+    return {};
+  }
   if (n.count(n.dims(scale)) == SymbolicExpr(1))
     return n.reshape(scale, {});
   if (n.rank(scale) != 1)
