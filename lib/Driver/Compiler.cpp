@@ -3,6 +3,7 @@
 // One compilation: the phases in order, then object code and the host program.
 #include "bessemer/Driver/Compiler.h"
 
+#include "bessemer/Driver/Provenance.h"
 #include "bessemer/Driver/Register.h"
 #include "bessemer/Import/Import.h"
 #include "bessemer/Target/TargetBackend.h"
@@ -31,6 +32,13 @@ public:
         diagnostics(&context) {
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false);
+    shared.files = std::make_shared<WeightFiles>();
+    shared.nearMisses = std::make_shared<std::vector<simplify::NearMiss>>();
+  }
+
+  /// The bytes behind sources `host:KEY`.
+  void addHostBytes(const std::string &key, std::span<const uint8_t> bytes) {
+    shared.files->addHost(key, {reinterpret_cast<const char *>(bytes.data()), bytes.size()});
   }
 
   CompileResult run(const std::string &model,
@@ -43,6 +51,8 @@ public:
         diagnostics.error("the compilation failed without a diagnostic");
       result.report.unsupported = diagnostics.errorLines();
     }
+    for (const simplify::NearMiss &miss : *shared.nearMisses)
+      result.report.nearMisses.push_back({miss.pattern, provenanceText(miss.loc), miss.reason});
     result.diagnostics = diagnostics.text();
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
@@ -117,7 +127,7 @@ private:
       PassManager passes(&context, ModuleOp::getOperationName());
       // Once a phase: verifying after each pass costs as much as the passes.
       passes.enableVerifier(false);
-      addPhasePasses(info.phase, passes, options);
+      addPhasePasses(info.phase, passes, options, shared);
       if (passes.size() && (failed(passes.run(*module)) || failed(verify(*module)))) {
         if (!diagnostics.anyError())
           diagnostics.error("phase " + std::string(info.name) + " failed");
@@ -162,6 +172,7 @@ private:
   const std::function<bool(const PhaseInfo &)> &onPhase;
   MLIRContext context;
   DiagnosticText diagnostics;
+  simplify::SimplifyContext shared;
   std::unique_ptr<TargetBackend> backend;
   OwningOpRef<ModuleOp> module;
   CompileResult result;
@@ -173,6 +184,7 @@ SupportedNodes Compiler::supportedNodes(std::span<const uint8_t> model, const st
   CompileOptions importOnly = options;
   importOnly.compileTo = "legalize";
   Compilation compilation(importOnly, onPhase);
+  compilation.addHostBytes("model", model);
   llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
   SupportedNodes nodes;
   llvm::StringMap<std::pair<int64_t, std::string>> byName;
@@ -206,6 +218,7 @@ CompileResult Compiler::compileFile(const std::string &path) const {
 
 CompileResult Compiler::compileMemory(std::span<const uint8_t> model, const std::string &directory) const {
   Compilation compilation(options, onPhase);
+  compilation.addHostBytes("model", model);
   llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
   return compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &importOptions) {
     return importOnnxBuffer(context, "(memory)", bytes, importOptions, directory);

@@ -18,24 +18,25 @@ static std::string dimText(const DimOption &dim) {
   return dim.name + (dim.exact ? "=" : "<=") + std::to_string(dim.value);
 }
 
-static void addLegalizePasses(OpPassManager &passes, const CompileOptions &options) {
+static void addLegalizePasses(OpPassManager &passes, const CompileOptions &options, WeightFiles &files) {
   legalize::BessemerLegalizeOptions legalizeOptions;
   for (const DimOption &dim : options.dims)
     legalizeOptions.dims.push_back(dimText(dim));
-  passes.addPass(legalize::createBessemerLegalize(legalizeOptions));
+  passes.addPass(legalize::createLegalizePass(files, legalizeOptions));
   passes.addPass(legalize::createBessemerVerifyBess());
 }
 
-void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileOptions &options) {
+void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileOptions &options,
+                              const simplify::SimplifyContext &shared) {
   switch (phase) {
   case Phase::import:
   case Phase::emit:
   case Phase::shard: // one device
     return;
   case Phase::legalize:
-    return addLegalizePasses(passes, options);
+    return addLegalizePasses(passes, options, *shared.files);
   case Phase::simplify:
-    return simplify::addSimplifyPasses(passes);
+    return simplify::addSimplifyPasses(passes, shared);
   case Phase::outline:
     return outline::addOutlinePasses(passes);
   case Phase::fuse:

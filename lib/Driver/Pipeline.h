@@ -5,13 +5,16 @@
 
 #include "bessemer/Driver/Phases.h"
 #include "bessemer/Support/CompileOptions.h"
+#include "passes/Simplify/Passes.h"
 
 #include "mlir/Pass/PassManager.h"
 
 namespace bessemer {
 
 /// Adds the passes of `phase`, and the verifier that closes it. Import and emit
-/// have none: they are not passes.
-void addPhasePasses(Phase phase, mlir::OpPassManager &passes, const CompileOptions &options);
+/// have none: they are not passes. `shared`: where small weights are read from,
+/// and who wants to know of near misses.
+void addPhasePasses(Phase phase, mlir::OpPassManager &passes, const CompileOptions &options,
+                    const simplify::SimplifyContext &shared);
 
 } // namespace bessemer

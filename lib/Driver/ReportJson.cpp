@@ -45,6 +45,15 @@ std::string bessemer::reportJson(const Report &report) {
     json.close('}');
   }
   json.close(']');
+  json.key("near_misses").open('[');
+  for (const Report::NearMissRecord &miss : report.nearMisses) {
+    json.open('{');
+    json.key("pattern").value(miss.pattern);
+    json.key("nodes").value(miss.nodes);
+    json.key("reason").value(miss.reason);
+    json.close('}');
+  }
+  json.close(']');
   json.key("unsupported").value(report.unsupported);
   json.key("arena_bytes").value(report.arena);
   json.key("weight_bytes").value(report.weightBytes);

@@ -43,10 +43,15 @@ struct Report {
     std::string op, type; ///< bess op and its result type
     std::vector<std::string> nodes;
   };
+  /// A group of nodes that was nearly raised to one op.
+  struct NearMissRecord {
+    std::string pattern, nodes, reason;
+  };
   std::string model, target, cpu;
   std::vector<PhaseRecord> phases;
   std::vector<KernelRecord> kernels;
   std::vector<FallbackRecord> fallbacks; ///< one for each op name and type
+  std::vector<NearMissRecord> nearMisses;
   std::vector<std::string> unsupported;  ///< a diagnostic for each node that cannot be compiled
   std::string arena;                     ///< bytes of the entry's frame: a number or an expression
   int64_t weightBytes = 0, derivedWeightBytes = 0, constantBytes = 0, codeBytes = 0;

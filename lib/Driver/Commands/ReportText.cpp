@@ -79,6 +79,14 @@ void addFallbacks(const Report &report, std::string &text) {
             "  nodes: " + joined(fallback.nodes, 3) + "\n";
 }
 
+void addNearMisses(const Report &report, std::string &text) {
+  if (report.nearMisses.empty())
+    return;
+  text += "\nnearly recognized (" + std::to_string(report.nearMisses.size()) + ")\n";
+  for (const Report::NearMissRecord &miss : report.nearMisses)
+    text += "  " + padded(miss.pattern, 12) + " " + miss.nodes + ": " + miss.reason + "\n";
+}
+
 } // namespace
 
 std::string commands::reportText(const Report &report) {
@@ -91,6 +99,7 @@ std::string commands::reportText(const Report &report) {
   }
   addKernels(report, text);
   addFallbacks(report, text);
+  addNearMisses(report, text);
   text += "\nmemory\n";
   text += "  weights         " + bytesText(report.weightBytes) + "\n";
   text += "  made at load    " + bytesText(report.derivedWeightBytes) + "\n";
