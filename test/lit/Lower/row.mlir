@@ -2,10 +2,10 @@
 // RUN: bessemer-opt --bessemer-lower-tile-to-cpu %s | FileCheck %s
 
 // exp is read by the sum and by the store: the sum's traversal keeps it in
-// scratch memory (one row of 64 floats), the store reads it back.
+// scratch memory (one row, padded to 32 floats), the store reads it back.
 // CHECK: module @kernels
 // CHECK: func.func @softmax
-// CHECK-SAME: bess.workspace = "256"
+// CHECK-SAME: bess.workspace = "128"
 // CHECK: vector.reduction <maximumf>
 // CHECK: %[[E:.*]] = math.exp
 // CHECK: llvm.store %[[E]]
