@@ -12,10 +12,10 @@ def PrepareWeights : Pass<"bessemer-prepare-weights", "::mlir::ModuleOp"> {
 
     ```mlir
     // before
-    %w = bess.weight "fc.w" #bess.source<file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
+    %w = bess.weight "fc.w" <file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
     %t = bess.transpose %w {permutation = array<i64: 1, 0>} : (tensor<4x4xf32>) -> tensor<4x4xf32>
     // after
-    %w = bess.weight "fc.w" #bess.source<file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
+    %w = bess.weight "fc.w" <file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
     %t = bess.prepare @prepare_0(%w) : (tensor<4x4xf32>) -> tensor<4x4xf32>
     ```
     A result that is much larger than what it is made of (a broadcast) stays where it is.

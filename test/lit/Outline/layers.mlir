@@ -5,9 +5,9 @@
 // Three layers of matmul, add and relu: one function with the weights as arguments.
 // CHECK-LABEL: func.func @main
 func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
-  %w0 = bess.weight "w0" #bess.source<file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
-  %w1 = bess.weight "w1" #bess.source<file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
-  %w2 = bess.weight "w2" #bess.source<file = "m.onnx", offset = 128, length = 64> : tensor<4x4xf32>
+  %w0 = bess.weight "w0" <file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
+  %w1 = bess.weight "w1" <file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
+  %w2 = bess.weight "w2" <file = "m.onnx", offset = 128, length = 64> : tensor<4x4xf32>
   %c = bess.constant dense<0.5> : tensor<f32>
   // CHECK: %[[A:.*]] = {{.*}}call @layer_0(%arg0, %[[W0:.*]])
   // CHECK: %[[B:.*]] = {{.*}}call @layer_0(%[[A]], %[[W1:.*]])

@@ -6,8 +6,8 @@
 func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
   // CHECK: %[[W0:.*]] = bess.weight "a"
   // CHECK: %[[W1:.*]] = bess.weight "b"
-  %w0 = bess.weight "a" #bess.source<file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
-  %w1 = bess.weight "b" #bess.source<file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
+  %w0 = bess.weight "a" <file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
+  %w1 = bess.weight "b" <file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
   // CHECK: %[[P0:.*]] = bess.prepare @[[F:.*]](%[[W0]])
   // CHECK: %[[P1:.*]] = bess.prepare @[[F]](%[[W1]])
   %t0 = bess.transpose %w0 {permutation = array<i64: 1, 0>} : (tensor<4x4xf32>) -> tensor<4x4xf32>
@@ -25,8 +25,8 @@ func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
 // In an outlined layer the op moves to the callers; the plain weight is no argument any more.
 // CHECK-LABEL: func.func @main
 func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
-  %w0 = bess.weight "a" #bess.source<file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
-  %w1 = bess.weight "b" #bess.source<file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
+  %w0 = bess.weight "a" <file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
+  %w1 = bess.weight "b" <file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
   // CHECK: %[[P0:.*]] = bess.prepare
   // CHECK: call @layer(%{{.*}}, %[[P0]])
   %0 = func.call @layer(%x, %w0) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
@@ -47,7 +47,7 @@ func.func private @layer(%x: tensor<4x4xf32>, %w: tensor<4x4xf32>) -> tensor<4x4
 // CHECK-LABEL: func.func @main
 // CHECK: bess.broadcast
 func.func @main() -> tensor<1024x1024x4xf32> {
-  %w = bess.weight "a" #bess.source<file = "m.onnx", offset = 0, length = 16> : tensor<4xf32>
+  %w = bess.weight "a" <file = "m.onnx", offset = 0, length = 16> : tensor<4xf32>
   %0 = bess.broadcast %w : (tensor<4xf32>) -> tensor<1024x1024x4xf32>
   return %0 : tensor<1024x1024x4xf32>
 }

@@ -3,7 +3,7 @@
 
 // A view shares the storage of its operand; what is returned is made in the result's memory.
 // CHECK-LABEL: func.func @main
-// CHECK-SAME: bess.frame_bytes = 64 : i64
+// CHECK-SAME: bess.frame_bytes = 16 : i64
 // CHECK-SAME: kind = "input", index = 0
 // CHECK-SAME: kind = "arena", index = 0, bytes = "16", lower = 0, upper = 3, offset = 0
 // CHECK-SAME: kind = "output", index = 0
