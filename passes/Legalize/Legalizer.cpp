@@ -93,17 +93,17 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
       scope.values[result] = Entry::poison();
     return std::string();
   };
-  if (poisoned)
+  StringRef domain = normalDomain(node.getDomain());
+  std::string why;
+  Handler handler = findHandler(domain, node.getOpType(), node.getVersion(), why);
+  // Behind a node that failed, an op that is unknown itself is still reported: all of them at once.
+  if (poisoned && (handler || module.lookupSymbol((domain + ":" + node.getOpType() + ":" + node.getOverload()).str())))
     return poison();
   // Functions that call functions several times grow exponentially.
   if (++nodesSeen > maxNodes) {
     reportFailure(module.getLoc(), "expected at most " + std::to_string(maxNodes) + " nodes after the local functions are inlined");
     return poison();
   }
-  StringRef domain = normalDomain(node.getDomain());
-
-  std::string why;
-  Handler handler = findHandler(domain, node.getOpType(), node.getVersion(), why);
   bool isStandard = domain.empty() && handler;
   if (!isStandard && inlineFunction(node, domain, scope, operands))
     return {};
