@@ -162,7 +162,7 @@ def test_a_damaged_program_is_refused_or_the_damage_lies_in_padding(tmp_path, pr
         broken[position] ^= 1 << int(generator.integers(8))
         path = write(tmp_path, bytes(broken), f"broken{index}.bsm")
         arguments = "run", path, "--input", f"x={tmp_path / 'x.npy'}", "--outputs", tmp_path / "out"
-        if not any(data[max(0, position - 4):position + 5]) and bessemer(*arguments).code == 0:
+        if data[position] == 0 and bessemer(*arguments).code == 0:
             answer = np.load(tmp_path / "out" / "y.npy")  # zeros between two sections: nothing reads them
             np.testing.assert_array_equal(answer, np.tile(np.float32([18, 22, 26]), (2, 1)))
         else:
