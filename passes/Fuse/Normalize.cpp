@@ -42,7 +42,10 @@ struct ReduceOverNeighbours : OpRewritePattern<ReduceOp> {
     if (!last)
       shape.push_back(product(all.drop_front(end)));
     Type element = getElementTypeOrSelf(op.getX().getType());
-    Value x = ReshapeOp::create(rewriter, op.getLoc(), getTensorType(shape, element), op.getX());
+    // A reshape to the same shape would only stand between the op and its producer.
+    Value x = op.getX();
+    if (Type flat = getTensorType(shape, element); flat != x.getType())
+      x = ReshapeOp::create(rewriter, op.getLoc(), flat, x);
     Value y = ReduceOp::create(rewriter, op.getLoc(), x, op.getKind(), ArrayRef<int64_t>{first}, true);
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), y);
     return success();

@@ -17,3 +17,12 @@ func.func @apart(%x: tensor<2x8x7xf32>) -> tensor<8xf32> {
   %0 = bess.reduce %x {kind = "sum", axes = array<i64: 0, 2>, keepdims = false} : (tensor<2x8x7xf32>) -> tensor<8xf32>
   return %0 : tensor<8xf32>
 }
+
+// Only the dropped dimension needs a reshape: what makes %x can still be fused.
+// CHECK-LABEL: func.func @mean_pool
+// CHECK-NEXT: %[[Y:.*]] = bess.reduce %arg0 {axes = array<i64: 1>, kind = "sum"} : (tensor<2x5x8xf32>) -> tensor<2x1x8xf32>
+// CHECK-NEXT: bess.reshape %[[Y]] : (tensor<2x1x8xf32>) -> tensor<2x8xf32>
+func.func @mean_pool(%x: tensor<2x5x8xf32>) -> tensor<2x8xf32> {
+  %0 = bess.reduce %x {kind = "sum", axes = array<i64: 1>, keepdims = false} : (tensor<2x5x8xf32>) -> tensor<2x8xf32>
+  return %0 : tensor<2x8xf32>
+}
