@@ -89,10 +89,28 @@ struct NormOverTrailing : OpRewritePattern<Norm> {
   }
 };
 
+/// Matrix programs read rows of the left operand.
+struct TransposeLeft : OpRewritePattern<MatmulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
+    if (!op.getTransposeA())
+      return failure();
+    int64_t rank = cast<RankedTensorType>(op.getA().getType()).getRank();
+    auto permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(permutation[rank - 1], permutation[rank - 2]);
+    Value rows = TransposeOp::create(rewriter, op.getLoc(), op.getA(), permutation);
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getAMutable().set(rows);
+      op.setTransposeA(false);
+    });
+    return success();
+  }
+};
+
 struct NormalizeForFusion : bessemer::impl::NormalizeForFusionBase<NormalizeForFusion> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>>(&getContext());
+    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
   }

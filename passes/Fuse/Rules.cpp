@@ -81,9 +81,7 @@ bool fuse::isRowOp(Operation *op) {
     return rank > 0 && int64_t(norm.getAxis()) == rank - 1 && isFloatTensor(result);
   if (auto norm = dyn_cast<RmsNormOp>(op))
     return rank > 0 && int64_t(norm.getAxis()) == rank - 1 && isFloatTensor(result);
-  if (auto pad = dyn_cast<PadOp>(op))
-    return rank > 0 && pad.getMode() == "constant";
-  if (isa<BroadcastOp, IotaOp, TransposeOp, RepeatOp, RangeOp>(op))
+  if (isa<PadOp, BroadcastOp, IotaOp, TransposeOp, RepeatOp, RangeOp>(op))
     return rank > 0;
   if (isa<TriluOp>(op))
     return rank >= 2;

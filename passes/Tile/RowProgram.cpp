@@ -329,6 +329,8 @@ private:
       return {};
     auto from = getDims(pad.getX().getType()), low = parseDims(pad.getLow());
     SmallVector<Extent> extents = extentsOf(pad.getY(), request);
+    if (pad.getMode() != "constant")
+      return emitFoldedPad(pad, x, request, extents);
     auto inRange = [&](Value at, const SymbolicExpr &extent) -> Value {
       return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, p.indexOf(extent));
     };
@@ -352,6 +354,41 @@ private:
     else
       filler = scalarSplat(cast<BlockArgument>(pad.getValue()), getDims(pad.getValue().getType()).size(), extents);
     return filler ? Value(arith::SelectOp::create(b, mask, value, filler)) : Value();
+  }
+
+  /// reflect, edge, wrap: every element is one of the operand's.
+  Value emitFoldedPad(PadOp pad, BlockArgument x, const Request &request, ArrayRef<Extent> extents) {
+    auto from = getDims(pad.getX().getType()), low = parseDims(pad.getLow());
+    StringRef mode = pad.getMode();
+    // Where place `at` of [.., 0) [0, n) [n, ..) comes from; `c` makes constants
+    // of the kind that `at` has, an index or a tile of i64.
+    auto fold = [&](Value at, Value n, auto &&c) -> Value {
+      Value zero = c(0), one = c(1), most = arith::SubIOp::create(b, n, one);
+      if (mode == "edge")
+        return arith::MaxSIOp::create(b, zero, arith::MinSIOp::create(b, at, most));
+      if (mode == "wrap") {
+        Value rest = arith::RemSIOp::create(b, at, n);
+        return arith::RemSIOp::create(b, arith::AddIOp::create(b, rest, n), n);
+      }
+      // There and back again: a period of 2 (n - 1).
+      Value period = arith::AddIOp::create(b, most, most);
+      Value distance = arith::MaxSIOp::create(b, at, arith::SubIOp::create(b, zero, at));
+      distance = arith::RemSIOp::create(b, distance, arith::MaxSIOp::create(b, period, one));
+      return arith::MinSIOp::create(b, distance, arith::SubIOp::create(b, period, distance));
+    };
+    auto scalar = [&](int64_t v) { return p.index(v); };
+    auto wide = [&](int64_t v) { return p.constant(v, b.getI64Type(), extents); };
+    Value base = p.index(0);
+    size_t last = from.size() - 1;
+    for (size_t i = 0; i < last; ++i) {
+      Value at = request.outer[i];
+      if (!(low[i] == SymbolicExpr::constant(0) && from[i] == getDims(pad.getY().getType())[i]))
+        at = fold(p.sub(at, p.indexOf(low[i])), p.indexOf(from[i]), scalar);
+      base = p.mul(p.add(base, at), p.indexOf(from[i + 1]));
+    }
+    Value column = arith::SubIOp::create(b, p.iota(p.index(0), 0, extents), i64Splat(p.indexOf(low[last]), extents));
+    column = fold(column, i64Splat(p.indexOf(from[last]), extents), wide);
+    return gather(x, arith::AddIOp::create(b, column, i64Splat(base, extents)), {}, extents);
   }
 
   Value gather(BlockArgument x, Value linear, Value mask, ArrayRef<Extent> extents) {
@@ -510,6 +547,14 @@ private:
 
   /// An index from memory, negative ones counted from the end.
   Value indexFrom(Value indices, ValueRange at, const SymbolicExpr &extent) {
+    // One index for all, known: a copied constant.
+    if (auto constant = indices.getDefiningOp<ConstantOp>()) {
+      auto splat = dyn_cast<SplatElementsAttr>(constant.getValue());
+      if (!splat)
+        return {};
+      int64_t value = splat.getSplatValue<APInt>().getSExtValue();
+      return value < 0 ? p.add(p.indexOf(extent), p.index(value)) : p.index(value);
+    }
     auto argument = dyn_cast<BlockArgument>(indices);
     if (!argument)
       return {};
