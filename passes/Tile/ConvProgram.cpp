@@ -16,13 +16,6 @@ using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
 namespace {
-SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
-  SymbolicExpr result = 1;
-  for (const SymbolicExpr &dim : dims)
-    result *= dim;
-  return result;
-}
-
 struct Window {
   SmallVector<int64_t> window, strides, dilations, pads; ///< pads: the low ones
   SmallVector<SymbolicExpr> in, out;                     ///< spatial extents

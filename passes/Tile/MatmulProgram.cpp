@@ -11,13 +11,6 @@ using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
-static SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
-  SymbolicExpr result = 1;
-  for (const SymbolicExpr &dim : dims)
-    result *= dim;
-  return result;
-}
-
 Value tilegen::emitEpilogue(ProgramBuilder &p, Value root, const EpilogueLeaves &leaves, ArrayRef<Extent> extents) {
   DenseMap<Value, Value> done;
   std::function<Value(Value)> emit = [&](Value value) -> Value {

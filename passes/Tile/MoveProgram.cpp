@@ -10,13 +10,6 @@ using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
-static SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
-  SymbolicExpr result = 1;
-  for (const SymbolicExpr &dim : dims)
-    result *= dim;
-  return result;
-}
-
 /// Every operand is [outer, its part of the row].
 tile::KernelOp tilegen::writeConcatProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Tile/ProgramBuilder.h"
 
-#include "bessemer/Algorithms/SymbolicExprFold.h"
+#include "dialects/Tile/IndexExpr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -21,6 +21,13 @@ RankedTensorType tilegen::tileType(ArrayRef<Extent> extents, Type element) {
   for (const Extent &extent : extents)
     shape.push_back(extent.constant >= 0 ? extent.constant : ShapedType::kDynamic);
   return RankedTensorType::get(shape, element);
+}
+
+SymbolicExpr tilegen::product(ArrayRef<SymbolicExpr> dims) {
+  SymbolicExpr result = 1;
+  for (const SymbolicExpr &dim : dims)
+    result *= dim;
+  return result;
 }
 
 static SmallVector<Value> dynamicSizes(ArrayRef<Extent> extents) {
@@ -105,30 +112,13 @@ tile::KernelOp ProgramBuilder::finish(const SymbolicExpr &flops) {
 }
 
 Value ProgramBuilder::indexOf(const SymbolicExpr &expr) {
-  ExprFolder folder;
-  folder.constant = [&](int64_t value) { return index(value).getAsOpaquePointer(); };
-  folder.symbol = [&](std::string_view name) -> const void * {
-    auto it = renamed.find(name);
+  return tile::buildIndex(b, expr, [&](StringRef name) -> Value {
+    auto it = renamed.find(name.str());
     if (it == renamed.end())
-      return nullptr;
+      return {};
     unsigned number = std::stoul(it->second.substr(1));
-    return number < kernel.getSymbols() ? kernel.getSymbolArgument(number).getAsOpaquePointer() : nullptr;
-  };
-  folder.combine = [&](ExprOp op, const void *l, const void *r) -> const void * {
-    Value x = Value::getFromOpaquePointer(l), y = Value::getFromOpaquePointer(r);
-    switch (op) {
-    case ExprOp::Add: return add(x, y).getAsOpaquePointer();
-    case ExprOp::Mul: return mul(x, y).getAsOpaquePointer();
-    case ExprOp::FloorDiv: return b.createOrFold<arith::FloorDivSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::CeilDiv: return b.createOrFold<arith::CeilDivSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::Mod: return b.createOrFold<arith::RemSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::Max: return b.createOrFold<arith::MaxSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::Min: return minimum(x, y).getAsOpaquePointer();
-    }
-    return nullptr;
-  };
-  const void *result = foldExpr(expr, folder);
-  return result ? Value::getFromOpaquePointer(result) : Value();
+    return number < kernel.getSymbols() ? kernel.getSymbolArgument(number) : Value();
+  });
 }
 
 Extent ProgramBuilder::extentOf(const SymbolicExpr &expr) {

@@ -57,13 +57,6 @@ public:
   }
 
 private:
-  static SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
-    SymbolicExpr result = 1;
-    for (const SymbolicExpr &dim : dims)
-      result *= dim;
-    return result;
-  }
-
   /// Only elementwise ops, on tensors of one shape or of one element: the
   /// dimensions do not matter, and a row may be as long as is good.
   bool isFlat(Value root) {

@@ -3,7 +3,7 @@
 // The frame of an expanded kernel: its function, the loop over the grid, sizes.
 #include "passes/Lower/Cpu/KernelExpander.h"
 
-#include "bessemer/Algorithms/SymbolicExprFold.h"
+#include "dialects/Tile/IndexExpr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -228,30 +228,14 @@ Value KernelExpander::neutral(StringRef kind, Type type) {
 
 /// Code that computes an expression over s0, s1, …
 Value KernelExpander::fromExpr(const SymbolicExpr &expr) {
-  ExprFolder folder;
-  folder.constant = [&](int64_t value) { return index(value).getAsOpaquePointer(); };
-  folder.symbol = [&](std::string_view text) -> const void * {
-    StringRef name = text;
+  Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
     unsigned number = 0;
     if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
-      return nullptr;
-    return mapping.lookup(kernel.getSymbolArgument(number)).getAsOpaquePointer();
-  };
-  folder.combine = [&](ExprOp op, const void *l, const void *r) -> const void * {
-    Value x = Value::getFromOpaquePointer(l), y = Value::getFromOpaquePointer(r);
-    switch (op) {
-    case ExprOp::Add: return add(x, y).getAsOpaquePointer();
-    case ExprOp::Mul: return mul(x, y).getAsOpaquePointer();
-    case ExprOp::FloorDiv: return b.createOrFold<arith::FloorDivSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::CeilDiv: return b.createOrFold<arith::CeilDivSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::Mod: return b.createOrFold<arith::RemSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::Max: return b.createOrFold<arith::MaxSIOp>(x, y).getAsOpaquePointer();
-    case ExprOp::Min: return b.createOrFold<arith::MinSIOp>(x, y).getAsOpaquePointer();
-    }
-    return nullptr;
-  };
-  if (const void *result = foldExpr(expr, folder))
-    return Value::getFromOpaquePointer(result);
+      return {};
+    return mapping.lookup(kernel.getSymbolArgument(number));
+  });
+  if (result)
+    return result;
   kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
   return index(0);
 }
