@@ -102,8 +102,8 @@ static LogicalResult checkScale(OptLoc loc, Value x, Value scale, StringRef what
   return success();
 }
 
-LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                           Types &types) {
+template <typename Adaptor>
+static LogicalResult inferScaled(OptLoc loc, Adaptor adaptor, Types &types) {
   for (auto [value, what] : {std::pair<Value, StringRef>{adaptor.getScale(), "scale"},
                              {adaptor.getZeroPoint(), "zero point"}})
     if (value && failed(checkScale(loc, adaptor.getX(), value, what, adaptor.getAxis(),
@@ -113,13 +113,12 @@ LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor ad
   return success();
 }
 
+LogicalResult QuantizeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
+                                           Types &types) {
+  return inferScaled(loc, adaptor, types);
+}
+
 LogicalResult DequantizeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
                                              Types &types) {
-  for (auto [value, what] : {std::pair<Value, StringRef>{adaptor.getScale(), "scale"},
-                             {adaptor.getZeroPoint(), "zero point"}})
-    if (value && failed(checkScale(loc, adaptor.getX(), value, what, adaptor.getAxis(),
-                                   adaptor.getBlockSize())))
-      return failure();
-  types.push_back(withElement(adaptor.getX().getType(), adaptor.getTo()));
-  return success();
+  return inferScaled(loc, adaptor, types);
 }

@@ -67,14 +67,7 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   Extent keys = p.extentOf(k.length), d = Extent::of(*depth), dv = Extent::of(*valueDepth);
 
   auto raw = [&](Value operand, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents) -> Value {
-    Value view = p.view(number(operand));
-    SmallVector<Value> sizes;
-    for (const Extent &e : extents)
-      if (e.constant < 0)
-        sizes.push_back(e.value);
-    auto load = tile::LoadOp::create(b, tileType(extents, cast<tile::ViewType>(view.getType()).getElementType()), view, offsets, sizes, dims);
-    load->setAttr("in_bounds", b.getUnitAttr());
-    return load;
+    return p.loadStored(p.view(number(operand)), offsets, dims, extents, true);
   };
   Value keyTile = raw(op.getK(), k.at(batch, keyHead, zero, zero), k.tileDims(), {keys, d});
   auto keyType = cast<RankedTensorType>(keyTile.getType());

@@ -111,17 +111,10 @@ tile::KernelOp tilegen::writeConvProgram(ProgramBuilder &p) {
   bool whole = knownPixels && *knownPixels % width == 0;
   Extent rows = Extent::of(perGroup), columns = Extent::of(width), depth = Extent::of(*channels * taps);
   unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(), wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
-  auto raw = [&](unsigned number, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) -> Value {
-    Value view = p.view(number);
-    auto load = tile::LoadOp::create(b, tileType(extents, cast<tile::ViewType>(view.getType()).getElementType()), view, offsets, ValueRange(), dims);
-    if (inBounds)
-      load->setAttr("in_bounds", b.getUnitAttr());
-    return load;
-  };
-  Value weights = raw(wNumber, {group, zero, zero}, {1, 2}, {rows, depth}, true);
+  Value weights = p.loadStored(p.view(wNumber), {group, zero, zero}, {1, 2}, {rows, depth}, true);
   Value patches;
   if (direct) {
-    patches = raw(xNumber, {image, group, zero, first}, {2, 3}, {depth, columns}, whole);
+    patches = p.loadStored(p.view(xNumber), {image, group, zero, first}, {2, 3}, {depth, columns}, whole);
   } else {
     SmallVector<Extent> shape = {depth, columns};
     Value row = p.iota(zero, 0, shape), pixel = p.iota(first, 1, shape);

@@ -134,29 +134,18 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Extent depthExtent = p.extentOf(depth);
   Value zero = p.index(0);
 
-  auto raw = [&](Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
-    // As stored: the dot converts.
-    SmallVector<Value> sizes;
-    for (const Extent &e : extents)
-      if (e.constant < 0)
-        sizes.push_back(e.value);
-    auto load = tile::LoadOp::create(p.b, tileType(extents, cast<tile::ViewType>(view.getType()).getElementType()), view, offsets, sizes, dims);
-    if (inBounds)
-      load->setAttr("in_bounds", p.b.getUnitAttr());
-    return load.getTile();
-  };
-  Value aTile = raw(p.view(left.getArgNumber()), {leftOnce ? zero : batch, firstRow, zero}, {1, 2}, {rowExtent, depthExtent}, true);
+  Value aTile = p.loadStored(p.view(left.getArgNumber()), {leftOnce ? zero : batch, firstRow, zero}, {1, 2}, {rowExtent, depthExtent}, true);
   Value rightView = p.view(right.getArgNumber());
   Value rightBatch = shared ? zero : batch;
   Value bTile;
   if (packed) {
-    bTile = raw(rightView, {rightBatch, p.gridId(2), zero, zero}, {2, 3}, {depthExtent, Extent::of(width)}, true);
+    bTile = p.loadStored(rightView, {rightBatch, p.gridId(2), zero, zero}, {2, 3}, {depthExtent, Extent::of(width)}, true);
   } else if (ownPanels) {
-    Value plain = raw(rightView, {rightBatch, zero, zero}, {1, 2}, {columnExtent, depthExtent}, true);
+    Value plain = p.loadStored(rightView, {rightBatch, zero, zero}, {1, 2}, {columnExtent, depthExtent}, true);
     auto type = cast<RankedTensorType>(plain.getType());
     bTile = tile::PanelsOp::create(p.b, RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1), width}, type.getElementType()), plain, width, true);
   } else {
-    bTile = raw(rightView, {rightBatch, zero, column}, {1, 2}, {depthExtent, columnExtent}, wholeColumns);
+    bTile = p.loadStored(rightView, {rightBatch, zero, column}, {1, 2}, {depthExtent, columnExtent}, wholeColumns);
   }
   Value sum = p.dot(aTile, bTile);
 

@@ -134,16 +134,21 @@ Value ProgramBuilder::mul(Value x, Value y) { return b.createOrFold<arith::MulIO
 Value ProgramBuilder::minimum(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(x, y); }
 Value ProgramBuilder::sizeOf(const Extent &extent) { return extent.constant >= 0 ? index(extent.constant) : extent.value; }
 
-Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
+Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
   Type signless = stored.isInteger() ? computeType(stored) : stored;
   auto load = tile::LoadOp::create(b, tileType(extents, signless), view, offsets, dynamicSizes(extents), dims);
   if (inBounds)
     load->setAttr("in_bounds", b.getUnitAttr());
-  Type compute = computeType(stored);
-  if (compute == signless)
-    return load;
-  return arith::ExtFOp::create(b, tileType(extents, compute), load.getTile());
+  return load.getTile();
+}
+
+Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
+  Value tile = loadStored(view, offsets, dims, extents, inBounds);
+  Type compute = computeType(cast<tile::ViewType>(view.getType()).getElementType());
+  if (compute == getElementTypeOrSelf(tile.getType()))
+    return tile;
+  return arith::ExtFOp::create(b, tileType(extents, compute), tile);
 }
 
 void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<int64_t> dims, bool inBounds) {

@@ -57,6 +57,8 @@ public:
   mlir::Value view(unsigned i) { return kernel.getView(i); }
   mlir::Value gridId(unsigned i) { return kernel.getGridId(i); }
 
+  /// A tile of `view` as it is stored (unsigned integers signless): a dot converts its operands itself.
+  mlir::Value loadStored(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds);
   /// A tile of `view`, converted to the type that programs compute in.
   mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds);
   void store(mlir::Value tile, mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, bool inBounds);

@@ -443,7 +443,7 @@ private:
     return arith::SelectOp::create(b, keep, x, p.constant(0, getElementTypeOrSelf(x.getType()), extents));
   }
 
-  /// 1 / extent of the last dimension, as a tile.
+  /// The mean along the last dimension of `graphValue`, whose row `tile` is.
   Value mean(Value tile, Value graphValue, int64_t axis) {
     Value sum = p.reduce("sum", tile, axis);
     return arith::DivFOp::create(b, sum, countTile(getDims(graphValue.getType()).back(), sum));

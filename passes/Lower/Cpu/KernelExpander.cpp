@@ -90,8 +90,7 @@ Value KernelExpander::original(Value tile, unsigned dim) {
       return original(dot.getA(), 0);
     if (auto panels = dot.getB().getDefiningOp<tile::PanelsOp>())
       return original(panels.getX(), panels.getTransposed() ? 0 : 1);
-    // Panels in memory: the store's view knows; the generator names the extent.
-    return dot->getNumOperands() > 2 ? dot->getOperand(2) : original(dot.getB(), 1);
+    return original(dot.getB(), 1);
   }
   if (auto reduce = dyn_cast<tile::ReduceOp>(op))
     if (cast<RankedTensorType>(reduce.getX().getType()).getRank() > type.getRank())

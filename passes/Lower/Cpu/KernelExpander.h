@@ -122,7 +122,6 @@ private:
   Value tailMask(Value column, Value columns, int64_t width);
   Value combine(llvm::StringRef kind, Value a, Value b);
   Value neutral(llvm::StringRef kind, Type type);
-  int64_t rowsOf(Value tile) { auto t = mlir::cast<mlir::RankedTensorType>(tile.getType()); return t.getRank() < 2 ? 1 : t.getDimSize(t.getRank() - 2); }
 
   tile::KernelOp kernel;
   CpuSchedule schedule;

@@ -306,7 +306,6 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
     return result;
   };
 
-  LogicalResult done = success();
   if (type.getRank() == 1 || type.getDimSize(0) == 1) {
     FailureOr<Value> value = reduceRow(index(0));
     if (failed(value))
@@ -326,7 +325,7 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
   }
   for (auto &[value, place] : kept)
     memory[value] = place;
-  return done;
+  return success();
 }
 
 /// Copies a [K, N] tile (or [N, K] when transposed) into panels, zeros behind
