@@ -71,3 +71,12 @@ def test_explain_tells_about_a_model_without_compiling_it():
     ended = bessemer("explain", make("minilm"))
     assert ended.code == 0, ended.text
     assert "layer" in ended.text.lower()
+
+
+def test_artifacts_are_the_same_bytes_each_time(tmp_path):
+    """Kernels are compiled by several threads; who comes first must not show."""
+    artifacts = [tmp_path / "first.bsm", tmp_path / "second.bsm"]
+    for artifact in artifacts:
+        ended = bessemer("compile", make("rapidocr-cls"), "-o", artifact, "--cpu=x86-64-v3")
+        assert ended.code == 0, ended.text
+    assert artifacts[0].read_bytes() == artifacts[1].read_bytes()

@@ -7,11 +7,12 @@
 
 namespace bessemer::cpu {
 
-/// Object file bytes of the module's functions.
-ObjectCode compileModule(mlir::ModuleOp module, const MachineInfo &machine);
+/// Object files of the module's functions, which it consumes; several kernels
+/// are compiled at the same time. An entry may be an error.
+std::vector<ObjectCode> compileModule(mlir::ModuleOp module, const MachineInfo &machine);
 
-/// A shared object from one object file, by lld. Symbols that it lacks are
-/// resolved by the process that loads it.
-ObjectCode linkShared(const std::vector<uint8_t> &object, const MachineInfo &machine);
+/// A shared object from object files, by lld; the first error, when one of them
+/// is one. Symbols that it lacks are resolved by the process that loads it.
+ObjectCode linkShared(const std::vector<ObjectCode> &objects, const MachineInfo &machine);
 
 } // namespace bessemer::cpu

@@ -39,8 +39,7 @@ public:
   }
   std::vector<std::string> minimumFeatures() const override { return cpu::cpuinfoFeatures(info); }
   ObjectCode emitObject(mlir::ModuleOp module) const override {
-    ObjectCode object = cpu::compileModule(module, info);
-    return object.ok() ? cpu::linkShared(object.bytes, info) : object;
+    return cpu::linkShared(cpu::compileModule(module, info), info);
   }
 
 private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// lld as a library. It reads and writes files: a folder of its own for each link.
+// lld as a library. It reads and writes files: a folder of its own for each
+// link.
 #include "lib/Target/CPU/Codegen.h"
 
 #include "lld/Common/Driver.h"
@@ -10,6 +11,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Triple.h"
 
+#include <deque>
 #include <mutex>
 
 LLD_HAS_DRIVER(elf)
@@ -33,23 +35,43 @@ public:
 };
 } // namespace
 
-ObjectCode cpu::linkShared(const std::vector<uint8_t> &object, const MachineInfo &machine) {
-  TemporaryFile input("o"), output("so");
-  if (input.error || output.error)
-    return {{}, "cannot make a temporary file: " + (input.error ? input.error : output.error).message()};
-  {
+ObjectCode cpu::linkShared(const std::vector<ObjectCode> &objects, const MachineInfo &machine) {
+  TemporaryFile output("so");
+  if (output.error)
+    return {{}, "cannot make a temporary file: " + output.error.message()};
+  std::deque<TemporaryFile> inputs;
+  for (const ObjectCode &object : objects) {
+    if (!object.ok())
+      return object;
+    TemporaryFile &input = inputs.emplace_back("o");
+    if (input.error)
+      return {{}, "cannot make a temporary file: " + input.error.message()};
     std::error_code error;
     llvm::raw_fd_ostream file(input.path, error);
-    file.write(reinterpret_cast<const char *>(object.data()), object.size());
+    file.write(reinterpret_cast<const char *>(object.bytes.data()), object.bytes.size());
     file.close();
     if (error || file.has_error())
       return {{}, "cannot write '" + input.path.str().str() + "'"};
   }
   bool isAArch64 = llvm::Triple(machine.triple).isAArch64();
-  std::vector<const char *> arguments = {"ld.lld", "-m", isAArch64 ? "aarch64linux" : "elf_x86_64", "-shared",
-                                         "--hash-style=gnu", "--build-id=none", "-z", "relro", "-z", "now",
-                                         "--no-rosegment", "--gc-sections", "--threads=1", "-s",
-                                         input.path.c_str(), "-o", output.path.c_str()};
+  std::vector<const char *> arguments = {"ld.lld",
+                                         "-m",
+                                         isAArch64 ? "aarch64linux" : "elf_x86_64",
+                                         "-shared",
+                                         "--hash-style=gnu",
+                                         "--build-id=none",
+                                         "-z",
+                                         "relro",
+                                         "-z",
+                                         "now",
+                                         "--no-rosegment",
+                                         "--gc-sections",
+                                         "--threads=1",
+                                         "-s",
+                                         "-o",
+                                         output.path.c_str()};
+  for (TemporaryFile &input : inputs)
+    arguments.push_back(input.path.c_str());
   std::string text;
   llvm::raw_string_ostream stream(text);
   // lld keeps global state.
