@@ -25,6 +25,7 @@ struct SectionedBuffers {
   std::vector<int64_t> sizes, alignments;
   std::vector<int64_t> fixed;             // -1: free
   std::vector<std::vector<Range>> ranges; // more than one with gaps
+  std::vector<int64_t> durations;         // of the lifetimes, for the order
 
   int count() const { return static_cast<int>(sizes.size()); }
 };

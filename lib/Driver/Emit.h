@@ -85,6 +85,7 @@ private:
   llvm::LogicalResult emitLaunch(bess::LaunchOp op, runtime::Block &to);
   llvm::LogicalResult emitFallback(mlir::Operation &op, runtime::Block &to);
   llvm::LogicalResult emitCall(mlir::func::CallOp op, runtime::Block &to);
+  llvm::LogicalResult emitConcat(bess::ConcatOp op, runtime::Block &to);
   llvm::LogicalResult emitIf(mlir::scf::IfOp op, runtime::Block &to);
   llvm::LogicalResult emitFor(mlir::scf::ForOp op, runtime::Block &to);
   llvm::LogicalResult emitWhile(mlir::scf::WhileOp op, runtime::Block &to);

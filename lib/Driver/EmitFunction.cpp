@@ -241,7 +241,27 @@ LogicalResult FunctionEmitter::emitOp(Operation &op, runtime::Block &to) {
         // A view when it is one range of the operand's bytes.
         return slice->hasAttr("bess.view") ? success() : emitFallback(op, to);
       })
+      .Case<bess::ConcatOp>([&](bess::ConcatOp concat) {
+        return concat->hasAttr("bess.view") ? emitConcat(concat, to) : emitFallback(op, to);
+      })
       .Default([&](Operation *) { return emitFallback(op, to); });
+}
+
+/// Operands that are not made in the result's memory are copied there.
+LogicalResult FunctionEmitter::emitConcat(bess::ConcatOp op, runtime::Block &to) {
+  auto whole = cast<bess::PlacementAttr>(op->getAttrOfType<ArrayAttr>("bess.placement")[0]);
+  SymbolicExpr offset = SymbolicExpr::parse(whole.getOffset().str()).value_or(SymbolicExpr::invalid());
+  Builder builder(op.getContext());
+  for (Value x : op.getXs()) {
+    auto part = bess::PlacementAttr::get(op.getContext(), whole.getStorage(), builder.getStringAttr(offset.str()));
+    Operation *maker = x.getDefiningOp();
+    auto places = maker ? maker->getAttrOfType<ArrayAttr>("bess.placement") : ArrayAttr();
+    if (!places || places[cast<OpResult>(x).getResultNumber()] != part)
+      emitCopy(buffer(x), bufferAt(part, x.getType(), provenanceText(op.getLoc(), 1)), to, op.getLoc());
+    SymbolicExpr count = bess::getElementCount(x.getType());
+    offset += count * (bitWidth(bess::getDType(x.getType())) / 8);
+  }
+  return success();
 }
 
 LogicalResult FunctionEmitter::emitBlock(mlir::Block &block, runtime::Block &to) {

@@ -3,6 +3,7 @@
 // A run from the caller's side: inputs are checked, symbols bound, the plan
 // found, outputs placed.
 #include "lib/Runtime/Executor.h"
+#include "lib/Runtime/Weights.h"
 
 #include <algorithm>
 #include <cstring>
@@ -111,13 +112,26 @@ Status Executor::checkGuards(const std::vector<int64_t> &symbols) {
 Status Executor::prepareMemory(Plan &plan) {
   if (Status status = ensureWorkspace(plan.workspaceBytes); !status.ok())
     return status;
-  if (arena.size() < plan.arenaBytes || !arena.data()) {
+  int64_t total = plan.arenaBytes, area = 0;
+  bool limited = streamer != nullptr;
+  if (limited) {
+    if (Status status = streamer->decide(plan); !status.ok())
+      return status;
+    // What streams comes behind the arena. A block left from other shapes would count.
+    constexpr int64_t align = memoryAlignment;
+    area = (plan.arenaBytes + align - 1) / align * align;
+    total = area + plan.streams->areaBytes;
+  }
+  if (arena.size() < total || !arena.data() || (limited && arena.size() > total)) {
     arena.reset();
-    arena = MemoryBlock::make(model->loadOptions().allocator, plan.arenaBytes);
+    arena = MemoryBlock::make(model->loadOptions().allocator, total);
     if (!arena.data())
       return Status::error(StatusCode::OutOfMemory, "no memory for an arena of " +
-                                                        std::to_string(plan.arenaBytes) + " bytes");
+                                                        std::to_string(total) + " bytes");
   }
+  if (limited)
+    if (Status status = streamer->enter(plan, static_cast<char *>(arena.data()) + area); !status.ok())
+      return status;
   plan.setBase(Plan::arenaBase, arena.data());
   return {};
 }
@@ -375,8 +389,14 @@ Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) 
   {
     ThreadPool::Region current(model->threadPool());
     region = &current;
-    status = execute(*plan, plan->steps);
+    bool streams = plan->streams && !plan->streams->requests.empty();
+    status = streams ? executeStreamed(*plan) : execute(*plan, plan->steps);
     region = nullptr;
+  }
+  if (streamer) {
+    streamer->leave();
+    if (plan->streams && !plan->streams->requests.empty())
+      model->weightStore().forgetMapped(model->program());
   }
   if (status.ok())
     status = finishOutputs(*plan, outputs);

@@ -148,8 +148,11 @@ Status Binder::layOut(Binding &binding) {
   }
   if (planned) {
     binding.frameBytes = *source.frameBytes;
-    for (size_t b : itemBuffers)
-      binding.offsets[b] = *source.buffers[b].offset;
+    for (size_t i = 0; i < items.size(); ++i)
+      binding.offsets[itemBuffers[i]] = items[i].offset = *source.buffers[itemBuffers[i]].offset;
+    // Whoever made the plan: none is used unchecked.
+    if (Status status = checkFrame(items, binding.frameBytes); !status.ok())
+      return Status::error(status.code, "function '" + source.name + "': " + status.message);
   } else {
     if (Status status = layOutFrame(items, binding.frameBytes); !status.ok())
       return status;

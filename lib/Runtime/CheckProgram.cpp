@@ -128,6 +128,8 @@ private:
     where = "function '" + f.name + "'";
     checkArguments(f.inputs);
     checkArguments(f.outputs);
+    if (program.memoryLimit < 0)
+      fail("expected a memory limit that is not negative, got " + std::to_string(program.memoryLimit));
     if (f.frameBytes && (*f.frameBytes < 0 || *f.frameBytes > (int64_t{1} << 46)))
       fail("expected a frame size, got " + std::to_string(*f.frameBytes));
     std::set<std::pair<BufferKind, int32_t>> arguments;

@@ -18,7 +18,7 @@ public:
   std::string error;
 
   void program(const Json &json, std::span<const uint8_t> constants, Program &out) {
-    Fields f = fields(json, "program", 9);
+    Fields f = fields(json, "program", 10);
     out.target = text(f[0]);
     out.triple = text(f[1]);
     out.features = texts(f[2]);
@@ -37,6 +37,7 @@ public:
       Fields g = fields(item, "guard", 4);
       out.entryGuards.push_back(guard(g, 0));
     });
+    out.memoryLimit = i64(f[9]);
   }
 
 private:

@@ -137,7 +137,8 @@ Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor,
        functions = encoder.list(program.functions), guards = encoder.list(program.entryGuards);
   Json all = std::vector<Json>{program.target, program.triple, encoder.list(program.features),
                                encoder.texts, std::move(kernels), std::move(parts),
-                               std::move(weights), std::move(functions), std::move(guards)};
+                               std::move(weights), std::move(functions), std::move(guards),
+                               program.memoryLimit};
   if (!encoder.error.empty())
     return Status::error(StatusCode::InvalidArgument, encoder.error);
   cbor = Json::to_cbor(all);

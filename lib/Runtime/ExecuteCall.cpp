@@ -42,6 +42,8 @@ Status Executor::executeCall(Plan &plan, Step &step) {
     std::rotate(it, it + 1, plans.end());
   }
   Plan &inner = *plans.back();
+  for (size_t k = 0; k < inner.weights.size(); ++k)
+    inner.setBase(inner.firstWeightBase() + static_cast<int32_t>(k), streamer->find(inner.weights[k]));
 
   if (Status status = ensureWorkspace(inner.workspaceBytes); !status.ok())
     return status;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Runtime/Executor.h"
+#include "lib/Runtime/Weights.h"
 
 #include <algorithm>
 #include <cstring>
@@ -26,8 +27,11 @@ void BufferPool::give(MemoryBlock block) {
   blocks.emplace(size, std::move(block));
 }
 
-Executor::Executor(std::shared_ptr<const Model> model)
-    : model(std::move(model)), binder(*this->model), pool(this->model->loadOptions().allocator) {}
+Executor::Executor(std::shared_ptr<const Model> model, bool limited)
+    : model(std::move(model)), binder(*this->model), pool(this->model->loadOptions().allocator) {
+  if (limited && this->model->memoryLimit() > 0)
+    streamer = std::make_unique<WeightStreamer>(*this->model);
+}
 
 Status Executor::execute(Plan &plan, StepList &steps) {
   for (Step &step : steps) {
@@ -47,6 +51,23 @@ Status Executor::execute(Plan &plan, StepList &steps) {
     }
     if (Status status = executeStep(plan, step); !status.ok())
       return status;
+  }
+  return {};
+}
+
+/// The same, step by step: each finds the weights that it reads.
+Status Executor::executeStreamed(Plan &plan) {
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    if (Status status = streamer->before(i); !status.ok())
+      return status;
+    if (cancelled.load(std::memory_order_relaxed))
+      return Status::error(StatusCode::Cancelled, "the run was cancelled");
+    Step &step = plan.steps[i];
+    auto start = std::chrono::steady_clock::now();
+    if (Status status = executeStep(plan, step); !status.ok())
+      return status;
+    if (profiling)
+      record(plan, step, std::chrono::steady_clock::now() - start);
   }
   return {};
 }
@@ -245,10 +266,18 @@ Status Executor::ensureWorkspace(int64_t bytes) {
 
 Status Executor::runFunction(int32_t function, std::span<void *const> inputs,
                              std::span<void *const> outputs, const std::vector<int64_t> &symbols) {
-  std::unique_ptr<Plan> plan;
-  if (Status status = binder.makePlan(*model->prepared().functions[function], symbols, plan);
-      !status.ok())
-    return status;
+  const PreparedFunction &prepared = *model->prepared().functions[function];
+  auto known = std::find_if(functionPlans.begin(), functionPlans.end(), [&](const auto &candidate) {
+    return candidate->function == &prepared && candidate->key == symbols;
+  });
+  if (known == functionPlans.end()) {
+    std::unique_ptr<Plan> made;
+    if (Status status = binder.makePlan(prepared, symbols, made); !status.ok())
+      return status;
+    functionPlans.push_back(std::move(made));
+    known = std::prev(functionPlans.end());
+  }
+  Plan *plan = known->get();
   if (Status status = prepareMemory(*plan); !status.ok())
     return status;
   for (size_t i = 0; i < inputs.size(); ++i)

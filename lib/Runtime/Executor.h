@@ -5,6 +5,7 @@
 
 #include "bessemer/Runtime/Context.h"
 #include "lib/Runtime/Plan.h"
+#include "lib/Runtime/WeightStreamer.h"
 
 #include <atomic>
 #include <chrono>
@@ -33,7 +34,8 @@ private:
 
 class Executor {
 public:
-  explicit Executor(std::shared_ptr<const Model> model);
+  /// `limited`: under the model's memory limit; what derives weights is not.
+  explicit Executor(std::shared_ptr<const Model> model, bool limited = true);
 
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
   /// The same for any function of the program (weights are made by some), with
@@ -64,6 +66,8 @@ private:
 
   // Executor.cpp
   Status execute(Plan &plan, StepList &steps);
+  Status executeStreamed(Plan &plan);
+  std::vector<std::unique_ptr<Plan>> functionPlans; // of runFunction
   Status executeStep(Plan &plan, Step &step);
   Status executeLoop(Plan &plan, Step &step);
   void launch(KernelFunction kernel, void *const *buffers, const int64_t *integers, int64_t tasks);
@@ -98,6 +102,7 @@ private:
   int64_t workspaceStride = 0;
   std::vector<MemoryBlock> packed; // copies of strided inputs, by input
   BufferPool pool;
+  std::unique_ptr<WeightStreamer> streamer; // under a memory limit
   ThreadPool::Region *region = nullptr; // of the run in progress
   std::atomic<bool> cancelled{false};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Offsets of buffers in a frame whose sizes are known only now that the shapes
-// are: the greedy memory planner, and a check of what it says.
+// are: the memory planner, and a check of what it, or the compiler, says.
 #pragma once
 
 #include "bessemer/Runtime/Status.h"
@@ -19,5 +19,8 @@ struct FrameItem {
 
 /// Sets the offsets and the size of the frame.
 Status layOutFrame(std::vector<FrameItem> &items, int64_t &frameBytes);
+
+/// No two items that live at the same time share a byte, and all are within the frame.
+Status checkFrame(const std::vector<FrameItem> &items, int64_t frameBytes);
 
 } // namespace bessemer::runtime

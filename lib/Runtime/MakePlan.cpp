@@ -2,9 +2,11 @@
 //
 // Second half of making a plan: frames, addresses and steps.
 #include "lib/Runtime/Plan.h"
+#include "lib/Runtime/Weights.h"
 
 #include <algorithm>
 #include <climits>
+#include <set>
 
 namespace bessemer::runtime {
 
@@ -43,6 +45,10 @@ public:
                      {Plan::arenaBase, 0, binding.frameBytes}, plan.steps, /*top=*/true);
         !status.ok())
       return status;
+    if (!model.weightStore().units().empty())
+      for (const Step &step : plan.steps)
+        plan.unitUses.push_back(unitsOf(step));
+    plan.bases.assign(plan.patches.size(), nullptr);
     plan.slots.assign(addresses.size(), nullptr);
     for (size_t slot = 0; slot < addresses.size(); ++slot) {
       const Address &address = addresses[slot];
@@ -64,6 +70,79 @@ private:
       shape.push_back(binding.values[dim]);
     }
     return checkedByteSize(static_cast<uint8_t>(dtype), shape.data(), shape.size());
+  }
+
+  /// The base of a weight that contexts load by themselves.
+  int32_t weightBase(int32_t weight) {
+    auto [it, isNew] = weightBases.try_emplace(weight, 0);
+    if (isNew) {
+      it->second = plan.firstWeightBase() + static_cast<int32_t>(plan.weights.size());
+      plan.weights.push_back(weight);
+      plan.patches.emplace_back();
+    }
+    return it->second;
+  }
+
+  /// The units that a step reads, with all that is nested in it.
+  std::vector<int32_t> unitsOf(const Step &step) {
+    std::set<int32_t> units;
+    std::set<int32_t> functions;
+    collectUnits(step, units, functions);
+    return {units.begin(), units.end()};
+  }
+  void collectUnits(const Step &step, std::set<int32_t> &units, std::set<int32_t> &functions) {
+    auto addBuffer = [&](BufferId id) {
+      if (id < 0)
+        return;
+      int32_t k = addresses[step.frame->firstSlot + id].base - plan.firstWeightBase();
+      if (k >= 0)
+        units.insert(model.weightStore().unitOf(plan.weights[k]));
+    };
+    auto addAll = [&](const std::vector<BufferId> &ids) { std::for_each(ids.begin(), ids.end(), addBuffer); };
+    const auto &op = step.instruction->source->op;
+    if (auto *launch = std::get_if<Launch>(&op))
+      addAll(launch->buffers);
+    else if (auto *fallback = std::get_if<Fallback>(&op))
+      addAll(fallback->inputs);
+    else if (auto *copy = std::get_if<Copy>(&op))
+      addBuffer(copy->source);
+    else if (auto *bind = std::get_if<BindSymbols>(&op))
+      addBuffer(bind->buffer);
+    else if (auto *branch = std::get_if<If>(&op))
+      addBuffer(branch->condition);
+    else if (auto *loop = std::get_if<Loop>(&op))
+      addBuffer(loop->condition);
+    else if (auto *call = std::get_if<Call>(&op)) {
+      addAll(call->arguments);
+      collectFunction(call->function, units, functions);
+    }
+    for (const auto &block : step.blocks)
+      if (block)
+        for (const Step &inner : *block)
+          collectUnits(inner, units, functions);
+  }
+  /// A call that is planned when it comes by: all that the callee may read.
+  void collectFunction(int32_t index, std::set<int32_t> &units, std::set<int32_t> &functions) {
+    if (!functions.insert(index).second)
+      return;
+    for (const Buffer &buffer : model.program().functions[index].buffers)
+      if (buffer.kind == BufferKind::Weight && model.weightStore().unitOf(buffer.index) >= 0) {
+        weightBase(buffer.index);
+        units.insert(model.weightStore().unitOf(buffer.index));
+      }
+    collectCalls(model.program().functions[index].body, units, functions);
+  }
+  void collectCalls(const Block &block, std::set<int32_t> &units, std::set<int32_t> &functions) {
+    for (const Instruction &instruction : block) {
+      if (auto *call = std::get_if<Call>(&instruction.op))
+        collectFunction(call->function, units, functions);
+      if (auto *branch = std::get_if<If>(&instruction.op)) {
+        collectCalls(*branch->thenBlock, units, functions);
+        collectCalls(*branch->elseBlock, units, functions);
+      }
+      if (auto *loop = std::get_if<Loop>(&instruction.op))
+        collectCalls(*loop->body, units, functions);
+    }
   }
 
   static Address part(const Address &of, int64_t offset, int64_t bytes) {
@@ -114,6 +193,8 @@ private:
       case BufferKind::Weight:
         if (void *data = model.weight(buffer.index))
           addressOf(b) = {Plan::absoluteBase, reinterpret_cast<int64_t>(data), bytes};
+        else if (model.weightStore().unitOf(buffer.index) >= 0)
+          addressOf(b) = {weightBase(buffer.index), 0, bytes};
         break;
       case BufferKind::Constant:
         addressOf(b) = {Plan::absoluteBase,
@@ -304,6 +385,7 @@ private:
   const Model &model;
   Plan &plan;
   std::vector<Address> addresses; // by slot
+  std::map<int32_t, int32_t> weightBases;
 };
 
 } // namespace

@@ -6,6 +6,7 @@
 #include "lib/Runtime/Prepare.h"
 #include "lib/Runtime/Weights.h"
 
+#include <algorithm>
 #include <new>
 
 namespace bessemer::runtime {
@@ -14,6 +15,11 @@ Model::Model() = default;
 Model::~Model() = default;
 
 int64_t Model::weightBytes() const { return weights ? weights->bytes() : 0; }
+
+int64_t Model::memoryLimit() const {
+  int64_t ours = content->memoryLimit, theirs = options.memoryLimit;
+  return ours > 0 && theirs > 0 ? std::min(ours, theirs) : std::max<int64_t>({ours, theirs, 0});
+}
 
 void *Model::weight(int32_t index) const { return weights->find(index); }
 

@@ -6,6 +6,7 @@
 // grid ready. What is dynamic is evaluated by the executor as it comes by.
 #pragma once
 
+#include "bessemer/Algorithms/StreamPlanner.h"
 #include "bessemer/Runtime/Memory.h"
 #include "bessemer/Runtime/Model.h"
 #include "lib/Runtime/Prepare.h"
@@ -108,6 +109,17 @@ struct Plan {
   };
   std::vector<std::vector<Patch>> patches; ///< by base
   std::vector<void *> bases;               ///< as patched last
+
+  // Under a memory limit: the weights that the context holds, each a base.
+  std::vector<int32_t> weights; ///< by base, from firstWeightBase on
+  /// By top-level step: the units (see WeightStore) that it reads.
+  std::vector<std::vector<int32_t>> unitUses;
+  std::unique_ptr<StreamPlan> streams; ///< made when the plan is first run
+  std::vector<int32_t> streamUnits;    ///< the units that `streams` numbers
+
+  int32_t firstWeightBase() const {
+    return firstOutputBase() + static_cast<int32_t>(function->source->outputs.size());
+  }
 
   int32_t firstOutputBase() const {
     return firstInputBase + static_cast<int32_t>(function->source->inputs.size());

@@ -55,6 +55,9 @@ int64_t WeightStore::bytes() const {
   return sum;
 }
 
+WeightStore::WeightStore(std::shared_ptr<WeightImage> image) : image(std::move(image)) {}
+WeightStore::~WeightStore() = default;
+
 Status WeightStore::locate(const Model &model, const Weight &weight, Source &source) {
   constexpr std::string_view host = "host:";
   const LoadOptions &options = model.loadOptions();
@@ -117,8 +120,12 @@ Status WeightStore::read(const Model &model, int32_t index) {
   if (weight.encoding == "raw" && address % align == 0) {
     pointers[index] = const_cast<uint8_t *>(source.data);
     sources[index] = source;
+    if (made)
+      made->push_back(index);
     return {};
   }
+  if (made)
+    made->push_back(index);
   blocks[index] = MemoryBlock::make(model.loadOptions().allocator, size);
   if (!blocks[index].data())
     return failed(weight, "no memory for " + std::to_string(size) + " bytes",
@@ -136,7 +143,8 @@ Status WeightStore::read(const Model &model, int32_t index) {
   return {};
 }
 
-Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t index) {
+Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t index,
+                           const WeightUnit *unit, void *given) {
   const Program &program = model->program();
   const Weight &weight = program.weights[index];
   const Function &function = program.functions[weight.derivedFunction];
@@ -172,12 +180,19 @@ Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t in
 
   // All results of the function that somebody wants come from this one run.
   const std::vector<int32_t> &group = groups[{weight.derivedFunction, weight.derivedFrom}];
-  for (int32_t member : group) {
+  for (size_t m = 0; m < group.size(); ++m) {
+    int32_t member = group[m];
     const Weight &result = program.weights[member];
     if (!matches(result, function.outputs[result.derivedResult],
                  prepared.outputDims[result.derivedResult]))
       return failed(result, "its shape is not that of a result of function '" + function.name +
                                 "'");
+    if (unit) {
+      outputs[result.derivedResult] = static_cast<char *>(given) + unit->offsets[m];
+      continue;
+    }
+    if (made)
+      made->push_back(member);
     blocks[member] = MemoryBlock::make(model->loadOptions().allocator, weightBytes(result));
     if (!blocks[member].data())
       return failed(result, "no memory for " + std::to_string(weightBytes(result)) + " bytes",
@@ -205,10 +220,17 @@ Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t in
                    [](uint8_t d) { return d; }))
     return failed(weight, "expected the shapes of its sources to give all symbols of function '" +
                               function.name + "'");
-  Executor executor(model);
+  std::unique_ptr<Executor> once;
+  if (!made)
+    once = std::make_unique<Executor>(model, /*limited=*/false);
+  else if (!producer)
+    producer = std::make_unique<Executor>(model, /*limited=*/false);
+  Executor &executor = made ? *producer : *once;
   if (Status status = executor.runFunction(weight.derivedFunction, inputs, outputs, symbols);
       !status.ok())
     return failed(weight, status.message, status.code);
+  if (made)
+    return {};
   for (int32_t from : weight.derivedFrom)
     users[from] -= static_cast<int32_t>(group.size());
   for (int32_t from : weight.derivedFrom)
@@ -234,8 +256,92 @@ Status WeightStore::materialize(const std::shared_ptr<const Model> &model, int32
   if (cancel && cancel->load(std::memory_order_relaxed))
     return Status::error(StatusCode::Cancelled, "loading was cancelled");
   if (model->program().weights[index].derivedFunction >= 0)
-    return derive(model, index);
+    return derive(model, index, nullptr, nullptr);
   return read(*model, index);
+}
+
+/// Groups what a context may load by itself. Weights that can be used where they
+/// are mapped cost no memory of ours, and small ones are not worth the trouble.
+Status WeightStore::findUnits(const Model &model) {
+  constexpr int64_t smallest = 64 << 10;
+  const std::vector<Weight> &weights = model.program().weights;
+  unitNumbers.assign(weights.size(), -1);
+  for (size_t w = 0; w < weights.size(); ++w) {
+    if (weights[w].temporary || unitNumbers[w] >= 0)
+      continue;
+    WeightUnit unit;
+    unit.members = {static_cast<int32_t>(w)};
+    if (weights[w].derivedFunction >= 0) {
+      unit.members = groups[{weights[w].derivedFunction, weights[w].derivedFrom}];
+      // A result that only makes other weights is made with the rest.
+    } else {
+      Source source;
+      if (Status status = locate(model, weights[w], source); !status.ok())
+        return status;
+      if (weights[w].encoding == "raw" &&
+          reinterpret_cast<uintptr_t>(source.data) % memoryAlignment == 0)
+        continue;
+    }
+    bool known = true;
+    for (int32_t member : unit.members) {
+      constexpr int64_t align = memoryAlignment;
+      unit.bytes = (unit.bytes + align - 1) / align * align;
+      unit.offsets.push_back(unit.bytes);
+      int64_t bytes = weightBytes(weights[member]);
+      known &= bytes >= 0 && !__builtin_add_overflow(unit.bytes, bytes, &unit.bytes);
+    }
+    if (!known || unit.bytes < smallest)
+      continue;
+    for (int32_t member : unit.members)
+      unitNumbers[member] = static_cast<int32_t>(unitList.size());
+    unitList.push_back(std::move(unit));
+  }
+  return {};
+}
+
+Status WeightStore::produce(const Model &model, int32_t number, void *memory) {
+  std::lock_guard<std::mutex> lock(producing);
+  const WeightUnit &unit = unitList[number];
+  // Not an owner: the model owns us, and the executor that we keep.
+  std::shared_ptr<const Model> unowned(std::shared_ptr<void>(), &model);
+  std::vector<int32_t> touched;
+  made = &touched;
+  int32_t first = unit.members.front();
+  Status status;
+  if (model.program().weights[first].derivedFunction >= 0) {
+    status = derive(unowned, first, &unit, memory);
+  } else {
+    const Weight &weight = model.program().weights[first];
+    Source source;
+    status = locate(model, weight, source);
+    if (status.ok() && weight.encoding == "raw")
+      std::memcpy(memory, source.data, static_cast<size_t>(unit.bytes));
+    else if (status.ok() && !decodeVarints(source.data, weight.length, weight.dtype, unit.bytes,
+                                           static_cast<uint8_t *>(memory)))
+      status = failed(weight, "expected " + std::to_string(unit.bytes) + " bytes as varints");
+    if (status.ok() && source.file)
+      source.file->forget(source.offset, weight.length);
+  }
+  made = nullptr;
+  for (int32_t index : touched) {
+    const Weight &weight = model.program().weights[index];
+    if (sources[index].file)
+      sources[index].file->forget(sources[index].offset, weight.length);
+    // One that is used where it is mapped stays where it is.
+    if (blocks[index].data() || weight.temporary || unitNumbers[index] >= 0) {
+      pointers[index] = nullptr;
+      blocks[index].reset();
+      sources[index] = {};
+    }
+  }
+  return status;
+}
+
+void WeightStore::forgetMapped(const Program &program) const {
+  constexpr int64_t worthwhile = 1 << 20;
+  for (size_t w = 0; w < sources.size(); ++w)
+    if (sources[w].file && pointers[w] && program.weights[w].length >= worthwhile)
+      sources[w].file->forget(sources[w].offset, program.weights[w].length);
 }
 
 Status WeightStore::load(const std::shared_ptr<const Model> &model) {
@@ -258,8 +364,11 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
       if (taken[weights[member].derivedResult]++)
         return failed(weights[member], "expected one weight for each result of a derivation");
   }
+  if (model->memoryLimit() > 0)
+    if (Status status = findUnits(*model); !status.ok())
+      return status;
   for (size_t w = 0; w < weights.size(); ++w) {
-    if (weights[w].temporary)
+    if (weights[w].temporary || unitOf(static_cast<int32_t>(w)) >= 0)
       continue;
     if (Status status = materialize(model, static_cast<int32_t>(w)); !status.ok())
       return status;
@@ -270,7 +379,8 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
       pointers[w] = nullptr;
       blocks[w].reset();
     }
-  groups.clear();
+  if (unitList.empty())
+    groups.clear();
   return {};
 }
 

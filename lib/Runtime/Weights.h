@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace bessemer::runtime {
@@ -25,14 +26,34 @@ struct WeightImage {
 
 class Executor;
 
+/// Weights that are made in one go: the results of a derivation, or one weight
+/// that cannot be used where it is mapped. Under a memory limit each context decides for
+/// itself which units it holds.
+struct WeightUnit {
+  std::vector<int32_t> members; ///< weights
+  std::vector<int64_t> offsets; ///< of the members in the unit's memory
+  int64_t bytes = 0;
+};
+
 class WeightStore {
 public:
-  explicit WeightStore(std::shared_ptr<WeightImage> image) : image(std::move(image)) {}
+  explicit WeightStore(std::shared_ptr<WeightImage> image);
+  ~WeightStore();
 
-  /// Makes all weights that are not temporary. `model` has everything but these.
+  /// Makes all weights that are not temporary, but for units of 64 KiB and more
+  /// under a memory limit. `model` has everything but these.
   Status load(const std::shared_ptr<const Model> &model);
   void *find(int32_t index) const { return pointers[index]; }
   int64_t bytes() const;
+
+  /// Under a memory limit: what `load` has left out.
+  const std::vector<WeightUnit> &units() const { return unitList; }
+  /// The unit of a weight, or -1.
+  int32_t unitOf(int32_t weight) const { return unitList.empty() ? -1 : unitNumbers[weight]; }
+  /// Makes the unit in `memory`. One thread at a time: others wait.
+  Status produce(const Model &model, int32_t unit, void *memory);
+  /// Gives the pages of mapped weights back; they are read again when touched.
+  void forgetMapped(const Program &program) const;
 
 private:
   struct Source {
@@ -43,7 +64,10 @@ private:
   Status locate(const Model &model, const Weight &weight, Source &source);
   Status materialize(const std::shared_ptr<const Model> &model, int32_t index);
   Status read(const Model &model, int32_t index);
-  Status derive(const std::shared_ptr<const Model> &model, int32_t index);
+  /// `given`: where its members go; null: to memory of their own.
+  Status derive(const std::shared_ptr<const Model> &model, int32_t index, const WeightUnit *unit,
+                void *given);
+  Status findUnits(const Model &model);
   void drop(const Program &program, int32_t index);
 
   std::shared_ptr<WeightImage> image;
@@ -54,6 +78,12 @@ private:
   std::vector<int32_t> users; ///< derivations that still need it
   /// Weights that one run of a function gives, by function and sources.
   std::map<std::pair<int32_t, std::vector<int32_t>>, std::vector<int32_t>> groups;
+
+  std::vector<WeightUnit> unitList;
+  std::vector<int32_t> unitNumbers; ///< by weight
+  std::mutex producing;
+  std::unique_ptr<Executor> producer;  ///< keeps the plans of the derivations
+  std::vector<int32_t> *made = nullptr; ///< while a unit is produced: what to drop after it
 };
 
 /// A cheap hash of a weight's bytes: of the length and of the first and last

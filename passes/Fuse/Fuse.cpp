@@ -2,6 +2,8 @@
 #include "passes/Fuse/Passes.h"
 #include "passes/Fuse/Rules.h"
 
+#include "dialects/Bess/Views.h"
+
 #include "llvm/ADT/SetVector.h"
 #include "mlir/IR/IRMapping.h"
 
@@ -172,6 +174,9 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
           taken.insert(producer);
         }
       }
+      // Nobody pulls it in, and nothing has to move: a view.
+      if (auto slice = dyn_cast<SliceOp>(root); slice && group.size() == 1 && contiguousOffset(slice))
+        continue;
       std::string names;
       for (Operation *op : llvm::reverse(group))
         names += (names.empty() ? "" : ", ") + op->getName().stripDialect().str();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Fuse/Rules.h"
 
+#include "dialects/Bess/Views.h"
+
 using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
@@ -151,7 +153,7 @@ bool fuse::isTileableAnchor(Operation *op) {
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
   if (auto concat = dyn_cast<ConcatOp>(op))
-    return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0;
+    return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0 && !isContiguousConcat(concat);
   if (auto rope = dyn_cast<RopeOp>(op))
     return floating(rope.getX().getType()) && cast<RankedTensorType>(rope.getX().getType()).getRank() == 4 && !rope.getInterleaved();
   if (auto pool = dyn_cast<PoolOp>(op))

@@ -39,6 +39,8 @@ void FunctionPlan::annotate() {
     if (auto slice = dyn_cast<bess::SliceOp>(op);
         slice && places.lookup(slice.getX()).storage == places.lookup(slice.getY()).storage)
       op->setAttr("bess.view", b.getUnitAttr());
+    if (viewConcats.contains(op))
+      op->setAttr("bess.view", b.getUnitAttr());
     if (auto it = carried.find(op); it != carried.end())
       op->setAttr("bess.carried", placementAttrs(b, it->second));
     if (auto it = temporaries.find(op);

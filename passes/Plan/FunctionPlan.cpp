@@ -4,6 +4,7 @@
 #include "passes/Plan/FunctionPlan.h"
 
 #include "dialects/Bess/DTypes.h"
+#include "dialects/Bess/Views.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -75,9 +76,10 @@ LogicalResult FunctionPlan::build(SymbolTableCollection &symbols) {
   collectLateSymbols(function, lateSymbols);
   number();
   for (BlockArgument argument : function.getArguments())
-    places[argument] = {newStorage(StorageKind::Input, argument.getType(), argument.getArgNumber()), 0};
+    setPlace(argument, {newStorage(StorageKind::Input, argument.getType(), argument.getArgNumber()), 0});
   if (failed(assignBlock(function.front(), symbols)))
     return failure();
+  dropAbsorbed();
   placeOutputs();
   computeLifetimes();
   return success();
@@ -102,12 +104,12 @@ void FunctionPlan::assignResult(OpResult result) {
   if (!isa<TensorType>(result.getType()))
     return;
   if (int operand = inPlaceOperand(result); operand >= 0) {
-    places[result] = places.lookup(result.getOwner()->getOperand(operand));
+    setPlace(result, places.lookup(result.getOwner()->getOperand(operand)));
     return;
   }
   // What an op makes whose sizes only running it tells lies in the pool.
   StorageKind kind = definesSizes(result.getOwner()) ? StorageKind::Pool : StorageKind::Arena;
-  places[result] = {newStorage(kind, result.getType()), 0};
+  setPlace(result, {newStorage(kind, result.getType()), 0});
 }
 
 LogicalResult FunctionPlan::assignOp(Operation &op, SymbolTableCollection &symbols) {
@@ -116,20 +118,25 @@ LogicalResult FunctionPlan::assignOp(Operation &op, SymbolTableCollection &symbo
   if (auto loop = dyn_cast<scf::WhileOp>(op))
     return assignWhile(loop, symbols);
   if (auto reshape = dyn_cast<bess::ReshapeOp>(op)) {
-    places[reshape.getResult()] = places.lookup(reshape.getX());
+    setPlace(reshape.getResult(), places.lookup(reshape.getX()));
     return success();
   }
   if (auto slice = dyn_cast<bess::SliceOp>(op)) {
-    if (std::optional<SymbolicExpr> offset = contiguousOffset(slice)) {
+    std::optional<SymbolicExpr> offset = bess::contiguousOffset(slice);
+    if (offset && knownAtEntry(*offset)) {
       Place whole = places.lookup(slice.getX());
-      places[slice.getResult()] = {whole.storage, whole.offset + *offset};
+      setPlace(slice.getResult(), {whole.storage, whole.offset + *offset});
       return success();
     }
+  }
+  if (auto concat = dyn_cast<bess::ConcatOp>(op); concat && bess::isContiguousConcat(concat)) {
+    assignConcat(concat);
+    return success();
   }
   if (isa<bess::WeightOp, bess::PrepareOp, bess::ConstantOp>(op)) {
     StorageKind kind = isa<bess::ConstantOp>(op) ? StorageKind::Constant : StorageKind::Weight;
     for (OpResult result : op.getResults())
-      places[result] = {newStorage(kind, result.getType(), result.getResultNumber()), 0};
+      setPlace(result, {newStorage(kind, result.getType(), result.getResultNumber()), 0});
     return success();
   }
   for (OpResult result : op.getResults())
@@ -157,8 +164,9 @@ LogicalResult FunctionPlan::assignFor(scf::ForOp loop, SymbolTableCollection &sy
     Place place;
     if (isa<TensorType>(argument.getType()))
       place = {newStorage(StorageKind::Arena, argument.getType()), 0};
-    places[argument] = place;
-    places[result] = place;
+    setPlace(argument, place);
+    setPlace(result, place);
+    pinned.insert(place.storage);
     slots.push_back(place);
   }
   carried[loop] = slots;
@@ -174,7 +182,8 @@ LogicalResult FunctionPlan::assignWhile(scf::WhileOp loop, SymbolTableCollection
     Place place;
     if (isa<TensorType>(argument.getType()))
       place = {newStorage(StorageKind::Arena, argument.getType()), 0};
-    places[argument] = place;
+    setPlace(argument, place);
+    pinned.insert(place.storage);
     slots.push_back(place);
   }
   carried[loop] = slots;
@@ -185,8 +194,8 @@ LogicalResult FunctionPlan::assignWhile(scf::WhileOp loop, SymbolTableCollection
   for (auto [value, argument, result] :
        llvm::zip(loop.getConditionOp().getArgs(), loop.getAfterArguments(), loop.getResults())) {
     Place place = places.lookup(value);
-    places[argument] = place;
-    places[result] = place;
+    setPlace(argument, place);
+    setPlace(result, place);
   }
   if (failed(assignBlock(*loop.getAfterBody(), symbols)))
     return failure();
@@ -204,50 +213,84 @@ void FunctionPlan::addTemporaries(Operation *yield, ArrayRef<Place> targets) {
       continue;
     if (llvm::any_of(targets, [&](const Place &slot) { return slot.storage == place.storage; }))
       temporary[i] = {newStorage(StorageKind::Arena, value.getType()), 0};
+    pinned.insert(temporary[i].storage);
   }
   temporaries[yield] = temporary;
 }
 
-/// The offset in bytes when the slice is one range of the operand's bytes.
-std::optional<SymbolicExpr> FunctionPlan::contiguousOffset(bess::SliceOp slice) const {
-  unsigned bits = bitWidth(bess::getDType(slice.getX().getType()));
-  if (bits % 8)
-    return std::nullopt;
-  SmallVector<SymbolicExpr> whole = bess::getDims(slice.getX().getType());
-  SmallVector<SymbolicExpr> part = bess::getDims(slice.getY().getType());
-  SmallVector<SymbolicExpr> offsets = bess::parseDims(slice.getOffsets());
-  const SymbolicExpr one(1), zero(0);
-  SymbolicExpr stride = bits / 8, offset = 0;
-  // From the innermost dimension: whole ones, then one part, then single ones.
-  bool partial = false;
-  for (int64_t d = int64_t(whole.size()) - 1; d >= 0; --d) {
-    if (part[d] != one) {
-      bool full = part[d] == whole[d] && offsets[d] == zero;
-      if (slice.getSteps()[d] != 1 || partial)
-        return std::nullopt;
-      partial = !full;
-    } else if (whole[d] != one) {
-      partial = true;
+void FunctionPlan::setPlace(Value value, Place place) {
+  places[value] = place;
+  if (place.storage >= 0)
+    valuesIn[place.storage].push_back(value);
+}
+
+/// The operands are made in the result's memory where they can be: those that
+/// lie alone in a storage of their own. The others are copied there.
+void FunctionPlan::assignConcat(bess::ConcatOp concat) {
+  assignResult(concat->getResult(0));
+  int whole = places.lookup(concat.getY()).storage;
+  viewConcats.insert(concat);
+  SymbolicExpr offset = 0;
+  for (Value x : concat.getXs()) {
+    // Where sizes are known only later, all are copied.
+    if (storages[whole].kind != StorageKind::Arena || !knownAtEntry(offset))
+      return;
+    Place place = places.lookup(x);
+    SymbolicExpr bytes = tensorBytes(x.getType());
+    // A storage of several blocks (an if's result, a loop's) could be written again.
+    bool alone = place.storage >= 0 && place.storage != whole && storages[place.storage].kind == StorageKind::Arena &&
+                 place.offset == SymbolicExpr(0) && storages[place.storage].bytes == bytes &&
+                 !pinned.contains(place.storage) && x.getParentBlock() == concat->getBlock();
+    if (alone) {
+      SmallVector<Value> values = std::move(valuesIn[place.storage]);
+      valuesIn.erase(place.storage);
+      for (Value value : values)
+        setPlace(value, {whole, places.lookup(value).offset + offset});
+      absorbed.insert(place.storage);
     }
-    offset += offsets[d] * stride;
-    stride *= whole[d];
+    offset += bytes;
   }
-  if (!offset.isValid() || !knownAtEntry(offset))
-    return std::nullopt;
-  return offset;
+}
+
+/// Gives the storages that nothing lies in any more back.
+void FunctionPlan::dropAbsorbed() {
+  if (absorbed.empty())
+    return;
+  std::vector<int> number(storages.size(), -1);
+  std::vector<Storage> kept;
+  for (auto [i, storage] : llvm::enumerate(storages))
+    if (!absorbed.contains(i)) {
+      number[i] = kept.size();
+      kept.push_back(storage);
+    }
+  storages = std::move(kept);
+  auto renumber = [&](int &storage) { storage = storage < 0 ? storage : number[storage]; };
+  for (auto &[value, place] : places)
+    renumber(place.storage);
+  for (auto *lists : {&carried, &temporaries})
+    for (auto &[op, slots] : *lists)
+      for (Place &slot : slots)
+        renumber(slot.storage);
+  for (auto &[call, storage] : callFrames)
+    renumber(storage);
 }
 
 bool FunctionPlan::diesAt(Value value, Operation *op) const {
   // The use must be in the block of the definition, so that no loop runs it twice.
   if (value.getParentBlock() != op->getBlock())
     return false;
-  int storage = places.lookup(value).storage;
-  for (auto &[other, place] : places) {
-    if (place.storage != storage)
-      continue;
+  auto it = valuesIn.find(places.lookup(value).storage);
+  if (it == valuesIn.end())
+    return false;
+  for (Value other : it->second) {
+    if (other.getParentBlock() != op->getBlock())
+      return false;
     for (Operation *user : other.getUsers()) {
       Operation *ancestor = op->getBlock()->findAncestorOpInBlock(*user);
       if (!ancestor || (ancestor != op && !ancestor->isBeforeInBlock(op)))
+        return false;
+      // Another view of the same bytes: the kernel reads them there, too.
+      if (ancestor == op && other != value)
         return false;
     }
   }
@@ -267,7 +310,8 @@ int FunctionPlan::inPlaceOperand(OpResult result) const {
     return -1;
   Value value = launch->getOperand(operand);
   Place place = places.lookup(value);
-  if (place.storage < 0 || storages[place.storage].kind != StorageKind::Arena || place.offset != SymbolicExpr(0))
+  if (place.storage < 0 || storages[place.storage].kind != StorageKind::Arena || pinned.contains(place.storage) ||
+      place.offset != SymbolicExpr(0))
     return -1;
   if (!(tensorBytes(value.getType()) == tensorBytes(result.getType())) ||
       !(storages[place.storage].bytes == tensorBytes(result.getType())))

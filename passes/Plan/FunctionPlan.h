@@ -36,18 +36,20 @@ struct Place {
 class FunctionPlan {
 public:
   /// `frameBytes`: for each function that may be called, its frame size (-1: not constant).
-  FunctionPlan(mlir::func::FuncOp function, const llvm::DenseMap<mlir::Operation *, int64_t> &frameBytes)
-      : function(function), calleeFrames(frameBytes) {}
+  /// `bounds`: the largest values of bounded symbols, at which sizes are planned.
+  FunctionPlan(mlir::func::FuncOp function, const llvm::DenseMap<mlir::Operation *, int64_t> &frameBytes,
+               const SymbolicExpr::Bounds &bounds)
+      : function(function), calleeFrames(frameBytes), bounds(bounds) {}
 
   /// Assigns storages and computes lifetimes. Emits a diagnostic when a value
   /// has a type that cannot lie in memory.
   llvm::LogicalResult build(mlir::SymbolTableCollection &symbols);
 
-  /// Offsets of all arena storages, when every size is constant. Fails with a
+  /// Offsets of all arena storages, when every size is constant or has a bound. Fails with a
   /// diagnostic when the independent checker refuses the planner's answer.
   llvm::LogicalResult assignOffsets();
 
-  /// Size of the frame; -1 when sizes are not constant.
+  /// Size of the frame; -1 when sizes are free.
   int64_t frameBytes() const { return frame; }
 
   /// Writes the attributes that PassDocs of bessemer-plan describe.
@@ -65,7 +67,10 @@ private:
   int inPlaceOperand(mlir::OpResult result) const;
   bool diesAt(mlir::Value value, mlir::Operation *op) const;
   void addTemporaries(mlir::Operation *yield, llvm::ArrayRef<Place> targets);
-  std::optional<SymbolicExpr> contiguousOffset(bess::SliceOp slice) const;
+  std::optional<int64_t> boundOf(const SymbolicExpr &bytes) const;
+  void setPlace(mlir::Value value, Place place);
+  void assignConcat(bess::ConcatOp concat);
+  void dropAbsorbed();
   int newStorage(StorageKind kind, mlir::Type type, int64_t index = 0);
   void placeOutputs();
   void number();
@@ -77,7 +82,12 @@ private:
 
   mlir::func::FuncOp function;
   const llvm::DenseMap<mlir::Operation *, int64_t> &calleeFrames;
+  const SymbolicExpr::Bounds &bounds;
   llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<int, llvm::SmallVector<mlir::Value>> valuesIn; ///< the values of a storage, while places are assigned
+  llvm::DenseSet<int> pinned;                                   ///< storages of values that a loop carries
+  llvm::DenseSet<int> absorbed;                                 ///< storages whose values now lie in another
+  llvm::DenseSet<mlir::Operation *> viewConcats;                ///< operands are made in, or copied to, the result
   /// For loops: the places of the carried values; for yields: temporaries.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Place>> carried, temporaries;
   llvm::DenseMap<mlir::Operation *, int> callFrames;

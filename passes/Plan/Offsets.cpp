@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Offsets in the frame of a function, where every size is constant.
+// Offsets in the frame of a function, where every size is constant or bounded.
 #include "bessemer/Algorithms/MemoryPlanChecker.h"
 #include "bessemer/Algorithms/MemoryPlanner.h"
 #include "passes/Plan/FunctionPlan.h"
@@ -20,6 +20,17 @@ static MemoryPlannerOptions plannerOptions() {
   return options;
 }
 
+/// The size, at the bounds of its symbols when it has some; none when one is free.
+std::optional<int64_t> FunctionPlan::boundOf(const SymbolicExpr &bytes) const {
+  if (std::optional<int64_t> constant = bytes.isConstant())
+    return constant;
+  for (const std::string &symbol : bytes.symbols())
+    if (!bounds.count(symbol))
+      return std::nullopt;
+  std::optional<int64_t> most = bytes.upperBound(bounds);
+  return most && *most >= 0 ? most : std::nullopt;
+}
+
 LogicalResult FunctionPlan::assignOffsets() {
   frame = -1;
   std::vector<PlanBuffer> buffers;
@@ -27,7 +38,7 @@ LogicalResult FunctionPlan::assignOffsets() {
   for (auto [i, storage] : llvm::enumerate(storages)) {
     if (storage.kind != StorageKind::Arena)
       continue;
-    std::optional<int64_t> bytes = storage.bytes.isConstant();
+    std::optional<int64_t> bytes = boundOf(storage.bytes);
     if (!bytes)
       return success(); // the runtime plans when it sees the shapes
     // At least one byte, so that no two live storages are at one address.

@@ -28,8 +28,13 @@ def PlanMemory : Pass<"bessemer-plan", "::mlir::ModuleOp"> {
   let description = [{
     Leaves on each function `bess.storages`, its pieces of memory, and on each op with tensor results `bess.placement`, which
     piece holds each result and where in it. Loops carry `bess.carried` for their block arguments. Where all sizes of a
-    function are constant the offsets in its frame are planned (`bess.frame_bytes`) and checked by the planner's independent
+    function are constant or bounded (`bounds`) the offsets in its frame are planned (`bess.frame_bytes`) and checked by the planner's independent
     checker; else the runtime plans them when it first sees the shapes.
+
+    First the ops are put into an order in which fewer bytes are live at a time (`bess.order` says what that saved); guards, ops that bind symbols or
+    have side effects or regions stay where they are, and nothing crosses them. A reshape or a contiguous slice is a view of its operand; what a concat
+    along the outermost dimension joins is made in the concat's memory, or copied there (`bess.view`); a kernel writes over an operand that dies
+    when its `in_place` allows it.
 
     ```mlir
     // before
@@ -38,6 +43,9 @@ def PlanMemory : Pass<"bessemer-plan", "::mlir::ModuleOp"> {
     %0 = bess.relu %x {bess.placement = [#bess.placement<1, "0">]} : (tensor<4xf32>) -> tensor<4xf32>
     ```
   }];
+  let options = [
+    ListOption<"bounds", "bounds", "std::string", "largest values of symbols: seq<=512">
+  ];
   let dependentDialects = ["::bessemer::bess::BessDialect"];
 }
 #endif

@@ -4,6 +4,7 @@
 // their frames.
 #include "passes/Plan/FunctionPlan.h"
 #include "passes/Plan/Passes.h"
+#include "passes/Plan/Schedule.h"
 
 namespace bessemer::plan {
 #define GEN_PASS_DEF_PLANMEMORY
@@ -17,7 +18,15 @@ using namespace bessemer::plan;
 namespace {
 
 struct PlanMemoryPass : plan::impl::PlanMemoryBase<PlanMemoryPass> {
+  using PlanMemoryBase::PlanMemoryBase;
+
   void runOnOperation() override {
+    limits.clear();
+    for (const std::string &bound : bounds)
+      if (!parseBound(bound, limits)) {
+        getOperation().emitError() << "expected a bound like seq<=512, got '" << bound << "'";
+        return signalPassFailure();
+      }
     SymbolTableCollection symbols;
     llvm::SetVector<Operation *> active;
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
@@ -42,7 +51,9 @@ struct PlanMemoryPass : plan::impl::PlanMemoryBase<PlanMemoryPass> {
       return failure();
     active.pop_back();
 
-    FunctionPlan plan(function, frameBytes);
+    if (failed(orderOps(function, symbols, frameBytes, limits)))
+      return failure();
+    FunctionPlan plan(function, frameBytes, limits);
     if (failed(plan.build(symbols)) || failed(plan.assignOffsets()))
       return failure();
     plan.annotate();
@@ -51,11 +62,16 @@ struct PlanMemoryPass : plan::impl::PlanMemoryBase<PlanMemoryPass> {
   }
 
   llvm::DenseMap<Operation *, int64_t> frameBytes;
+  SymbolicExpr::Bounds limits;
 };
 
 } // namespace
 
-void plan::addPlanPasses(OpPassManager &passes, const CompileOptions &) {
+void plan::addPlanPasses(OpPassManager &passes, const CompileOptions &options) {
   passes.addPass(createPrepareWeights());
-  passes.addPass(createPlanMemory());
+  PlanMemoryOptions planOptions;
+  for (const DimOption &dim : options.dims)
+    if (!dim.exact)
+      planOptions.bounds.push_back(dim.name + "<=" + std::to_string(dim.value));
+  passes.addPass(createPlanMemory(planOptions));
 }

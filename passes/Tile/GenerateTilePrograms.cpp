@@ -112,4 +112,5 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
 void bessemer::addTilePasses(OpPassManager &manager) {
   manager.addPass(createGenerateTilePrograms());
   manager.addNestedPass<tile::KernelOp>(createCSEPass());
+  manager.addPass(createMarkInPlace());
 }

@@ -12,4 +12,21 @@ def GenerateTilePrograms : Pass<"bessemer-generate-tile-programs", "::mlir::Modu
   }];
   let dependentDialects = ["::bessemer::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect"];
 }
+
+def MarkInPlace : Pass<"bessemer-mark-in-place", "::mlir::ModuleOp"> {
+  let summary = "say which operand's memory a kernel may write its result to";
+  let description = [{
+    A kernel with one store may write over an operand when the only op on that operand's view is a load of exactly the elements that
+    the store writes, and each of them is used element by element (or reduced along its row) before it is written. It is read off the tile program, so a
+    residual that a matmul adds in its epilogue qualifies, and the matmul's left operand does not. `bess.launch` gets `in_place`:
+    for each result the number of the operand, or -1; the plan uses it when the operand dies there.
+
+    ```mlir
+    // before
+    %1 = bess.launch @row_0(%0, %b) ...
+    // after: %1 may lie where %0 lies
+    %1 = bess.launch @row_0(%0, %b) {in_place = array<i64: 0>, ...} ...
+    ```
+  }];
+}
 #endif

@@ -33,7 +33,7 @@
 
 namespace bessemer::runtime {
 
-constexpr uint32_t artifactVersion = 1;
+constexpr uint32_t artifactVersion = 2;
 constexpr const char *compilerVersion = "0.1.0";
 
 struct WriteOptions {

@@ -46,6 +46,9 @@ struct LoadOptions {
   /// folder, or the current one for a program in memory.
   std::string weightFolder;
   std::map<std::string, CustomKernel, std::less<>> customKernels;
+  /// Bytes that the arena of a run and the weights in memory may take together;
+  /// 0: no limit but the program's own. Weights that do not fit are read again in each run.
+  int64_t memoryLimit = 0;
   /// Loading stops soon after it is set (weights take a while).
   const std::atomic<bool> *cancel = nullptr;
 };
@@ -68,14 +71,19 @@ public:
 
   const Program &program() const { return *content; }
   const Function &entry() const { return content->functions.front(); }
-  /// Bytes of weights held in memory of this model (mapped ones not counted).
+  /// The smaller of the limits of the program and of the load options; 0: none.
+  int64_t memoryLimit() const;
+  /// Bytes of weights held in memory of this model (mapped ones not counted, nor
+  /// those that contexts hold under a memory limit).
   int64_t weightBytes() const;
 
   // For the executor.
   const PreparedProgram &prepared() const { return *preparedProgram; }
   const LoadOptions &loadOptions() const { return options; }
   ThreadPool &threadPool() const { return *pool; }
+  /// Null for a weight that a context loads by itself, under a memory limit.
   void *weight(int32_t index) const;
+  WeightStore &weightStore() const { return *weights; }
   void *kernel(int32_t index) const { return kernelPointers[index]; }
 
 private:

@@ -168,6 +168,8 @@ struct Program {
   std::vector<Function> functions; ///< functions[0] is the entry
   /// Bounds and facts on symbols at entry ("seq <= 512"), checked when inputs are bound.
   std::vector<Guard> entryGuards;
+  /// Bytes that an arena and the weights in memory may take together; 0: no limit.
+  int64_t memoryLimit = 0;
   std::vector<uint8_t> code; ///< an ELF shared object that exports the kernels
 };
 
