@@ -227,13 +227,12 @@ std::optional<Ints> Node::constInts(Value v) {
     return std::nullopt;
   if (std::optional<Dims> known = contents(v)) {
     Ints result;
-    for (const SymbolicExpr &element : *known) {
-      std::optional<int64_t> value = element.isConstant();
-      if (!value)
-        return std::nullopt;
-      result.push_back(*value);
-    }
-    return result;
+    for (const SymbolicExpr &element : *known)
+      if (std::optional<int64_t> value = element.isConstant())
+        result.push_back(*value);
+    if (result.size() == known->size())
+      return result;
+    // The smallest int64_t is no expression, but it is a constant.
   }
   DenseElementsAttr value = lz.constant(v);
   if (!value || !isa<IntegerType>(value.getElementType()))

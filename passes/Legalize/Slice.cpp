@@ -113,8 +113,15 @@ void handlers::slice(Node &n) {
     ends = toDims(n.ints("ends"));
     axes = n.ints("axes");
   } else {
-    starts = n.contents(n.in(1));
-    ends = n.contents(n.in(2));
+    // Exporters write "from the first" as the smallest int64_t, which is no expression.
+    auto bounds = [&](Value v) -> std::optional<Dims> {
+      std::optional<Ints> known = n.constInts(v);
+      if (!known)
+        return n.contents(v);
+      return llvm::map_to_vector(*known, [](int64_t value) { return SymbolicExpr(std::max(value, -INT64_MAX)); });
+    };
+    starts = bounds(n.in(1));
+    ends = bounds(n.in(2));
     if (!n.in(1) || !n.in(2))
       return n.fail("expected starts and ends");
   }
