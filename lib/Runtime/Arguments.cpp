@@ -3,6 +3,7 @@
 // A run from the caller's side: inputs are checked, symbols bound, the plan
 // found, outputs placed.
 #include "lib/Runtime/Executor.h"
+#include "lib/Runtime/Guards.h"
 #include "lib/Runtime/Weights.h"
 
 #include <algorithm>
@@ -93,18 +94,8 @@ Status Executor::checkGuards(const std::vector<int64_t> &symbols) {
   };
   for (const Guard &guard : model->program().entryGuards) {
     auto lhs = guard.lhs.evaluate(lookup), rhs = guard.rhs.evaluate(lookup);
-    bool holds = lhs && rhs &&
-                 (guard.relation == "eq"   ? *lhs == *rhs
-                  : guard.relation == "le" ? *lhs <= *rhs
-                                           : *lhs < *rhs);
-    if (holds)
-      continue;
-    std::string sign = guard.relation == "eq" ? " = " : guard.relation == "le" ? " <= " : " < ";
-    std::string text = "expected " + guard.lhs.str() + sign + guard.rhs.str() + ", got " +
-                       (lhs ? std::to_string(*lhs) : "?") + " and " +
-                       (rhs ? std::to_string(*rhs) : "?");
-    return Status::error(StatusCode::BadInput,
-                         guard.message.empty() ? text : guard.message + ": " + text);
+    if (!lhs || !rhs || !guardHolds(guard, *lhs, *rhs))
+      return Status::error(StatusCode::BadInput, guardText(guard, "", lhs, rhs));
   }
   return {};
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Runtime/CodeObject.h"
 
+#include "lib/Runtime/KernelImports.h"
+
 #include <cerrno>
 #include <cstring>
 #include <dlfcn.h>
@@ -26,8 +28,8 @@ Status CodeObject::load(const std::vector<uint8_t> &elf, std::unique_ptr<CodeObj
   auto failed = [](const std::string &text) {
     return Status::error(StatusCode::BadFile, "cannot load the compiled kernels: " + text);
   };
-  if (elf.size() < 64 || std::memcmp(elf.data(), "\177ELF", 4) != 0)
-    return failed("expected an ELF shared object");
+  if (Status status = checkKernelImports(elf); !status.ok())
+    return status;
   std::unique_ptr<CodeObject> made(new CodeObject());
   // Kernels older than 6.3 refuse MFD_EXEC, hardened ones ask for it.
   made->fd = memfd_create("bessemer-kernels", MFD_CLOEXEC | MFD_EXEC);
@@ -43,9 +45,6 @@ Status CodeObject::load(const std::vector<uint8_t> &elf, std::unique_ptr<CodeObj
       return failed(std::string("write: ") + std::strerror(errno));
     done += static_cast<size_t>(written);
   }
-  // Kernels may call libm without naming it as a dependency.
-  static void *const libm = dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
-  (void)libm; // when there is none, the next call says what is missing
   // The descriptor stays open as long as the code is loaded: the dynamic loader
   // knows libraries by path, and a number used again would give the old one.
   std::string path = "/proc/self/fd/" + std::to_string(made->fd);

@@ -2,6 +2,7 @@
 //
 // Instructions whose sizes, addresses or integers only the data tells.
 #include "lib/Runtime/Executor.h"
+#include "lib/Runtime/Guards.h"
 
 #include <algorithm>
 #include <cstring>
@@ -191,8 +192,7 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       return failed(step, status.message);
     if (Status status = evaluateExpr(frame, p.exprs[1], rhs); !status.ok())
       return failed(step, status.message);
-    bool holds = op.relation == "eq" ? lhs == rhs : op.relation == "le" ? lhs <= rhs : lhs < rhs;
-    return holds ? Status() : failed(step, op.message);
+    return guardHolds(op, lhs, rhs) ? Status() : failed(step, guardText(op, "", lhs, rhs));
   }
   case InstructionKind::If: {
     const auto &op = std::get<If>(p.source->op);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Second half of making a plan: frames, addresses and steps.
+#include "lib/Runtime/Guards.h"
 #include "lib/Runtime/Plan.h"
 #include "lib/Runtime/Weights.h"
 
@@ -230,12 +231,14 @@ private:
           continue;
       }
       if (instruction.kind == InstructionKind::Guard && !instruction.dynamic) {
-        if (std::optional<bool> holds = guardHolds(instruction, *frame.binding)) {
-          if (*holds)
+        ExprId lhs = instruction.exprs[0], rhs = instruction.exprs[1];
+        if (frame.binding->known[lhs] && frame.binding->known[rhs]) {
+          const auto &guard = std::get<Guard>(instruction.source->op);
+          int64_t left = frame.binding->values[lhs], right = frame.binding->values[rhs];
+          if (guardHolds(guard, left, right))
             continue;
           if (top)
-            return Status::error(StatusCode::BadInput,
-                                 std::get<Guard>(instruction.source->op).message);
+            return Status::error(StatusCode::BadInput, guardText(guard, instruction.source->provenance, left, right));
         }
       }
       Step step;
@@ -259,14 +262,6 @@ private:
       steps.push_back(std::move(step));
     }
     return {};
-  }
-
-  static std::optional<bool> guardHolds(const PreparedInstruction &guard, const Binding &binding) {
-    if (!binding.known[guard.exprs[0]] || !binding.known[guard.exprs[1]])
-      return std::nullopt;
-    int64_t lhs = binding.values[guard.exprs[0]], rhs = binding.values[guard.exprs[1]];
-    const std::string &relation = std::get<Guard>(guard.source->op).relation;
-    return relation == "eq" ? lhs == rhs : relation == "le" ? lhs <= rhs : lhs < rhs;
   }
 
   /// Lays the callee's steps out in the caller's list. `done` stays false when

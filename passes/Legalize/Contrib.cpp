@@ -134,8 +134,30 @@ void handlers::multiHeadAttention(Node &n) {
   n.out(2, v);
 }
 
-/// The KV cache grows by concatenation: a guard says that no row of it is
-/// unused (ONNX Runtime can also write into a cache of maximum length).
+/// Rows of the cache [B, H, P, D], the first `used[b]` of them valid, then the new rows [B, H, S, D]. The result has
+/// P + S rows; those behind the last valid one are of no meaning, and no query may see them.
+static Value appendToCache(Node &n, Value cache, Value fresh, Value used) {
+  if (n.failed())
+    return {};
+  Value joined = n.concat({cache, fresh}, 2);
+  if (n.failed() || !used)
+    return joined;
+  Type i64 = n.b.getI64Type();
+  SymbolicExpr batch = n.dim(joined, 0), heads = n.dim(joined, 1), rows = n.dim(joined, 2), depth = n.dim(joined, 3);
+  auto number = [&](const SymbolicExpr &value) { return n.fromDims(value, ArrayRef<int64_t>(), i64); };
+  // Row j comes from the cache while j < used, then from the new rows.
+  Value row = n.iota({SymbolicExpr(1), rows}, 1, i64);
+  Value shifted = n.min(n.add(row, n.sub(number(n.dim(cache, 2)), used)), number(rows - 1));
+  Value from = n.where(n.less(row, used), row, shifted); // [B, P + S]
+  Value head = n.add(n.mul(n.iota({batch, SymbolicExpr(1), SymbolicExpr(1)}, 0, i64), number(heads)),
+                     n.iota({SymbolicExpr(1), heads, SymbolicExpr(1)}, 1, i64));
+  Value place = n.add(n.mul(head, number(rows)), n.unsqueeze(from, {1}));
+  return n.gather(n.reshape(joined, {batch * heads * rows, depth}), place, 0);
+}
+
+/// The KV cache grows by concatenation: a guard says that it has the length of the longest sequence (ONNX Runtime can
+/// also write into a cache of maximum length). Sequences of a batch may be shorter: `seqlens_k` tells the valid length
+/// of each, its new rows follow its own, and a query sees what is before it.
 void handlers::groupQueryAttention(Node &n) {
   int64_t heads = n.i("num_heads", 0), kept = n.i("kv_num_heads", 0);
   Value q = n.in(0), k = n.in(1), v = n.in(2), pastK = n.in(3), pastV = n.in(4), lengths = n.in(5);
@@ -155,18 +177,33 @@ void handlers::groupQueryAttention(Node &n) {
   }
   SymbolicExpr batch = n.dim(q, 0), length = n.dim(q, 1);
   SymbolicExpr past = pastK ? n.dim(pastK, 2) : SymbolicExpr(0);
+  Type i64 = n.b.getI64Type();
   q = splitHeads(n, q, heads);
   k = splitHeads(n, k, kept);
   v = splitHeads(n, v, kept);
+  if (n.has(6)) {
+    Dims total = n.elements(n.reshape(n.in(6), {}), "total");
+    if (n.failed())
+      return;
+    n.guardEqual(past + length, total[0], "total_sequence_length of a cache that grows");
+  }
+  // The rows of the cache that each sequence uses, [B, 1]; null: all of them.
+  Value used;
+  if (lengths && pastK && batch == SymbolicExpr(1)) {
+    // One sequence is the longest; a prompt, whose cache is empty, may have padding behind it.
+    Dims last = n.elements(n.reshape(lengths, {}), "last");
+    if (n.failed())
+      return;
+    n.guardEqual((last[0] + 1) * past, (past + length) * past, "seqlens_k of the only sequence of a cache that grows");
+  } else if (lengths && pastK) {
+    Value before = n.sub(n.cast(lengths, i64), n.fromDims(length - 1, ArrayRef<int64_t>(), i64));
+    used = n.reshape(n.max(before, n.scalar(0, i64)), {batch, SymbolicExpr(1)});
+  }
+  Value row = n.iota({SymbolicExpr(1), length}, 1, i64);
   if (n.i("do_rotary", 0)) {
-    Type i64 = n.b.getI64Type();
     Value positions = n.in(9);
-    if (!positions) {
-      // seqlens_k + 1 are valid; the new ones are the last of them.
-      Value row = n.iota({SymbolicExpr(1), length}, 1, i64);
-      Value first = n.fromDims(past, ArrayRef<int64_t>(), i64);
-      positions = n.broadcast(n.add(row, first), {batch, length});
-    }
+    if (!positions)
+      positions = n.broadcast(n.add(row, used ? used : n.fromDims(past, ArrayRef<int64_t>(), i64)), {batch, length});
     bool interleaved = n.i("rotary_interleaved", 0) != 0;
     auto half = n.in(7) ? n.staticDim(n.in(7), 1) : std::nullopt;
     if (!half || !n.in(8))
@@ -174,22 +211,16 @@ void handlers::groupQueryAttention(Node &n) {
     q = rotate(n, q, n.in(7), n.in(8), positions, heads, 2 * *half, interleaved);
     k = rotate(n, k, n.in(7), n.in(8), positions, kept, 2 * *half, interleaved);
   }
+  Value mask;
   if (pastK && pastV) {
-    k = n.concat({pastK, k}, 2);
-    v = n.concat({pastV, v}, 2);
+    k = appendToCache(n, pastK, k, used);
+    v = appendToCache(n, pastV, v, used);
+    if (used && !n.failed()) {
+      Value query = n.unsqueeze(n.add(row, used), {1, 3}); // [B, 1, S, 1]
+      mask = n.make<bess::LessEqualOp>({n.iota({SymbolicExpr(1), 1, 1, n.dim(k, 2)}, 3, i64), query});
+    }
   }
-  if (n.has(6)) {
-    Dims total = n.elements(n.reshape(n.in(6), {}), "total");
-    if (n.failed())
-      return;
-    n.guardEqual(past + length, total[0], "total_sequence_length of a cache that grows");
-  }
-  Value valid;
-  if (lengths) {
-    Value last = n.reshape(lengths, n.count(n.dims(lengths)));
-    valid = n.add(last, n.like(last, 1));
-  }
-  n.out(0, attend(n, q, k, v, Value(), valid, true));
+  n.out(0, attend(n, q, k, v, mask, Value(), /*causal=*/!mask));
   n.out(1, k);
   n.out(2, v);
 }

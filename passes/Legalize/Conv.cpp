@@ -8,6 +8,17 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::legalize;
 
+/// Arithmetic on what a window says must not overflow, whatever a model claims.
+static bool fitWindow(Node &n, std::initializer_list<ArrayRef<int64_t>> lists) {
+  for (ArrayRef<int64_t> list : lists)
+    for (int64_t value : list)
+      if (value > INT32_MAX || value < INT32_MIN) {
+        n.fail("expected window attributes of at most 2^31 - 1, got " + Twine(value));
+        return false;
+      }
+  return true;
+}
+
 bool legalize::readWindow(Node &n, Value x, ArrayRef<int64_t> extents, Window &window) {
   int64_t spatial = n.rank(x) - 2;
   if (n.failed())
@@ -27,6 +38,8 @@ bool legalize::readWindow(Node &n, Value x, ArrayRef<int64_t> extents, Window &w
     n.fail("expected " + Twine(spatial) + " strides and dilations and " + Twine(2 * spatial) + " pads");
     return false;
   }
+  if (!fitWindow(n, {window.extents, window.strides, window.dilations, window.pads}))
+    return false;
   for (int64_t i = 0; i < spatial; ++i)
     if (window.strides[i] < 1 || window.dilations[i] < 1 || extents[i] < 1) {
       n.fail("expected positive strides, dilations and window extents");
@@ -53,6 +66,15 @@ bool legalize::readWindow(Node &n, Value x, ArrayRef<int64_t> extents, Window &w
     }
   } else if (mode != "NOTSET") {
     n.fail("expected auto_pad NOTSET, VALID, SAME_UPPER or SAME_LOWER, got \"" + mode + "\"");
+    return false;
+  }
+  for (int64_t i = 0; i < spatial; ++i) {
+    int64_t span = (extents[i] - 1) * window.dilations[i] + 1;
+    std::optional<int64_t> extent = n.staticDim(x, i + 2);
+    if (!extent || *extent == 0 || *extent + window.pads[i] + window.pads[i + spatial] >= span)
+      continue;
+    n.fail("expected a window of at most the " + Twine(*extent + window.pads[i] + window.pads[i + spatial]) +
+           " elements of a padded dimension, got one that spans " + Twine(span));
     return false;
   }
   return true;
@@ -112,6 +134,11 @@ void handlers::convTranspose(Node &n) {
   if (int64_t(strides.size()) != spatial || int64_t(dilations.size()) != spatial || int64_t(pads.size()) != 2 * spatial ||
       int64_t(extra.size()) != spatial || (!shape.empty() && int64_t(shape.size()) != spatial) || groups < 1)
     return n.fail("expected attributes for " + Twine(spatial) + " spatial dimensions");
+  if (!fitWindow(n, {*extents, strides, dilations, pads, extra, shape}))
+    return;
+  auto isPositive = [](int64_t value) { return value > 0; };
+  if (!llvm::all_of(strides, isPositive) || !llvm::all_of(dilations, isPositive) || !llvm::all_of(*extents, isPositive))
+    return n.fail("expected positive strides, dilations and window extents");
   std::string mode = n.s("auto_pad", "NOTSET");
   Dims dims = {n.dim(x, 0), n.dim(w, 1) * groups};
   for (int64_t i = 0; i < spatial; ++i) {

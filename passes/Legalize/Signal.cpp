@@ -100,8 +100,9 @@ void handlers::melWeightMatrix(Node &n) {
   Type to = n.onnxType(n.i("output_datatype", 1));
   auto bins = n.constInts(n.in(0)), dft = n.constInts(n.in(1)), rate = n.constInts(n.in(2));
   auto low = n.constFloats(n.in(3)), high = n.constFloats(n.in(4));
-  if (!bins || !dft || !rate || !low || !high)
-    return n.fail("expected constant operands");
+  auto isOne = [](auto &values) { return values && values->size() == 1; };
+  if (!isOne(bins) || !isOne(dft) || !isOne(rate) || !isOne(low) || !isOne(high))
+    return n.fail("expected constant operands of one element");
   int64_t columns = (*bins)[0], rows = (*dft)[0] / 2 + 1;
   if (columns < 1 || columns > 4096 || rows < 1 || rows > 65536 || (*rate)[0] < 1)
     return n.fail("expected positive sizes");
@@ -110,7 +111,10 @@ void handlers::melWeightMatrix(Node &n) {
   Ints edges;
   for (int64_t i = 0; i < columns + 2; ++i) {
     double hertz = 700 * (std::pow(10, (double(i) * step + lowMel) / 2595) - 1);
-    edges.push_back(int64_t(std::floor(double((*dft)[0] + 1) * hertz / double((*rate)[0]))));
+    double edge = std::floor(double((*dft)[0] + 1) * hertz / double((*rate)[0]));
+    if (!(std::abs(edge) < 1e15))
+      return n.fail("expected frequencies of at least 0 hertz and of finite size");
+    edges.push_back(int64_t(edge));
   }
   SmallVector<double> values(rows * columns, 0);
   auto put = [&](int64_t row, int64_t column, double value) {
@@ -122,9 +126,9 @@ void handlers::melWeightMatrix(Node &n) {
     if (center == left)
       put(center, i, 1);
     else
-      for (int64_t j = left; j <= center; ++j)
+      for (int64_t j = std::max<int64_t>(left, 0); j <= std::min(center, rows - 1); ++j)
         put(j, i, double(j - left) / double(center - left));
-    for (int64_t j = center; right > center && j < right; ++j)
+    for (int64_t j = std::max<int64_t>(center, 0); right > center && j < std::min(right, rows); ++j)
       put(j, i, double(right - j) / double(right - center));
   }
   if (!isa<FloatType>(to))

@@ -48,7 +48,7 @@ bool nonNegative(Node &n, const SymbolicExpr &x) { return x.lowerBound(n.lz.symb
 
 std::optional<SymbolicExpr> divide(Node &n, const SymbolicExpr &x, const SymbolicExpr &y) {
   auto cx = x.isConstant(), cy = y.isConstant();
-  if (cy && *cy == 0)
+  if ((cy && *cy == 0) || (cx && cy && *cy == -1 && *cx == std::numeric_limits<int64_t>::min()))
     return std::nullopt;
   if (cx && cy)
     return SymbolicExpr(*cx / *cy);

@@ -79,7 +79,7 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   // Whole blocks where the length allows it: their loops have constant bounds.
   if (length) {
     if (*length <= block)
-      block = *length;
+      block = std::max<int64_t>(*length, 1); // there may be no query
     else
       for (int64_t candidate = block; candidate >= block / 2; --candidate)
         if (std::min(*length, chunk) % candidate == 0 && *length % candidate == 0) {

@@ -50,7 +50,7 @@ static int64_t blockOfRows(std::optional<int64_t> rows, int64_t wanted) {
   if (!rows)
     return wanted;
   if (*rows <= wanted + wanted / 4)
-    return *rows;
+    return std::max<int64_t>(*rows, 1); // a matrix may be empty
   for (int64_t candidate = wanted; candidate >= wanted / 2; --candidate)
     if (*rows % candidate == 0)
       return candidate;

@@ -71,6 +71,8 @@ LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, const PointFn &fn
     if (!type.isDynamicDim(0)) {
       // Even blocks: 128 rows of at most 14 are 8 blocks of 13 and 2 of 12.
       int64_t rows = type.getDimSize(0);
+      if (rows == 0)
+        return success();
       int64_t blocks = llvm::divideCeil(rows, blockRows);
       int64_t small = rows / blocks, large = small + 1, largeCount = rows % blocks;
       if (largeCount && failed(rowLoop(index(0), index(largeCount * large), large)))

@@ -145,6 +145,6 @@ int64_t KernelExpander::chooseWidth(Value tile) {
   auto type = cast<RankedTensorType>(tile.getType());
   int64_t columns = type.getShape().back();
   if (!ShapedType::isDynamic(columns))
-    width = std::min<int64_t>(width, llvm::PowerOf2Ceil(columns));
+    width = std::min<int64_t>(width, llvm::PowerOf2Ceil(std::max<int64_t>(columns, 1))); // a row may be empty
   return width;
 }

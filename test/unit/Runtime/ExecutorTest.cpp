@@ -362,7 +362,7 @@ TEST(Executor, FailedGuardNamesTheNode) {
   Context context(makeModel(std::move(program)));
   std::vector<float> data{1, 2, 3};
   std::vector<Tensor> inputs{tensor(data, {3})}, outputs(1);
-  EXPECT_EQ(context.run(inputs, outputs).message, "Check_1: at most one positive");
+  EXPECT_EQ(context.run(inputs, outputs).message, "Check_1: at most one positive: expected k < 2, got 3 and 2");
   data[0] = data[1] = -1;
   EXPECT_TRUE(context.run(inputs, outputs).ok());
 }

@@ -65,7 +65,7 @@ KERNEL(positives) { const float *x = b[0]; float *z = b[1];
 )";
     std::string c = folder() + "/kernels.c", so = folder() + "/kernels.so";
     writeFile(c, source, std::char_traits<char>::length(source));
-    EXPECT_EQ(std::system(("cc -shared -fPIC -O1 -o " + so + " " + c).c_str()), 0);
+    EXPECT_EQ(std::system(("cc -shared -nostdlib -fPIC -O1 -o " + so + " " + c).c_str()), 0);
     return readFile(so);
   }();
   return code;
