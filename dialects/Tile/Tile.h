@@ -6,6 +6,7 @@
 #include "dialects/Bess/Bess.h"
 
 #include "dialects/Tile/TileOpsDialect.h.inc"
+#include "dialects/Tile/TileOpsEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Tile/TileOpsAttrs.h.inc"
 #define GET_TYPEDEF_CLASSES

@@ -9,6 +9,7 @@ using namespace mlir;
 using namespace bessemer::tile;
 
 #include "dialects/Tile/TileOpsDialect.cpp.inc"
+#include "dialects/Tile/TileOpsEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Tile/TileOpsAttrs.cpp.inc"
 #define GET_TYPEDEF_CLASSES

@@ -34,7 +34,7 @@ def Tile_Dialect : Dialect {
       %zero = arith.constant 0 : index
       %t = tile.load %x[%row, %zero] dims [1] : !tile.view<<"s0", "384">, f32> -> tensor<384xf32>
       %q = arith.mulf %t, %t : tensor<384xf32>
-      %s = tile.reduce "sum" %q axis 0 : tensor<384xf32> -> tensor<1xf32>
+      %s = tile.reduce sum %q axis 0 : tensor<384xf32> -> tensor<1xf32>
       ...
       tile.store %r, %y[%row, %zero] dims [1] : tensor<384xf32>, !tile.view<<"s0", "384">, f32>
       tile.return
@@ -62,6 +62,16 @@ def Tile_ViewType : TypeDef<Tile_Dialect, "View"> {
   let extraClassDeclaration = [{ int64_t getRank() { return getDims().getExprs().size(); } }];
 }
 
+def Tile_ReductionKind : I32EnumAttr<"ReductionKind", "how elements are combined; umax and umin take integers as unsigned", [
+    I32EnumAttrCase<"Sum", 0, "sum">, I32EnumAttrCase<"Prod", 1, "prod">,
+    I32EnumAttrCase<"Max", 2, "max">, I32EnumAttrCase<"Min", 3, "min">,
+    I32EnumAttrCase<"UMax", 4, "umax">, I32EnumAttrCase<"UMin", 5, "umin">,
+    I32EnumAttrCase<"And", 6, "and">, I32EnumAttrCase<"Or", 7, "or">]> {
+  let cppNamespace = "::bessemer::tile";
+  let genSpecializedAttr = 0;
+}
+def Tile_ReductionKindAttr : EnumAttr<Tile_Dialect, Tile_ReductionKind, "reduction">;
+
 def Tile_Tile : RankedTensorOf<[AnyType]>;
 
 class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
@@ -72,7 +82,10 @@ def Tile_KernelOp : Tile_Op<"kernel", [Symbol, IsolatedFromAbove, SingleBlock]> 
     Block arguments: `views` views (inputs, then outputs), `symbols` indices (s0, s1, …), then one index for each dimension of the grid: this
     point. `schedule` holds block sizes and the like. Points of the grid are independent and may run in any order, at the same time.
     `provenance` is the location.
+
+    The grid, the dimensions of the views, `flops` and `bytes` are expressions over s0, s1, …; the schedule's entries are integers.
   }];
+  let hasVerifier = 1;
   let arguments = (ins SymbolNameAttr:$sym_name, Bess_DimsAttr:$grid, I64Attr:$views, I64Attr:$outputs, I64Attr:$symbols, StrAttr:$kind,
                        StrAttr:$reason, DictionaryAttr:$schedule, DefaultValuedStrAttr<StrAttr, "0">:$flops, DefaultValuedStrAttr<StrAttr, "0">:$bytes);
   let regions = (region SizedRegion<1>:$body);
@@ -94,14 +107,17 @@ def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
   let summary = "read a tile";
   let description = [{
     Element (i0, i1, ..) of the tile is the view's element at `offsets`, moved by i_j along view dimension `dims[j]`. What lies outside
-    of the view is 0. `sizes` gives the `?` extents of the tile.
+    of the view is 0. `sizes` gives the `?` extents of the tile. There is one offset for each dimension of the view; `dims` names
+    each at most once, but for extents of 1. The tile's element type is the view's, without a sign.
   }];
+  let hasVerifier = 1;
   let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets, Variadic<Index>:$sizes, DenseI64ArrayAttr:$dims);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$view `[` $offsets `]` `dims` $dims (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($view) `->` type($tile)";
 }
 def Tile_LoadScalarOp : Tile_Op<"load_scalar"> {
   let summary = "read one element; the offsets must be inside of the view";
+  let hasVerifier = 1;
   let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets);
   let results = (outs AnyType:$value);
   let assemblyFormat = "$view `[` $offsets `]` attr-dict `:` type($view) `->` type($value)";
@@ -110,38 +126,45 @@ def Tile_GatherOp : Tile_Op<"gather"> {
   let summary = "read elements at computed places";
   let description = [{
     Element i of the tile is the view's element number `linear[i]` in row-major order, or 0 where `mask[i]` is false.
-    Where the mask is true the number must be inside of the view.
+    Where the mask is true the number must be inside of the view. Numbers, mask and result have one shape.
   }];
+  let hasVerifier = 1;
   let arguments = (ins Tile_ViewType:$view, Tile_Tile:$linear, Optional<Tile_Tile>:$mask);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$view `at` $linear (`mask` $mask^)? attr-dict `:` functional-type(operands, results)";
 }
 def Tile_StoreOp : Tile_Op<"store"> {
   let summary = "write a tile; what lies outside of the view is not written";
+  let description = "Offsets and `dims` are those of `tile.load`. The view is one of the kernel's outputs.";
+  let hasVerifier = 1;
   let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<Index>:$offsets, DenseI64ArrayAttr:$dims);
   let assemblyFormat = "$tile `,` $view `[` $offsets `]` `dims` $dims attr-dict `:` type($tile) `,` type($view)";
 }
 def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let summary = "a tile of one value";
+  let hasVerifier = 1;
   let arguments = (ins AnyType:$value, Variadic<Index>:$sizes);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$value (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($value) `->` type($tile)";
 }
 def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
   let summary = "start + the index along `axis`, as i64";
+  let hasVerifier = 1;
   let arguments = (ins Index:$start, Variadic<Index>:$sizes, I64Attr:$axis);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$start `axis` $axis (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($tile)";
 }
 def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
   let summary = "stretch extents of 1; ranks are equal";
+  let hasVerifier = 1;
   let arguments = (ins Tile_Tile:$x, Variadic<Index>:$sizes);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$x (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($x) `->` type($tile)";
 }
 def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
-  let summary = "combine along `axis`, which becomes 1 or goes away; kind: sum, prod, max, min, umax, umin, and, or";
-  let arguments = (ins StrAttr:$kind, Tile_Tile:$x, I64Attr:$axis);
+  let summary = "combine along `axis`, which becomes 1 or goes away";
+  let hasVerifier = 1;
+  let arguments = (ins Tile_ReductionKindAttr:$kind, Tile_Tile:$x, I64Attr:$axis);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$kind $x `axis` $axis attr-dict `:` type($x) `->` type($tile)";
 }
@@ -151,12 +174,14 @@ def Tile_DotOp : Tile_Op<"dot", [Pure]> {
     An operand that is a `tile.load` stays in memory. On the CPU the result is made in register blocks of the kernel's schedule.
     A `b` of rank 3 is in panels: [N / block, K, block].
   }];
+  let hasVerifier = 1;
   let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, UnitAttr:$transpose_b);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($tile)";
 }
 def Tile_PanelsOp : Tile_Op<"panels", [Pure]> {
   let summary = "the [K, N] (or [N, K] with `transposed`) tile as panels [ceil(N / block), K, block] in scratch memory";
+  let hasVerifier = 1;
   let arguments = (ins Tile_Tile:$x, I64Attr:$block, UnitAttr:$transposed);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$x `block` $block attr-dict `:` type($x) `->` type($tile)";

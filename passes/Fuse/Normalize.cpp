@@ -66,19 +66,14 @@ struct NormOverTrailing : OpRewritePattern<Norm> {
     SymbolicExpr row = product(all.drop_front(axis));
     shape.push_back(row);
     Type element = getElementTypeOrSelf(op.getX().getType());
-    // Scale and bias must cover the whole of the trailing dimensions.
-    auto flat = [&](Value v) -> Value {
-      if (!(getElementCount(v.getType()) == row))
-        return {};
-      return ReshapeOp::create(rewriter, op.getLoc(), getTensorType({row}, getElementTypeOrSelf(v.getType())), v);
-    };
+    // Scale and bias must cover the whole of the trailing dimensions: asked of
+    // all before anything is made, since a pattern that fails may leave nothing.
+    auto parameters = op->getOperands().drop_front();
+    if (!llvm::all_of(parameters, [&](Value v) { return getElementCount(v.getType()) == row; }))
+      return failure();
     SmallVector<Value> operands;
-    for (Value parameter : op->getOperands().drop_front()) {
-      Value f = flat(parameter);
-      if (!f)
-        return failure();
-      operands.push_back(f);
-    }
+    for (Value v : parameters)
+      operands.push_back(ReshapeOp::create(rewriter, op.getLoc(), getTensorType({row}, getElementTypeOrSelf(v.getType())), v));
     Value x = ReshapeOp::create(rewriter, op.getLoc(), getTensorType(shape, element), op.getX());
     operands.insert(operands.begin(), x);
     OperationState state(op.getLoc(), op->getName(), operands, {getTensorType(shape, getElementTypeOrSelf(op.getType()))}, op->getAttrs());
@@ -111,8 +106,10 @@ struct NormalizeForFusion : bessemer::impl::NormalizeForFusionBase<NormalizeForF
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
+      getOperation().emitError("expected the patterns that precede fusion to come to an end");
       return signalPassFailure();
+    }
   }
 };
 } // namespace

@@ -192,7 +192,8 @@ Value ProgramBuilder::reduce(StringRef kind, Value tile, int64_t axis, bool drop
   shape[axis] = 1;
   if (drop)
     shape.erase(shape.begin() + axis);
-  return tile::ReduceOp::create(b, RankedTensorType::get(shape, type.getElementType()), kind, tile, axis);
+  std::optional<tile::ReductionKind> known = tile::symbolizeReductionKind(kind);
+  return known ? Value(tile::ReduceOp::create(b, RankedTensorType::get(shape, type.getElementType()), *known, tile, axis)) : Value();
 }
 
 Value ProgramBuilder::dot(Value a, Value right) {

@@ -66,7 +66,7 @@ public:
   mlir::Value constant(double value, mlir::Type element, llvm::ArrayRef<Extent> extents);
   mlir::Value broadcast(mlir::Value tile, llvm::ArrayRef<Extent> extents);
   mlir::Value iota(mlir::Value start, int64_t axis, llvm::ArrayRef<Extent> extents);
-  /// The extent of `axis` becomes 1, or goes away with `drop`.
+  /// The extent of `axis` becomes 1, or goes away with `drop`. Null for a kind that is none of `tile::ReductionKind`.
   mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t axis, bool drop = false);
   mlir::Value dot(mlir::Value a, mlir::Value right);
 

@@ -531,6 +531,8 @@ private:
       combine = "umin";
     // A request without rows wants [columns], not [1, columns].
     Value y = p.reduce(combine, x, tileAxis, /*drop=*/own.rows != request.rows);
+    if (!y)
+      return {};
     if (kind == "mean")
       y = arith::DivFOp::create(b, y, countTile(getDims(reduce.getX().getType())[axis], y));
     if (kind == "l2")

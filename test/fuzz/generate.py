@@ -100,8 +100,12 @@ def factor(rng, shape):
     return result + [total] if total != 1 or not result else result
 
 
+POSITIVE = {"Log", "Sqrt", "ReduceLogSum"}  # of other numbers they give NaN, which the ops behind them may order as they like
+
+
 def unary(b):
-    return b.node(b.rng.choice(UNARY), [b.pick()])
+    op, x = b.rng.choice(UNARY), b.pick()
+    return b.node(op, [b.node("Abs", [x]) if op in POSITIVE else x])
 
 
 def binary(b):
@@ -112,6 +116,8 @@ def binary(b):
     same = [n for n, (t, s) in b.values.items() if t == FLOAT and s == shape]
     y = b.rng.choice(same) if b.rng.random() < 0.5 else b.weight(*other) if b.rng.random() < 0.6 else b.input(other)
     op = b.rng.choice(BINARY)
+    if op == "Pow":
+        return b.node(op, [b.node("Abs", [x]), y])
     return b.node(op, [x, y] if op in ("PRelu",) or b.rng.random() < 0.7 else [y, x])
 
 
@@ -126,7 +132,8 @@ def clip(b):
 
 
 def cast(b):
-    x = b.node("Cast", [b.pick()], to=b.rng.choice([TensorProto.INT32, INT64, TensorProto.FLOAT16, TensorProto.DOUBLE, BOOL]))
+    clipped = b.node("Clip", [b.pick(), b.constant(np.float32(-100)), b.constant(np.float32(100))])  # beyond: undefined
+    x = clipped and b.node("Cast", [clipped], to=b.rng.choice([TensorProto.INT32, INT64, TensorProto.FLOAT16, TensorProto.DOUBLE, BOOL]))
     return x and b.node("Cast", [x], to=FLOAT)
 
 
@@ -153,7 +160,10 @@ def reduce(b):
     axes = b.rng.sample(range(rank), b.rng.randint(0, rank)) if rank else []
     axes = [axis - rank if b.rng.random() < 0.3 else axis for axis in axes]
     operands = [x, b.ints(*axes)] if axes or b.rng.random() < 0.5 else [x]
-    return b.node(b.rng.choice(REDUCE), operands, keepdims=b.rng.randint(0, 1), noop_with_empty_axes=b.rng.randint(0, 1))
+    op = b.rng.choice(REDUCE)
+    if op in POSITIVE:
+        operands[0] = b.node("Abs", [x])
+    return b.node(op, operands, keepdims=b.rng.randint(0, 1), noop_with_empty_axes=b.rng.randint(0, 1))
 
 
 def move(b):

@@ -183,41 +183,47 @@ Value KernelExpander::tailMask(Value column, Value columns, int64_t width) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, steps, vector::BroadcastOp::create(b, type, left));
 }
 
-Value KernelExpander::combine(StringRef kind, Value x, Value y) {
+Value KernelExpander::combine(tile::ReductionKind kind, Value x, Value y) {
   bool isFloat = isa<FloatType>(getElementTypeOrSelf(x.getType()));
-  if (kind == "sum")
+  switch (kind) {
+  case tile::ReductionKind::Sum:
     return isFloat ? Value(arith::AddFOp::create(b, x, y)) : Value(arith::AddIOp::create(b, x, y));
-  if (kind == "prod")
+  case tile::ReductionKind::Prod:
     return isFloat ? Value(arith::MulFOp::create(b, x, y)) : Value(arith::MulIOp::create(b, x, y));
-  if (kind == "max")
+  case tile::ReductionKind::Max:
     return isFloat ? Value(arith::MaximumFOp::create(b, x, y)) : Value(arith::MaxSIOp::create(b, x, y));
-  if (kind == "min")
+  case tile::ReductionKind::Min:
     return isFloat ? Value(arith::MinimumFOp::create(b, x, y)) : Value(arith::MinSIOp::create(b, x, y));
-  if (kind == "umax")
+  case tile::ReductionKind::UMax:
     return arith::MaxUIOp::create(b, x, y);
-  if (kind == "umin")
+  case tile::ReductionKind::UMin:
     return arith::MinUIOp::create(b, x, y);
-  if (kind == "and")
+  case tile::ReductionKind::And:
     return arith::AndIOp::create(b, x, y);
-  return arith::OrIOp::create(b, x, y);
+  case tile::ReductionKind::Or:
+    return arith::OrIOp::create(b, x, y);
+  }
+  llvm_unreachable("a kind of reduction");
 }
 
-Value KernelExpander::neutral(StringRef kind, Type type) {
+/// What changes nothing when it is combined.
+Value KernelExpander::neutral(tile::ReductionKind kind, Type type) {
+  using Kind = tile::ReductionKind;
   Type element = getElementTypeOrSelf(type);
   TypedAttr value;
   if (auto f = dyn_cast<FloatType>(element)) {
-    APFloat v = kind == "prod"  ? APFloat(f.getFloatSemantics(), 1)
-                : kind == "max" ? APFloat::getInf(f.getFloatSemantics(), /*Negative=*/true)
-                : kind == "min" ? APFloat::getInf(f.getFloatSemantics())
-                                : APFloat::getZero(f.getFloatSemantics());
+    APFloat v = kind == Kind::Prod  ? APFloat(f.getFloatSemantics(), 1)
+                : kind == Kind::Max ? APFloat::getInf(f.getFloatSemantics(), /*Negative=*/true)
+                : kind == Kind::Min ? APFloat::getInf(f.getFloatSemantics())
+                                    : APFloat::getZero(f.getFloatSemantics());
     value = b.getFloatAttr(f, v);
   } else {
     unsigned bits = element.getIntOrFloatBitWidth();
-    APInt v = kind == "prod"                      ? APInt(bits, 1)
-              : kind == "max"                     ? APInt::getSignedMinValue(bits)
-              : kind == "min"                     ? APInt::getSignedMaxValue(bits)
-              : (kind == "umin" || kind == "and") ? APInt::getMaxValue(bits)
-                                                  : APInt(bits, 0);
+    APInt v = kind == Kind::Prod                         ? APInt(bits, 1)
+              : kind == Kind::Max                        ? APInt::getSignedMinValue(bits)
+              : kind == Kind::Min                        ? APInt::getSignedMaxValue(bits)
+              : kind == Kind::UMin || kind == Kind::And ? APInt::getMaxValue(bits)
+                                                         : APInt(bits, 0);
     value = b.getIntegerAttr(element, v);
   }
   if (auto vector = dyn_cast<VectorType>(type))

@@ -120,8 +120,8 @@ private:
   Value fromExpr(const SymbolicExpr &expr);
   Value laneIndices(int64_t width); ///< vector<width x index> 0, 1, …
   Value tailMask(Value column, Value columns, int64_t width);
-  Value combine(llvm::StringRef kind, Value a, Value b);
-  Value neutral(llvm::StringRef kind, Type type);
+  Value combine(tile::ReductionKind kind, Value a, Value b);
+  Value neutral(tile::ReductionKind kind, Type type);
 
   tile::KernelOp kernel;
   CpuSchedule schedule;

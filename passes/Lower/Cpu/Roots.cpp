@@ -226,7 +226,7 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
   unsigned last = type.getRank() - 1;
   int64_t columns = type.getDimSize(last);
   int64_t width = chooseWidth(x);
-  StringRef kind = op.getKind();
+  tile::ReductionKind kind = op.getKind();
 
   SmallVector<std::pair<Value, MemoryTile>> kept;
   for (Value pending : pendingIn(x))
@@ -247,16 +247,19 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
     return Value(arith::SelectOp::create(b, point.mask, *value, none));
   };
   auto kindOf = [&]() {
+    using vector::CombiningKind;
     bool isFloat = isa<FloatType>(element);
-    return llvm::StringSwitch<vector::CombiningKind>(kind)
-        .Case("sum", vector::CombiningKind::ADD)
-        .Case("prod", vector::CombiningKind::MUL)
-        .Case("max", isFloat ? vector::CombiningKind::MAXIMUMF : vector::CombiningKind::MAXSI)
-        .Case("min", isFloat ? vector::CombiningKind::MINIMUMF : vector::CombiningKind::MINSI)
-        .Case("umax", vector::CombiningKind::MAXUI)
-        .Case("umin", vector::CombiningKind::MINUI)
-        .Case("and", vector::CombiningKind::AND)
-        .Default(vector::CombiningKind::OR);
+    switch (kind) {
+    case tile::ReductionKind::Sum: return CombiningKind::ADD;
+    case tile::ReductionKind::Prod: return CombiningKind::MUL;
+    case tile::ReductionKind::Max: return isFloat ? CombiningKind::MAXIMUMF : CombiningKind::MAXSI;
+    case tile::ReductionKind::Min: return isFloat ? CombiningKind::MINIMUMF : CombiningKind::MINSI;
+    case tile::ReductionKind::UMax: return CombiningKind::MAXUI;
+    case tile::ReductionKind::UMin: return CombiningKind::MINUI;
+    case tile::ReductionKind::And: return CombiningKind::AND;
+    case tile::ReductionKind::Or: return CombiningKind::OR;
+    }
+    llvm_unreachable("a kind of reduction");
   };
   auto horizontal = [&](Value v) -> Value {
     // Halves are added first: a tree of vector adds, not a chain of scalar ones.

@@ -17,11 +17,11 @@ tile.kernel @softmax grid <"s0"> views 2 outputs 1 symbols 1 kind "row" reason "
 ^bb0(%x: !tile.view<<"s0", "16">, f32>, %y: !tile.view<<"s0", "16">, f32>, %n: index, %row: index):
   %zero = arith.constant 0 : index
   %0 = tile.load %x[%row, %zero] dims [1] {in_bounds} : !tile.view<<"s0", "16">, f32> -> tensor<16xf32>
-  %1 = tile.reduce "max" %0 axis 0 : tensor<16xf32> -> tensor<1xf32>
+  %1 = tile.reduce max %0 axis 0 : tensor<16xf32> -> tensor<1xf32>
   %2 = tile.broadcast %1 : tensor<1xf32> -> tensor<16xf32>
   %3 = arith.subf %0, %2 : tensor<16xf32>
   %4 = math.exp %3 : tensor<16xf32>
-  %5 = tile.reduce "sum" %4 axis 0 : tensor<16xf32> -> tensor<1xf32>
+  %5 = tile.reduce sum %4 axis 0 : tensor<16xf32> -> tensor<1xf32>
   %6 = tile.broadcast %5 : tensor<1xf32> -> tensor<16xf32>
   %7 = arith.divf %4, %6 : tensor<16xf32>
   tile.store %7, %y[%row, %zero] dims [1] {in_bounds} : tensor<16xf32>, !tile.view<<"s0", "16">, f32>

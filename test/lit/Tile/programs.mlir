@@ -14,8 +14,8 @@ func.func @main(%x: tensor<?x8xf32, #bess.dims<"n", "8">>, %y: tensor<?x8xf32, #
 
 // CHECK: tile.kernel @row_0 grid <"s0"> views 2 outputs 1 symbols 1 kind "row"
 // CHECK: %[[X:.*]] = tile.load %{{.*}} dims [1] {in_bounds}
-// CHECK: %[[M:.*]] = tile.reduce "max" %[[X]] axis 0 : tensor<8xf32> -> tensor<1xf32>
+// CHECK: %[[M:.*]] = tile.reduce max %[[X]] axis 0 : tensor<8xf32> -> tensor<1xf32>
 // CHECK: %[[E:.*]] = math.exp
-// CHECK: tile.reduce "sum" %[[E]] axis 0
+// CHECK: tile.reduce sum %[[E]] axis 0
 // CHECK: tile.store
 // CHECK-NOT: tile.kernel
