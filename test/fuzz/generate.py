@@ -254,7 +254,7 @@ def window(b):
         attributes["auto_pad"] = b.rng.choice(["SAME_UPPER", "SAME_LOWER", "VALID"])
     else:
         attributes["pads"] = [b.rng.randint(0, k - 1) for k in kernel * 2]
-    if b.rng.random() < 0.3:
+    if b.rng.random() < 0.3 and "auto_pad" not in attributes:  # ONNX Runtime pads by the window that is not dilated
         attributes["dilations"] = [b.rng.choice([1, 2]) for _ in range(spatial)]
     op = b.rng.choice(["Conv", "Conv", "MaxPool", "AveragePool", "ConvTranspose", "GlobalAveragePool", "BatchNormalization",
                        "InstanceNormalization", "LRN", "GroupNormalization"])

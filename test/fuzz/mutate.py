@@ -23,6 +23,11 @@ STRINGS = ["", "linear", "nearest", "constant", "reflect", "edge", "wrap", "SAME
            "Relu", "tanh", "\u00e9", "x" * 300]
 
 
+# 0 or 1: what another number means is each implementation's own affair.
+FLAGS = {"keepdims", "exclusive", "reverse", "select_last_index", "upper", "largest", "sorted", "ceil_mode", "transA", "transB",
+         "count_include_pad", "noop_with_empty_axes", "is_causal", "fmod", "allowzero", "interleaved", "saturate"}
+
+
 @functools.cache
 def schemas(domain=""):
     latest = {}
@@ -52,7 +57,7 @@ def attribute_value(rng, model, node):
     attribute = rng.choice(node.attribute)
     kind = attribute.type
     if kind == AttributeProto.INT:
-        attribute.i = rng.choice(INTEGERS)
+        attribute.i = rng.choice(INTEGERS[:2] if attribute.name in FLAGS else INTEGERS)
     elif kind == AttributeProto.FLOAT:
         attribute.f = rng.choice(FLOATS)
     elif kind == AttributeProto.STRING:
@@ -91,7 +96,7 @@ def attribute_add(rng, model, node):
     if not schema or not schema.attributes:
         return None
     name, declared = rng.choice(sorted(schema.attributes.items()))
-    kinds = {"INT": lambda: rng.choice(INTEGERS[:10]), "FLOAT": lambda: rng.choice(FLOATS[:4]),
+    kinds = {"INT": lambda: rng.choice(INTEGERS[:2] if name in FLAGS else INTEGERS[:10]), "FLOAT": lambda: rng.choice(FLOATS[:4]),
              "STRING": lambda: rng.choice(STRINGS), "INTS": lambda: [rng.choice(INTEGERS[:10]) for _ in range(rng.randint(1, 4))],
              "FLOATS": lambda: [rng.choice(FLOATS) for _ in range(rng.randint(1, 3))]}
     make = kinds.get(rng.choice(sorted(kinds)) if rng.random() < 0.1 else declared.type.name)
