@@ -135,7 +135,9 @@ typedef struct bessemer_host_weight {
 typedef struct bessemer_load_options {
   size_t struct_size;
   int32_t threads; /* with the caller's; 0: one for each physical core */
-  int32_t reserved;
+  /* Non-zero: hash the weights of a self-contained artifact whole, whatever their
+   * size. Otherwise above 256 MiB only samples of each weight are looked at. */
+  int32_t check_all_weights;
   bessemer_thread_pool thread_pool;
   bessemer_allocator allocator;
   const bessemer_host_weight *host_weights;
@@ -225,8 +227,11 @@ BESSEMER_API void bessemer_clear_profile(bessemer_context *context);
 
 /* ---- custom ops ------------------------------------------------------------ */
 
-/* Computes an op of the host's. `attributes` is a JSON object. The outputs have
- * their shapes, and memory. Returns NULL, or a sentence that says what is wrong
+/* Computes an op of the host's. `attributes` is a JSON object. An input that the
+ * node leaves out is all zeros. The outputs have their shapes, and memory. An output
+ * with a dimension that the compiler did not know (-1) has no memory yet (`data` is
+ * NULL): the kernel is called twice then, first to set these dimensions of all such
+ * outputs (it must leave `data` alone), then with memory for them. Returns NULL, or a sentence that says what is wrong
  * and that stays valid until the thread's next call of it. Must not throw. */
 typedef const char *(*bessemer_op_kernel)(void *user, const char *attributes,
                                           const bessemer_tensor *inputs, size_t input_count,

@@ -41,6 +41,7 @@ Status runtime::convertOptions(const bessemer_load_options *options, LoadOptions
   if (Status status = copyOptions(options, o); !status.ok())
     return status;
   converted.threads = std::max(o.threads, 0);
+  converted.checkAllWeights = o.check_all_weights != 0;
   if (o.thread_pool.parallel)
     converted.threadPool =
         ThreadPoolCallbacks{o.thread_pool.threads, o.thread_pool.parallel, o.thread_pool.user};

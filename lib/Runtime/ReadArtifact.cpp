@@ -7,6 +7,7 @@
 #include "lib/Runtime/ProgramCodec.h"
 #include "lib/Runtime/Weights.h"
 
+#include <algorithm>
 #include <new>
 #include <span>
 #include <vector>
@@ -15,6 +16,26 @@ namespace bessemer::runtime {
 
 static Status damaged(const std::string &text) {
   return Status::error(StatusCode::BadFile, "damaged artifact: " + text);
+}
+
+/// What no hash covers is padding: zeros, and less than an alignment of them.
+static Status checkPadding(const uint8_t *data, size_t bytes, std::vector<std::pair<uint64_t, uint64_t>> covered) {
+  std::sort(covered.begin(), covered.end());
+  covered.emplace_back(bytes, bytes);
+  uint64_t at = 0;
+  for (auto [begin, end] : covered) {
+    if (begin < at)
+      return damaged("expected sections that do not overlap, got one at " + std::to_string(begin) + " before " +
+                     std::to_string(at));
+    if (begin - at >= weightSectionAlignment)
+      return damaged("expected padding of less than " + std::to_string(weightSectionAlignment) + " bytes, got " +
+                     std::to_string(begin - at) + " at " + std::to_string(at));
+    for (; at < begin; ++at)
+      if (data[at] != 0)
+        return damaged("expected zeros between sections, got another byte at " + std::to_string(at));
+    at = end;
+  }
+  return {};
 }
 
 static constexpr uint64_t alwaysHashed = uint64_t{256} << 20;
@@ -54,6 +75,7 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
     return damaged("expected " + std::to_string(header.fileSize) + " bytes, got " +
                    std::to_string(bytes));
 
+  std::vector<std::pair<uint64_t, uint64_t>> covered = {{0, tableEnd}}; // begin, end
   std::span<const uint8_t> parts[5];
   bool seen[5] = {};
   for (uint32_t s = 0; s < header.sections; ++s) {
@@ -67,6 +89,7 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
                      " within the file, got " + std::to_string(entry.size) + " bytes at " +
                      std::to_string(entry.offset));
     seen[entry.kind] = true;
+    covered.emplace_back(entry.offset, entry.offset + entry.size);
     parts[entry.kind] = {data + entry.offset, static_cast<size_t>(entry.size)};
     bool skip = entry.kind == static_cast<uint32_t>(SectionKind::Weights) &&
                 entry.size > alwaysHashed && !options.checkLargeWeights;
@@ -81,6 +104,8 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
       info.weightBytes = static_cast<int64_t>(entry.size);
     }
   }
+  if (Status status = checkPadding(data, bytes, covered); !status.ok())
+    return status;
   if (!seen[1])
     return damaged("it has no program");
   if (Status status = decodeProgram(parts[1], parts[3], program); !status.ok())
@@ -105,12 +130,18 @@ Status readArtifact(const uint8_t *data, size_t bytes, const ReadOptions &option
   return Status::error(StatusCode::OutOfMemory, "no memory to read the artifact");
 }
 
+static ReadOptions readOptions(const LoadOptions &options) {
+  ReadOptions read;
+  read.checkLargeWeights = options.checkAllWeights;
+  return read;
+}
+
 Status Model::load(const void *data, size_t bytes, const LoadOptions &options,
                    std::shared_ptr<Model> &model) {
   auto program = std::make_unique<Program>();
   ArtifactInfo info;
   const auto *begin = static_cast<const uint8_t *>(data);
-  if (Status status = readArtifact(begin, bytes, {}, *program, info); !status.ok())
+  if (Status status = readArtifact(begin, bytes, readOptions(options), *program, info); !status.ok())
     return status;
   auto image = std::make_shared<WeightImage>();
   begin += info.weightOffset;
@@ -127,8 +158,8 @@ Status Model::load(const std::string &path, const LoadOptions &options,
     return status;
   auto program = std::make_unique<Program>();
   ArtifactInfo info;
-  if (Status status = readArtifact(file->data(), static_cast<size_t>(file->size()), {}, *program,
-                                   info);
+  if (Status status = readArtifact(file->data(), static_cast<size_t>(file->size()), readOptions(options),
+                                   *program, info);
       !status.ok())
     return Status::error(status.code, path + ": " + status.message);
   auto image = std::make_shared<WeightImage>();

@@ -10,12 +10,19 @@
 namespace bessemer::runtime {
 
 uint64_t weightHash(const uint8_t *data, int64_t bytes) {
-  constexpr int64_t edge = 64 << 10;
-  auto length = static_cast<uint64_t>(bytes);
-  uint64_t hash = contentHash(data, static_cast<size_t>(std::min(bytes, edge)), length);
-  if (bytes > edge) {
-    int64_t tail = std::min(bytes - edge, edge);
-    hash = contentHash(data + bytes - tail, static_cast<size_t>(tail), hash);
+  constexpr int64_t whole = 16 << 20, edge = 64 << 10, probes = 64, probe = 4 << 10;
+  auto add = [&](int64_t at, int64_t count, uint64_t hash) {
+    return contentHash(data + at, static_cast<size_t>(count), hash);
+  };
+  auto hash = static_cast<uint64_t>(bytes);
+  if (bytes <= whole) {
+    hash = add(0, bytes, hash);
+  } else {
+    hash = add(0, edge, hash);
+    int64_t step = (bytes - 2 * edge) / (probes + 1);
+    for (int64_t p = 1; p <= probes; ++p)
+      hash = add(edge + p * step, probe, hash);
+    hash = add(bytes - edge, edge, hash);
   }
   return hash ? hash : 1;
 }

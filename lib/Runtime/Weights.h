@@ -86,9 +86,10 @@ private:
   std::vector<int32_t> *made = nullptr; ///< while a unit is produced: what to drop after it
 };
 
-/// A cheap hash of a weight's bytes: of the length and of the first and last
-/// 64 KiB. Finds a wrong, moved or truncated file; not a change in the middle of
-/// a large weight. Never 0.
+/// Hash of a weight's length and bytes; above 16 MiB of the first and last 64 KiB
+/// and of 64 places between, so that a model of hundreds of GB is not read through:
+/// that finds a wrong, moved or truncated file and other training, not a flipped
+/// bit between the places. Never 0.
 uint64_t weightHash(const uint8_t *data, int64_t bytes);
 
 /// Protobuf varints, one for each element, to elements in memory.

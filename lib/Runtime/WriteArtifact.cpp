@@ -96,6 +96,12 @@ public:
     return {};
   }
 
+  /// Its pages need not stay in memory.
+  void forget(const Weight &weight) {
+    if (auto it = files.find(pathOf(weight)); it != files.end() && it->second)
+      it->second->forget(weight.offset, weight.length);
+  }
+
 private:
   const WriteOptions &options;
   std::map<std::string, std::shared_ptr<MappedFile>> files;
@@ -132,6 +138,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
     if (data || weight.length == 0)
       weight.rangeHash = weightHash(data, weight.length);
     if (!options.selfContained) {
+      sources.forget(weight);
       if (!weight.file.starts_with("host:"))
         weight.file = sources.pathOf(weight);
       continue;

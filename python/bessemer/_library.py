@@ -42,7 +42,7 @@ class HostWeight(ctypes.Structure):
 
 class LoadOptions(ctypes.Structure):
     _fields_ = [
-        ("struct_size", c_size_t), ("threads", c_int32), ("reserved", c_int32), ("thread_pool", ThreadPool),
+        ("struct_size", c_size_t), ("threads", c_int32), ("check_all_weights", c_int32), ("thread_pool", ThreadPool),
         ("allocator", Allocator), ("host_weights", POINTER(HostWeight)), ("host_weight_count", c_size_t),
         ("weight_folder", c_char_p),
     ]
@@ -82,6 +82,7 @@ _RUNTIME = {
     "bessemer_set_profiling": (None, [c_void_p, c_int]),
     "bessemer_profile_json": (c_char_p, [c_void_p]),
     "bessemer_clear_profile": (None, [c_void_p]),
+    "bessemer_register_op": (c_int, [c_char_p, c_void_p, c_void_p]),
 }
 
 _COMPILER = {
@@ -92,6 +93,8 @@ _COMPILER = {
     "bessemer_compilation_report": (c_char_p, [c_void_p]),
     "bessemer_compilation_load": (c_int, [c_void_p, POINTER(LoadOptions), POINTER(c_void_p)]),
     "bessemer_compilation_write": (c_int, [c_void_p, c_char_p, c_int]),
+    "bessemer_compilation_write_memory": (c_int, [c_void_p, c_int, POINTER(c_void_p), POINTER(c_size_t)]),
+    "bessemer_register_op_types": (c_int, [c_char_p, c_void_p, c_void_p]),
     "bessemer_free": (None, [c_void_p]),
     "bessemer_supported_nodes": (c_int, [c_void_p, c_size_t, POINTER(CompileOptions), POINTER(c_void_p)]),
 }

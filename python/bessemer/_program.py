@@ -195,13 +195,14 @@ def load_options(threads=None, host_weights=None):
     return options, alive
 
 
-def load(source, threads=None, host_weights=None):
+def load(source, threads=None, host_weights=None, check_all_weights=False):
     """Loads an artifact from a path or from bytes.
 
     threads: with the caller's; None: one for each physical core. host_weights: arrays for weights that were compiled
-    as host pointers, by key.
+    as host pointers, by key. check_all_weights: hash weights of more than 256 MiB in the artifact whole, too.
     """
     options, alive = load_options(threads, host_weights)
+    options.check_all_weights = int(check_all_weights)
     handle = c_void_p()
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)

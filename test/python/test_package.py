@@ -188,12 +188,8 @@ def test_damaged_artifact(model_file, tmp_path):
     for position in range(64, len(data), max(len(data) // 50, 1)):
         damaged = bytearray(data)
         damaged[position] ^= 0xff
-        try:
-            loaded = bessemer.load(bytes(damaged))
-        except bessemer.Error as error:
-            assert str(error)
-        else:  # padding between sections
-            np.testing.assert_allclose(loaded(batch(2))[0], expected(batch(2)), rtol=1e-5, atol=1e-6)
+        with pytest.raises(bessemer.Error, match="."):
+            bessemer.load(bytes(damaged))
 
 
 def test_supported_nodes():

@@ -17,10 +17,11 @@
 //
 // Hashes find damage (contentHash of lib/Runtime/Hash.h, folded over pieces of
 // 1 MiB); they are no protection against an enemy, whose code would run anyway.
-// All sections are checked at load, but weights above 256 MiB only when asked for.
-// A weight, in the artifact or in a file of its own, also has a cheap hash over
-// its length and its first and last 64 KiB, which is always checked: it finds a
-// file that is another one, was moved about or truncated.
+// All sections are checked at load, but weights above 256 MiB only when asked for;
+// what lies between sections is zeros, and is checked, too.
+// A weight, in the artifact or in a file of its own, also has a hash of its own
+// that is always checked: over all bytes up to 16 MiB, else over samples
+// (weightHash), which finds a file that is another one, was moved about or truncated.
 #pragma once
 
 #include "bessemer/Runtime/Model.h"

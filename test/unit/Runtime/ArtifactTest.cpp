@@ -2,6 +2,7 @@
 #include "bessemer/Runtime/Artifact.h"
 #include "bessemer/Runtime/CheckProgram.h"
 #include "lib/Runtime/ProgramCodec.h"
+#include "lib/Runtime/Weights.h"
 #include "test/unit/Runtime/TestPrograms.h"
 
 #include <cstring>
@@ -251,13 +252,12 @@ TEST(Artifact, EveryFlippedByteIsFound) {
   std::vector<uint8_t> bytes = smallArtifact();
   Program program;
   ArtifactInfo info;
-  size_t padding = 0;
   for (size_t at = 0; at < bytes.size(); ++at)
     for (uint8_t flip : {0x01, 0x80, 0xff}) {
       bytes[at] ^= flip;
-      // Between sections there is padding that nobody reads.
+      // Also one between sections, where there are only zeros.
       bool ok = readArtifact(bytes.data(), bytes.size(), {}, program, info).ok();
-      padding += ok;
+      EXPECT_FALSE(ok) << "byte " << at << " ^ " << int(flip);
       // Without hashes anything may come out, but nothing may break, now or when
       // the program is bound and its memory planned.
       Status status = readArtifact(bytes.data(), bytes.size(), {.checkHashes = false}, program,
@@ -269,7 +269,41 @@ TEST(Artifact, EveryFlippedByteIsFound) {
       }
       bytes[at] ^= flip;
     }
-  EXPECT_LT(padding, size_t{3} * (2 * 64 + 4096));
+}
+
+TEST(Artifact, ZerosBehindTheEndAreNoPadding) {
+  std::vector<uint8_t> bytes = smallArtifact();
+  bytes.resize(bytes.size() + 64);
+  Program program;
+  ArtifactInfo info;
+  EXPECT_FALSE(readArtifact(bytes.data(), bytes.size(), {}, program, info).ok());
+}
+
+TEST(Artifact, AnotherVersionIsRefusedByItsNumber) {
+  std::vector<uint8_t> bytes = smallArtifact();
+  bytes[8] += 1; // the version, whatever the rest of the format may be then
+  std::shared_ptr<Model> model;
+  Status status = Model::load(bytes.data(), bytes.size(), {}, model);
+  EXPECT_EQ(status.code, StatusCode::Unsupported);
+  EXPECT_NE(status.message.find("expected format version 2, got 3"), std::string::npos) << status.message;
+  EXPECT_NE(status.message.find("compile the model again"), std::string::npos) << status.message;
+}
+
+TEST(Artifact, AChangeAnywhereInAWeightOfUsualSizeIsFound) {
+  std::vector<uint8_t> data(1 << 20, 7);
+  uint64_t before = weightHash(data.data(), int64_t(data.size()));
+  for (size_t at : {size_t{0}, data.size() / 2, data.size() - 1}) {
+    data[at] ^= 1;
+    EXPECT_NE(weightHash(data.data(), int64_t(data.size())), before) << at;
+    data[at] ^= 1;
+  }
+  EXPECT_NE(weightHash(data.data(), int64_t(data.size()) - 1), before);
+}
+
+TEST(Artifact, AnotherWeightOfGreatSizeIsFound) {
+  std::vector<uint8_t> data(40 << 20, 7), other(data);
+  std::fill(other.begin() + (1 << 20), other.end() - (1 << 20), uint8_t{8}); // equal at both ends
+  EXPECT_NE(weightHash(data.data(), int64_t(data.size())), weightHash(other.data(), int64_t(other.size())));
 }
 
 TEST(Artifact, DeepNestingIsRefused) {
