@@ -7,23 +7,52 @@
 #include <string_view>
 #include <utility>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace bessemer::runtime {
 
-// The kernel's list instead of cpuid or getauxval: it leaves out what the
-// machine has but the system does not enable (AVX-512 under some hypervisors).
+#if defined(__aarch64__)
+// What the kernel tells each process: there is no other list under an emulator of user programs.
+static void readFeatures(std::vector<std::string> &list) {
+  static constexpr std::pair<unsigned long, const char *> first[] = {
+      {HWCAP_FP, "fp"},           {HWCAP_ASIMD, "asimd"},     {HWCAP_AES, "aes"},           {HWCAP_PMULL, "pmull"},
+      {HWCAP_SHA1, "sha1"},       {HWCAP_SHA2, "sha2"},       {HWCAP_CRC32, "crc32"},       {HWCAP_ATOMICS, "atomics"},
+      {HWCAP_FPHP, "fphp"},       {HWCAP_ASIMDHP, "asimdhp"}, {HWCAP_ASIMDRDM, "asimdrdm"}, {HWCAP_JSCVT, "jscvt"},
+      {HWCAP_FCMA, "fcma"},       {HWCAP_LRCPC, "lrcpc"},     {HWCAP_SHA3, "sha3"},         {HWCAP_ASIMDDP, "asimddp"},
+      {HWCAP_SHA512, "sha512"},   {HWCAP_SVE, "sve"},         {HWCAP_ASIMDFHM, "asimdfhm"}};
+  static constexpr std::pair<unsigned long, const char *> second[] = {
+      {HWCAP2_SVE2, "sve2"}, {HWCAP2_I8MM, "i8mm"}, {HWCAP2_BF16, "bf16"}};
+  for (auto [bit, name] : first)
+    if (getauxval(AT_HWCAP) & bit)
+      list.push_back(name);
+  for (auto [bit, name] : second)
+    if (getauxval(AT_HWCAP2) & bit)
+      list.push_back(name);
+}
+#else
+// The kernel's list instead of cpuid: it leaves out what the machine has but the
+// system does not enable (AVX-512 under some hypervisors).
+static void readFeatures(std::vector<std::string> &list) {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!line.starts_with("flags"))
+      continue;
+    std::istringstream words(line.substr(std::min(line.find(':'), line.size() - 1) + 1));
+    for (std::string word; words >> word;)
+      list.push_back(word);
+    break;
+  }
+}
+#endif
+
 const std::vector<std::string> &cpuFeatures() {
   static const auto *features = [] {
     auto *list = new std::vector<std::string>();
-    std::ifstream file("/proc/cpuinfo");
-    std::string line;
-    while (std::getline(file, line)) {
-      if (!line.starts_with("flags") && !line.starts_with("Features"))
-        continue;
-      std::istringstream words(line.substr(std::min(line.find(':'), line.size() - 1) + 1));
-      for (std::string word; words >> word;)
-        list->push_back(word);
-      break;
-    }
+    readFeatures(*list);
     std::sort(list->begin(), list->end());
     return list;
   }();
