@@ -77,6 +77,9 @@ mlir::FailureOr<llvm::SmallVector<SymbolicExpr>>
 broadcastDims(llvm::ArrayRef<llvm::SmallVector<SymbolicExpr>> shapes,
               llvm::SmallVectorImpl<std::pair<SymbolicExpr, SymbolicExpr>> *mismatches = nullptr);
 
+/// Does running it define symbols that the dimensions of its results use?
+bool definesSymbols(mlir::Operation *op);
+
 // ---- creation from what a user wrote ----------------------------------------
 
 /// Creates an op whose result types are inferred, or gives a diagnostic at

@@ -172,6 +172,21 @@ def Bess_NonZeroOp : Bess_Op<"nonzero", [Pure, BessOpaque]> {
   let results = (outs Bess_Tensor:$y);
   let hasVerifier = 1;
 }
+def Bess_CustomOp : Bess_Op<"custom", [Pure, BessOpaque]> {
+  let summary = "an op that the host has registered (bessemer_register_op), by its domain and type";
+  let description = [{
+    Runs the host's kernel. `node_attributes` are the node's, as integers, numbers, texts or lists of them; `absent`
+    are the positions of operands that the node leaves out. The host has given the types of the results; a
+    dimension that only running it tells is a symbol of `defines`.
+    ```mlir
+    %y = bess.custom %x {op_type = "com.example.Scale", node_attributes = {by = 2 : i64}} : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<Bess_Tensor>:$inputs, StrAttr:$op_type, DictionaryAttr:$node_attributes,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$absent, OptionalAttr<StrArrayAttr>:$defines);
+  let results = (outs Variadic<Bess_Tensor>:$outputs);
+  let hasVerifier = 1;
+}
 def Bess_UniqueOp : Bess_Op<"unique", [Pure, BessOpaque]> {
   let summary = "ONNX Unique; the counts are symbols that running it defines";
   let arguments = (ins Bess_Tensor:$x, OptionalAttr<I64Attr>:$axis, DefaultValuedAttr<BoolAttr, "true">:$sorted);

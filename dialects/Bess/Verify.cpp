@@ -188,6 +188,22 @@ LogicalResult OneHotOp::verify() {
   return checkAxis(getLoc(), getAxis(), rank);
 }
 
+LogicalResult CustomOp::verify() {
+  if (getOpType().empty())
+    return emitOpError("expected the op's domain and type, got an empty text");
+  int64_t count = int64_t(getInputs().size() + getAbsent().size());
+  for (int64_t position : getAbsent())
+    if (position < 0 || position >= count)
+      return emitOpError("expected absent operands in [0, ") << count << "), got " << position;
+  return success();
+}
+
+bool bessemer::bess::definesSymbols(Operation *op) {
+  if (auto custom = dyn_cast<CustomOp>(op))
+    return custom.getDefines() && !custom.getDefines()->empty();
+  return isa<NonZeroOp, UniqueOp, CompressOp, NonMaxSuppressionOp>(op);
+}
+
 LogicalResult NonZeroOp::verify() {
   if (!elementOf(getY()).isInteger(64))
     return emitOpError("expected a result of i64, got ") << elementOf(getY());

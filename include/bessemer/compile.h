@@ -51,7 +51,8 @@ typedef struct bessemer_compile_options {
   const char *directory;
   /* External data by name (the "location" of its TensorProto): it is read from
    * here instead of from a file, now for what must be folded, and again when the
-   * program is loaded. */
+   * program is loaded. "model" is no such name: it is that of the bytes of a model in
+   * memory, for bessemer_load_file of an artifact that does not hold its weights. */
   const bessemer_host_weight *host_weights;
   size_t host_weight_count;
   /* Called as each phase begins; a result other than 0 ends the compilation with
@@ -107,8 +108,10 @@ BESSEMER_API bessemer_status bessemer_supported_nodes(const void *model, size_t 
 /* Result types of a custom op, of which runtime.h has the kernel. Inputs have
  * dtype and shape (-1: not known when compiling) and no data; the function sets
  * dtype, rank and shape of the outputs. A dimension that is not known but equal
- * to dimension d of input i is written as BESSEMER_SAME_AS(i, d). Returns NULL
- * or a sentence, as the kernel does. */
+ * to dimension d of input i is written as BESSEMER_SAME_AS(i, d), one that only the
+ * kernel can tell as -1. Returns NULL or a sentence, as the kernel does. An op that
+ * is registered is taken by name ("com.example.MyOp"; "ai.onnx.Relu" for one of
+ * ONNX's own), also where the compiler could compute it itself. */
 #define BESSEMER_SAME_AS(input, dim) (-2 - ((int64_t)(input) * BESSEMER_MAX_RANK + (dim)))
 typedef const char *(*bessemer_op_infer)(void *user, const char *attributes,
                                          const bessemer_tensor *inputs, size_t input_count,

@@ -27,13 +27,17 @@ namespace {
 
 class Compilation {
 public:
-  Compilation(const CompileOptions &options, const std::function<bool(const PhaseInfo &)> &onPhase)
-      : options(options), onPhase(onPhase), context(makeRegistry(), MLIRContext::Threading::DISABLED),
+  Compilation(const CompileOptions &options, const Compiler &compiler)
+      : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), context(makeRegistry(), MLIRContext::Threading::DISABLED),
         diagnostics(&context) {
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false);
     shared.files = std::make_shared<WeightFiles>();
     shared.nearMisses = std::make_shared<std::vector<simplify::NearMiss>>();
+    for (const auto &[location, bytes] : compiler.hostWeights) {
+      addHostBytes(location, bytes);
+      hostSizes[location] = bytes.size();
+    }
   }
 
   /// The bytes behind sources `host:KEY`.
@@ -108,6 +112,7 @@ private:
                 llvm::function_ref<OwningOpRef<ModuleOp>(MLIRContext *, const ImportOptions &)> import) {
     if (info.phase == Phase::import) {
       ImportOptions importOptions;
+      importOptions.hostData = hostSizes;
       for (const DimOption &dim : options.dims)
         if (dim.exact)
           importOptions.bind[dim.name] = dim.value;
@@ -127,7 +132,7 @@ private:
       PassManager passes(&context, ModuleOp::getOperationName());
       // Once a phase: verifying after each pass costs as much as the passes.
       passes.enableVerifier(false);
-      addPhasePasses(info.phase, passes, options, shared);
+      addPhasePasses(info.phase, passes, options, shared, customOps);
       if (passes.size() && (failed(passes.run(*module)) || failed(verify(*module)))) {
         if (!diagnostics.anyError())
           diagnostics.error("phase " + std::string(info.name) + " failed");
@@ -170,6 +175,8 @@ private:
 
   CompileOptions options;
   const std::function<bool(const PhaseInfo &)> &onPhase;
+  const kernels::CustomOps &customOps;
+  std::map<std::string, uint64_t> hostSizes;
   MLIRContext context;
   DiagnosticText diagnostics;
   simplify::SimplifyContext shared;
@@ -183,7 +190,7 @@ private:
 SupportedNodes Compiler::supportedNodes(std::span<const uint8_t> model, const std::string &directory) const {
   CompileOptions importOnly = options;
   importOnly.compileTo = "legalize";
-  Compilation compilation(importOnly, onPhase);
+  Compilation compilation(importOnly, *this);
   compilation.addHostBytes("model", model);
   llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
   SupportedNodes nodes;
@@ -210,14 +217,14 @@ SupportedNodes Compiler::supportedNodes(std::span<const uint8_t> model, const st
 }
 
 CompileResult Compiler::compileFile(const std::string &path) const {
-  Compilation compilation(options, onPhase);
+  Compilation compilation(options, *this);
   return compilation.run(path, [&](MLIRContext *context, const ImportOptions &importOptions) {
     return importOnnxFile(context, path, importOptions);
   });
 }
 
 CompileResult Compiler::compileMemory(std::span<const uint8_t> model, const std::string &directory) const {
-  Compilation compilation(options, onPhase);
+  Compilation compilation(options, *this);
   compilation.addHostBytes("model", model);
   llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
   return compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &importOptions) {

@@ -28,6 +28,10 @@ llvm::LogicalResult emitProgram(mlir::ModuleOp module, runtime::Program &program
 llvm::LogicalResult emitAttributes(mlir::Operation *op,
                                    std::vector<std::pair<std::string, runtime::AttributeExpr>> &attributes);
 
+/// The same for attributes that are not the op's own, such as those of a custom op.
+llvm::LogicalResult emitAttributes(mlir::Operation *op, mlir::DictionaryAttr from,
+                                   std::vector<std::pair<std::string, runtime::AttributeExpr>> &attributes);
+
 /// What all functions of a program share, while it is being made.
 class ProgramEmitter {
 public:
@@ -84,6 +88,7 @@ private:
   llvm::LogicalResult emitOp(mlir::Operation &op, runtime::Block &to);
   llvm::LogicalResult emitLaunch(bess::LaunchOp op, runtime::Block &to);
   llvm::LogicalResult emitFallback(mlir::Operation &op, runtime::Block &to);
+  llvm::LogicalResult emitCustom(bess::CustomOp op, runtime::Block &to);
   llvm::LogicalResult emitCall(mlir::func::CallOp op, runtime::Block &to);
   llvm::LogicalResult emitConcat(bess::ConcatOp op, runtime::Block &to);
   llvm::LogicalResult emitIf(mlir::scf::IfOp op, runtime::Block &to);

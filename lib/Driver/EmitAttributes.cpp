@@ -66,3 +66,15 @@ LogicalResult bessemer::emitAttributes(Operation *op,
   }
   return success();
 }
+
+LogicalResult bessemer::emitAttributes(Operation *op, DictionaryAttr from,
+                                       std::vector<std::pair<std::string, AttributeExpr>> &attributes) {
+  for (NamedAttribute attribute : from) {
+    std::optional<AttributeExpr> expr = emitAttribute(op, attribute.getName(), attribute.getValue());
+    if (!expr)
+      return op->emitOpError() << "expected an attribute that a kernel can take, got " << attribute.getName() << " = "
+                               << attribute.getValue();
+    attributes.emplace_back(attribute.getName().str(), std::move(*expr));
+  }
+  return success();
+}

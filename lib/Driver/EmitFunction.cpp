@@ -162,6 +162,8 @@ LogicalResult FunctionEmitter::emitLaunch(bess::LaunchOp op, runtime::Block &to)
 }
 
 LogicalResult FunctionEmitter::emitFallback(Operation &op, runtime::Block &to) {
+  if (auto custom = dyn_cast<bess::CustomOp>(op))
+    return emitCustom(custom, to);
   Fallback fallback;
   fallback.op = op.getName().stripDialect().str();
   if (!isa<bess::BessDialect>(op.getDialect()) || !kernels::hasKernel(fallback.op))
@@ -182,6 +184,20 @@ LogicalResult FunctionEmitter::emitFallback(Operation &op, runtime::Block &to) {
       fallback.inputs.push_back(buffer(value));
   }
   for (Value value : op.getResults())
+    fallback.outputs.push_back(buffer(value));
+  append(to, std::move(fallback), op.getLoc());
+  return success();
+}
+
+LogicalResult FunctionEmitter::emitCustom(bess::CustomOp op, runtime::Block &to) {
+  Fallback fallback;
+  fallback.op = op.getOpType().str();
+  if (failed(emitAttributes(op, op.getNodeAttributes(), fallback.attributes)))
+    return failure();
+  auto next = op.getInputs().begin();
+  for (size_t i = 0, count = op.getInputs().size() + op.getAbsent().size(); i < count; ++i)
+    fallback.inputs.push_back(llvm::is_contained(op.getAbsent(), int64_t(i)) ? -1 : buffer(*next++));
+  for (Value value : op.getOutputs())
     fallback.outputs.push_back(buffer(value));
   append(to, std::move(fallback), op.getLoc());
   return success();

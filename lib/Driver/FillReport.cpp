@@ -137,8 +137,10 @@ void bessemer::fillReport(ModuleOp module, const runtime::Program &program, Repo
       return;
     std::string type;
     llvm::raw_string_ostream(type) << op->getResult(0).getType();
-    Report::FallbackRecord &record = fallbacks[{op->getName().stripDialect().str(), type}];
-    record.op = op->getName().stripDialect().str();
+    auto custom = dyn_cast<bess::CustomOp>(op);
+    std::string name = custom ? custom.getOpType().str() : op->getName().stripDialect().str();
+    Report::FallbackRecord &record = fallbacks[{name, type}];
+    record.op = name;
     record.type = type;
     record.nodes.push_back(provenanceText(op->getLoc(), 2));
   });

@@ -18,23 +18,24 @@ static std::string dimText(const DimOption &dim) {
   return dim.name + (dim.exact ? "=" : "<=") + std::to_string(dim.value);
 }
 
-static void addLegalizePasses(OpPassManager &passes, const CompileOptions &options, WeightFiles &files) {
+static void addLegalizePasses(OpPassManager &passes, const CompileOptions &options, WeightFiles &files,
+                              const kernels::CustomOps &customOps) {
   legalize::BessemerLegalizeOptions legalizeOptions;
   for (const DimOption &dim : options.dims)
     legalizeOptions.dims.push_back(dimText(dim));
-  passes.addPass(legalize::createLegalizePass(files, legalizeOptions));
+  passes.addPass(legalize::createLegalizePass(files, customOps, legalizeOptions));
   passes.addPass(legalize::createBessemerVerifyBess());
 }
 
 void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileOptions &options,
-                              const simplify::SimplifyContext &shared) {
+                              const simplify::SimplifyContext &shared, const kernels::CustomOps &customOps) {
   switch (phase) {
   case Phase::import:
   case Phase::emit:
   case Phase::shard: // one device
     return;
   case Phase::legalize:
-    return addLegalizePasses(passes, options, *shared.files);
+    return addLegalizePasses(passes, options, *shared.files, customOps);
   case Phase::simplify:
     return simplify::addSimplifyPasses(passes, shared);
   case Phase::outline:

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bessemer/Driver/Phases.h"
+#include "bessemer/Kernels/CustomOpTypes.h"
 #include "bessemer/Support/CompileOptions.h"
 #include "passes/Simplify/Passes.h"
 
@@ -13,8 +14,8 @@ namespace bessemer {
 
 /// Adds the passes of `phase`, and the verifier that closes it. Import and emit
 /// have none: they are not passes. `shared`: where small weights are read from,
-/// and who wants to know of near misses.
+/// and who wants to know of near misses. `customOps`: those that the host computes.
 void addPhasePasses(Phase phase, mlir::OpPassManager &passes, const CompileOptions &options,
-                    const simplify::SimplifyContext &shared);
+                    const simplify::SimplifyContext &shared, const kernels::CustomOps &customOps);
 
 } // namespace bessemer

@@ -31,6 +31,10 @@ static std::string findFile(ImportContext &ctx, StringRef location, ExternalFile
     file = known->second;
     return {};
   }
+  if (auto host = ctx.options.hostData.find(location.str()); host != ctx.options.hostData.end()) {
+    file = {("host:" + location).str(), host->second};
+    return {};
+  }
   if (!ctx.allowExternal)
     return "external data of a model in memory needs a base directory";
   std::string reason = refuseLocation(location);

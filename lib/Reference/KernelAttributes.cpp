@@ -137,5 +137,5 @@ SmallVector<Value> reference::getKernelOperands(Operation *op) {
 }
 
 bool reference::hasDataDependentShape(Operation *op) {
-  return isa<bess::NonZeroOp, bess::UniqueOp, bess::CompressOp, bess::NonMaxSuppressionOp>(op);
+  return bess::definesSymbols(op);
 }

@@ -2,7 +2,9 @@
 #include "lib/Runtime/CustomOps.h"
 
 #include "bessemer/Runtime/CApi.h"
+#include "bessemer/Runtime/Memory.h"
 
+#include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
@@ -37,14 +39,39 @@ static kernels::Result call(bessemer_op_kernel kernel, void *user,
   for (size_t i = 0; i < inputs.size(); ++i)
     if (call.inputs[i]) // an absent operand is all zeros
       toC(*call.inputs[i], inputs[i]);
+  bool anyOpen = false; // a size that only the kernel knows
   for (size_t o = 0; o < outputs.size(); ++o) {
-    if (!call.outputs[o].data && call.outputs[o].elementCount() != 0)
-      return {"expected a result of a known shape for a custom op"};
     toC(call.outputs[o], outputs[o]);
+    const std::vector<int64_t> &shape = call.outputs[o].shape;
+    anyOpen |= std::find(shape.begin(), shape.end(), -1) != shape.end();
   }
-  const char *text = kernel(user, attributesJson(call.attributes).c_str(), inputs.data(),
-                            inputs.size(), outputs.data(), outputs.size());
-  return {text ? text : ""};
+  std::string attributes = attributesJson(call.attributes);
+  auto run = [&] {
+    const char *text = kernel(user, attributes.c_str(), inputs.data(), inputs.size(), outputs.data(), outputs.size());
+    return text ? std::string(*text ? text : "the kernel of the custom op gives no reason") : std::string();
+  };
+  if (!anyOpen)
+    return {run()};
+  if (std::string error = run(); !error.empty())
+    return {error};
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    kernels::TensorRef &to = call.outputs[o];
+    if (to.data)
+      continue;
+    for (size_t d = 0; d < to.shape.size(); ++d) {
+      int64_t extent = outputs[o].shape[d];
+      if (extent < 0 || outputs[o].rank != int32_t(to.shape.size()) || (to.shape[d] >= 0 && to.shape[d] != extent))
+        return {"result " + std::to_string(o) + ": expected the kernel to set dimension " + std::to_string(d) +
+                (to.shape[d] >= 0 ? " to " + std::to_string(to.shape[d]) : "") + ", got " + std::to_string(extent)};
+      to.shape[d] = extent;
+    }
+    int64_t bytes = checkedByteSize(static_cast<uint8_t>(to.dtype), to.shape.data(), to.shape.size());
+    to.data = bytes < 0 ? nullptr : call.allocate(o, bytes);
+    if (!to.data && bytes != 0)
+      return {"result " + std::to_string(o) + ": no memory for the shape that the kernel gave"};
+    outputs[o].data = to.data;
+  }
+  return {run()};
 }
 
 } // namespace bessemer::runtime

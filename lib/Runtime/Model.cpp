@@ -23,6 +23,28 @@ int64_t Model::memoryLimit() const {
 
 void *Model::weight(int32_t index) const { return weights->find(index); }
 
+/// Ops of the host must be there when the program is loaded, not when it happens to run them.
+static Status checkOpsKnown(const Block &block, const LoadOptions &options) {
+  for (const Instruction &instruction : block) {
+    if (auto *op = std::get_if<Fallback>(&instruction.op))
+      if (!kernels::hasKernel(op->op) && !options.customKernels.contains(op->op))
+        return Status::error(StatusCode::Unsupported, "op '" + op->op + "' (" + instruction.provenance +
+                                                          "): expected the host to register it (bessemer_register_op), got no kernel");
+    const std::shared_ptr<Block> *inner[2] = {};
+    if (auto *branch = std::get_if<If>(&instruction.op)) {
+      inner[0] = &branch->thenBlock;
+      inner[1] = &branch->elseBlock;
+    } else if (auto *loop = std::get_if<Loop>(&instruction.op)) {
+      inner[0] = &loop->body;
+    }
+    for (const std::shared_ptr<Block> *nested : inner)
+      if (nested && *nested)
+        if (Status status = checkOpsKnown(**nested, options); !status.ok())
+          return status;
+  }
+  return {};
+}
+
 Status Model::create(Program program, const LoadOptions &options, std::shared_ptr<Model> &model) {
   return create(std::make_unique<Program>(std::move(program)), options, nullptr, model);
 }
@@ -36,6 +58,9 @@ Status Model::create(std::unique_ptr<Program> program, const LoadOptions &option
   std::shared_ptr<Model> made(new Model());
   made->content = std::move(program);
   made->options = options;
+  for (const Function &function : made->content->functions)
+    if (Status status = checkOpsKnown(function.body, options); !status.ok())
+      return status;
   made->preparedProgram = prepareProgram(*made->content);
   const Program &content = *made->content;
   if (!content.kernels.empty()) {

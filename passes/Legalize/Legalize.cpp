@@ -21,7 +21,8 @@ namespace {
 
 struct LegalizePass : legalize::impl::BessemerLegalizeBase<LegalizePass> {
   using BessemerLegalizeBase::BessemerLegalizeBase;
-  LegalizePass(WeightFiles &files, BessemerLegalizeOptions options) : BessemerLegalizeBase(std::move(options)), given(&files) {}
+  LegalizePass(WeightFiles &files, const kernels::CustomOps &customOps, BessemerLegalizeOptions options)
+      : BessemerLegalizeBase(std::move(options)), given(&files), customOps(&customOps) {}
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
@@ -33,6 +34,7 @@ struct LegalizePass : legalize::impl::BessemerLegalizeBase<LegalizePass> {
     OpBuilder builder(module.getContext());
     WeightFiles own;
     Legalizer legalizer(module, builder, given ? *given : own);
+    legalizer.customOps = customOps;
     for (const std::string &dim : dims)
       if (!legalizer.addDim(dim)) {
         module.emitError("expected `symbol=value` or `symbol<=value`, got \"") << dim << "\"";
@@ -47,6 +49,7 @@ struct LegalizePass : legalize::impl::BessemerLegalizeBase<LegalizePass> {
   }
 
   WeightFiles *given = nullptr;
+  const kernels::CustomOps *customOps = nullptr;
 };
 
 bool hasName(LocationAttr location) {
@@ -79,6 +82,7 @@ struct VerifyBessPass : legalize::impl::BessemerVerifyBessBase<VerifyBessPass> {
 
 } // namespace
 
-std::unique_ptr<Pass> legalize::createLegalizePass(WeightFiles &files, BessemerLegalizeOptions options) {
-  return std::make_unique<LegalizePass>(files, std::move(options));
+std::unique_ptr<Pass> legalize::createLegalizePass(WeightFiles &files, const kernels::CustomOps &customOps,
+                                                   BessemerLegalizeOptions options) {
+  return std::make_unique<LegalizePass>(files, customOps, std::move(options));
 }

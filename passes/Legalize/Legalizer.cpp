@@ -2,6 +2,7 @@
 //
 // The walk over the ops of a graph, its subgraphs and its local functions.
 #include "passes/Legalize/Legalizer.h"
+#include "passes/Legalize/CustomOp.h"
 #include "passes/Legalize/Node.h"
 
 #include "mlir/IR/Iterators.h"
@@ -95,9 +96,11 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
   };
   StringRef domain = normalDomain(node.getDomain());
   std::string why;
-  Handler handler = findHandler(domain, node.getOpType(), node.getVersion(), why);
+  // What the host has registered is the host's to compute, also where we could.
+  const kernels::CustomOpInfer *custom = findCustomOp(*this, domain, node.getOpType());
+  Handler handler = custom ? nullptr : findHandler(domain, node.getOpType(), node.getVersion(), why);
   // Behind a node that failed, an op that is unknown itself is still reported: all of them at once.
-  if (poisoned && (handler || module.lookupSymbol((domain + ":" + node.getOpType() + ":" + node.getOverload()).str())))
+  if (poisoned && (handler || custom || module.lookupSymbol((domain + ":" + node.getOpType() + ":" + node.getOverload()).str())))
     return poison();
   // Functions that call functions several times grow exponentially.
   if (++nodesSeen > maxNodes) {
@@ -105,11 +108,13 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
     return poison();
   }
   bool isStandard = domain.empty() && handler;
-  if (!isStandard && inlineFunction(node, domain, scope, operands))
+  if (!isStandard && !custom && inlineFunction(node, domain, scope, operands))
     return {};
 
   Node context(*this, node, domain, scope, operands);
-  if (!handler)
+  if (custom)
+    customOp(context, *custom);
+  else if (!handler)
     context.fail(why);
   else if (!foldSymbolically(context) && !context.failed())
     handler(context);

@@ -5,6 +5,7 @@
 // that could not be legalized.
 #pragma once
 
+#include "bessemer/Kernels/CustomOpTypes.h"
 #include "bessemer/Support/WeightFiles.h"
 #include "dialects/Onnx/Onnx.h"
 
@@ -106,6 +107,7 @@ public:
   mlir::ModuleOp module;
   mlir::OpBuilder &b;
   WeightFiles &files;
+  const kernels::CustomOps *customOps = nullptr; ///< that the host computes; may be null
 
 private:
   void op(mlir::Operation &op, Scope &scope);

@@ -3,6 +3,8 @@
 // The legalize phase: onnx -> bess.
 #pragma once
 
+#include "bessemer/Kernels/CustomOpTypes.h"
+
 #include "mlir/Pass/Pass.h"
 
 #include <memory>
@@ -18,6 +20,7 @@ namespace bessemer::legalize {
 #define GEN_PASS_REGISTRATION
 #include "passes/Legalize/Passes.h.inc"
 
-/// The pass with the sources of weights that the host owns; `files` must outlive it.
-std::unique_ptr<mlir::Pass> createLegalizePass(WeightFiles &files, BessemerLegalizeOptions options = {});
+/// The pass with the sources of weights that the host owns and the ops that it computes; both must outlive it.
+std::unique_ptr<mlir::Pass> createLegalizePass(WeightFiles &files, const kernels::CustomOps &customOps,
+                                               BessemerLegalizeOptions options = {});
 } // namespace bessemer::legalize

@@ -22,8 +22,7 @@ bool outline::isWeight(Value value) {
 /// Symbols that an op defines would leave the function; regions belong to later work.
 static bool canMove(Operation *op) {
   return op->getNumRegions() == 0 && isa<bess::BessDialect>(op->getDialect()) &&
-         !isa<bess::BindSymbolsOp, bess::GuardOp, bess::NonZeroOp, bess::UniqueOp, bess::CompressOp,
-              bess::NonMaxSuppressionOp>(op);
+         !isa<bess::BindSymbolsOp, bess::GuardOp>(op) && !bess::definesSymbols(op);
 }
 
 static Attribute structuralValue(Value value) {

@@ -31,7 +31,7 @@ SymbolicExpr plan::tensorBytes(Type type) {
 }
 
 bool plan::definesSizes(Operation *op) {
-  return isa<bess::NonZeroOp, bess::UniqueOp, bess::CompressOp, bess::NonMaxSuppressionOp>(op);
+  return bess::definesSymbols(op);
 }
 
 bool FunctionPlan::knownAtEntry(const SymbolicExpr &expr) const {

@@ -14,6 +14,7 @@ Inputs are NumPy arrays or anything that speaks DLPack; outputs are NumPy arrays
 
 from ._errors import BadFile, BadInput, Cancelled, Error, Failed, InvalidArgument, OutOfMemory, Unsupported
 from ._compile import compile, supported_nodes
+from ._custom import SameAs, register_op, unregister_op
 from ._program import Argument, Program, load
 from ._library import version
 
@@ -21,5 +22,5 @@ __version__ = version()
 
 __all__ = [
     "Argument", "BadFile", "BadInput", "Cancelled", "Error", "Failed", "InvalidArgument", "OutOfMemory", "Program",
-    "Unsupported", "compile", "load", "supported_nodes", "version",
+    "SameAs", "Unsupported", "compile", "load", "register_op", "supported_nodes", "unregister_op", "version",
 ]

@@ -5,6 +5,7 @@ import ctypes
 
 import numpy as np
 
+from ._dlpack import from_dlpack
 from ._errors import BadInput
 from ._library import LIBRARY, MAX_RANK, Tensor
 
@@ -28,6 +29,15 @@ def dtype_name(number):
     return _NAMES.get(number, "undefined")
 
 
+def dtype_number(dtype):
+    """1 for "float32", np.float32 or anything else that NumPy takes for it."""
+    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
+    for number, known in _NAMES.items():
+        if known == name:
+            return number
+    raise BadInput(f"expected an element type, got {dtype!r}")
+
+
 def numpy_dtype(number):
     """The NumPy type of a number of ONNX; packed types give bytes, uint8."""
     if number in _NUMPY:
@@ -48,7 +58,7 @@ def as_array(value):
     if isinstance(value, (np.ndarray, np.generic)):
         return np.asarray(value)
     if hasattr(value, "__dlpack__"):
-        return np.from_dlpack(value)
+        return from_dlpack(value)
     return np.asarray(value)
 
 

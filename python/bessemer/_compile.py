@@ -62,6 +62,21 @@ def _bytes_of(model):
     return None
 
 
+_PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int, c_void_p, ctypes.c_char_p)
+
+
+def _progress(function, raised):
+    """A C callback; what the function raises ends the compilation and is raised again behind it."""
+    def call(_user, phase):
+        try:
+            return int(function(phase.decode()) is False)
+        except BaseException as error:  # noqa: BLE001: nothing may pass through C
+            raised.append(error)
+            return 1
+
+    return _PROGRESS(call)
+
+
 def _options(target, dims, cpu, threads, numerics, directory, host_weights):
     options = CompileOptions(struct_size=ctypes.sizeof(CompileOptions))
     options.target = target.encode()
@@ -81,16 +96,23 @@ def _need_compiler():
         raise Unsupported("expected libbessemer.so with the compiler, got the runtime alone")
 
 
-def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=None, directory=None, host_weights=None):
+def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=None, directory=None, host_weights=None,
+            progress=None):
     """Compiles a model and makes it ready to run.
 
     model: a path, serialized bytes, or an onnx.ModelProto. dims: {"batch": 1, "seq": "<=512"}; the others stay free.
     cpu: LLVM's name of a processor; None: this machine's. numerics: as with `bessemer compile --numerics`.
-    directory: where external weights of a model in memory are; host_weights: arrays for them, by location.
+    directory: where external weights of a model in memory are; host_weights: arrays for them, by
+    location (NumPy, DLPack or bytes; they are used where they are and kept alive). progress: called with the name of
+    each phase as it begins; when it returns False, the compilation ends with bessemer.Cancelled.
     """
     _need_compiler()
     options, loading, alive = _options(target, dims, cpu, threads, numerics, directory, host_weights)
     handle = c_void_p()
+    raised = []
+    if progress is not None:
+        callback = _progress(progress, raised)
+        options.progress = ctypes.cast(callback, c_void_p)
     data = _bytes_of(model)
     if data is not None:
         status = LIBRARY.bessemer_compile_memory(data, len(data), byref(options), byref(handle))
@@ -98,6 +120,8 @@ def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=Non
     else:
         status = LIBRARY.bessemer_compile_file(os.fsencode(model), byref(options), byref(handle))
     compilation = _Compilation(handle) if handle.value else None
+    if raised:
+        raise raised[0]
     check(status, compilation.diagnostics if compilation and status else "")
     return Program(compilation.load(loading), keep=alive, compilation=compilation)
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "bessemer/Driver/Phases.h"
+#include "bessemer/Kernels/CustomOpTypes.h"
 #include "bessemer/Runtime/Program.h"
 #include "bessemer/Support/CompileOptions.h"
 
@@ -86,6 +87,14 @@ public:
 
   /// Called when a phase begins; false ends the compilation.
   std::function<bool(const PhaseInfo &)> onPhase;
+
+  /// External data by its location: read from here instead of from a file. The
+  /// sources of such weights are `host:LOCATION`; the bytes must live as those of
+  /// a model in memory.
+  std::map<std::string, std::span<const uint8_t>> hostWeights;
+
+  /// Ops that the host computes, with their types.
+  kernels::CustomOps customOps;
 
   CompileResult compileFile(const std::string &path) const;
   /// A model in memory. `directory`: where relative external weights are;

@@ -22,6 +22,9 @@ struct ImportOptions {
   /// a name is called by its fresh symbol, such as `x.d0`. A name that no graph
   /// input has is an error.
   std::map<std::string, int64_t> bind;
+  /// External data that the host has in memory: sizes by location. A weight with
+  /// such a location gets the source `host:LOCATION`; no file is looked for.
+  std::map<std::string, uint64_t> hostData;
 };
 
 /// Parses a mapped ONNX file into a module of the onnx dialect. On failure

@@ -6,6 +6,7 @@
 #include "bessemer/Driver/Compiler.h"
 #include "bessemer/Runtime/Artifact.h"
 #include "bessemer/Runtime/CApi.h"
+#include "lib/Driver/CApi/CustomOpTypes.h"
 #include "lib/Driver/Json.h"
 
 #include <algorithm>
@@ -24,6 +25,9 @@ struct bessemer_compilation {
 };
 
 static Status invalid(const std::string &text) { return Status::error(StatusCode::InvalidArgument, text); }
+
+/// Source `host:model`: the bytes of a model in memory.
+static constexpr std::string_view modelKey = "model";
 
 /// The caller's options, as far as both sides know them.
 static Status convert(const bessemer_compile_options *given, bessemer_compile_options &o, CompileOptions &options) {
@@ -49,9 +53,24 @@ static Status convert(const bessemer_compile_options *given, bessemer_compile_op
       return invalid("expected a dimension with a name and a size");
     options.dims.push_back({o.dims[i].name, o.dims[i].value, o.dims[i].exact != 0});
   }
-  if (o.host_weight_count > 0)
-    return Status::error(StatusCode::Unsupported, "external data from host memory is not supported yet");
+  if (o.host_weight_count > 0 && !o.host_weights)
+    return invalid("expected host weights, got a null pointer");
+  for (size_t i = 0; i < o.host_weight_count; ++i) {
+    const bessemer_host_weight &weight = o.host_weights[i];
+    if (!weight.key || weight.bytes < 0 || (weight.bytes > 0 && !weight.data))
+      return invalid("expected a host weight with a key, a size and bytes");
+    if (weight.key == modelKey)
+      return invalid("host weight 'model': expected another key, this one is that of the model's own bytes");
+  }
   return {};
+}
+
+/// What the host has in memory, and what it computes itself.
+static void addHostParts(Compiler &compiler, const bessemer_compile_options &o) {
+  for (size_t i = 0; i < o.host_weight_count; ++i)
+    compiler.hostWeights[o.host_weights[i].key] = {static_cast<const uint8_t *>(o.host_weights[i].data),
+                                                   size_t(o.host_weights[i].bytes)};
+  compiler.customOps = registeredOpTypes();
 }
 
 template <typename Compile>
@@ -64,11 +83,14 @@ static Status compile(const bessemer_compile_options *given, bessemer_compilatio
   if (Status status = convert(given, o, options); !status.ok())
     return status;
   Compiler compiler(options);
+  addHostParts(compiler, o);
   if (o.progress)
     compiler.onPhase = [&](const PhaseInfo &phase) {
       return o.progress(o.progress_user, std::string(phase.name).c_str()) == 0;
     };
   auto made = std::make_unique<bessemer_compilation>();
+  for (const auto &[key, bytes] : compiler.hostWeights)
+    made->hostWeights[key] = {bytes.data(), int64_t(bytes.size())};
   made->result = run(compiler, o.directory ? std::string(o.directory) : std::string("."));
   made->report = reportJson(made->result.report);
   Status status;
@@ -101,7 +123,7 @@ bessemer_status bessemer_compile_memory(const void *model, size_t bytes, const b
       return compiler.compileMemory({static_cast<const uint8_t *>(model), bytes}, directory);
     });
     if (compilation && *compilation)
-      (*compilation)->hostWeights["model"] = {model, static_cast<int64_t>(bytes)};
+      (*compilation)->hostWeights[std::string(modelKey)] = {model, static_cast<int64_t>(bytes)};
     return status;
   });
 }
@@ -199,8 +221,10 @@ bessemer_status bessemer_supported_nodes(const void *model, size_t bytes, const 
     bessemer_compile_options o;
     if (Status status = convert(given, o, options); !status.ok())
       return status;
-    SupportedNodes nodes = Compiler(options).supportedNodes({static_cast<const uint8_t *>(model), bytes},
-                                                            o.directory ? o.directory : ".");
+    Compiler compiler(options);
+    addHostParts(compiler, o);
+    SupportedNodes nodes =
+        compiler.supportedNodes({static_cast<const uint8_t *>(model), bytes}, o.directory ? o.directory : ".");
     if (!nodes.error.empty())
       return Status::error(StatusCode::BadFile, nodes.error);
     Json out;
@@ -219,11 +243,5 @@ bessemer_status bessemer_supported_nodes(const void *model, size_t bytes, const 
     out.close('}');
     *json = static_cast<char *>(copyOut(out.text.c_str(), out.text.size() + 1));
     return *json ? Status() : Status::error(StatusCode::OutOfMemory, "no memory");
-  });
-}
-
-bessemer_status bessemer_register_op_types(const char *, bessemer_op_infer, void *) {
-  return runtime::guarded([&] {
-    return Status::error(StatusCode::Unsupported, "custom ops are not known to the compiler yet");
   });
 }
