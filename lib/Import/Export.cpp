@@ -124,6 +124,10 @@ static LogicalResult openSources(ModuleOp module, const Message &model, ArrayRef
     const SourceRange &source = piece.source;
     if (!source.length)
       continue;
+    if (source.file.starts_with("host:") && hostModel.empty())
+      return module.emitError("expected weights in files, got some in the memory of the process that imported the "
+                              "model (")
+             << source.file << "); import it from a file instead of from standard input";
     uint64_t size = hostModel.size();
     if (source.file != "host:model") {
       auto [place, isNew] = files.try_emplace(source.file);

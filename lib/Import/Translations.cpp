@@ -57,6 +57,9 @@ void bessemer::registerOnnxTranslations() {
       registerDialects);
   TranslateFromMLIRRegistration exporter(
       "export-onnx", "the onnx dialect to an ONNX model",
-      [](ModuleOp module, llvm::raw_ostream &os) { return exportOnnx(module, os); },
+      [](ModuleOp module, llvm::raw_ostream &os) {
+        module.getContext()->printOpOnDiagnostic(false);
+        return exportOnnx(module, os);
+      },
       registerDialects);
 }

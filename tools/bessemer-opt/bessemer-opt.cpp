@@ -3,6 +3,7 @@
 // Runs passes on MLIR text: for the tests, and for looking at what a pass does.
 #include "bessemer/Driver/Register.h"
 #include "bessemer/Reference/CheckNumerics.h"
+#include "tools/RequestExit.h"
 
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
@@ -16,6 +17,7 @@
 using namespace llvm;
 
 int main(int argc, char **argv) {
+  bessemer::refuseWithExitCode2(argc, argv);
   InitLLVM init(argc, argv);
   cl::opt<bool> checkNumerics("check-numerics",
                               cl::desc("evaluate before and after each pass, name the first that changes an answer"));
@@ -26,6 +28,7 @@ int main(int argc, char **argv) {
   bessemer::registerAllPasses();
   auto [input, output] = mlir::registerAndParseCLIOptions(
       argc, argv, "bessemer-opt: passes of the compiler on MLIR text\n", registry);
+  bessemer::requestUnderstood();
   mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();
 
   bessemer::reference::NumericsCheckOptions options;
@@ -38,11 +41,13 @@ int main(int argc, char **argv) {
     }
     options.symbols[name.str()] = value;
   }
+  std::vector<std::unique_ptr<bessemer::reference::NumericsCheck>> checks; // one for each part of a split input
   if (checkNumerics)
-    config.setPassPipelineSetupFn([parsed = config, options](mlir::PassManager &passes) {
+    config.setPassPipelineSetupFn([parsed = config, options, &checks](mlir::PassManager &passes) {
       if (failed(parsed.setupPassPipeline(passes)))
         return mlir::failure();
-      bessemer::reference::NumericsCheck(options).addTo(passes);
+      checks.push_back(std::make_unique<bessemer::reference::NumericsCheck>(options));
+      checks.back()->addTo(passes);
       return mlir::success();
     });
 
@@ -55,5 +60,9 @@ int main(int argc, char **argv) {
   }
   mlir::LogicalResult done = mlir::MlirOptMain(file->os(), std::move(buffer), registry, config);
   file->keep();
-  return mlir::asMainReturnCode(done);
+  // 1: a pass changed an answer; 2: the module or the request is refused.
+  for (const auto &check : checks)
+    if (!check->wrongPass().empty())
+      return 1;
+  return failed(done) ? 2 : 0;
 }
