@@ -47,7 +47,8 @@ public:
     int exitCode = Refused;
     runtime::LoadOptions options;
     options.threads = arguments.threads;
-    std::shared_ptr<const runtime::Model> model = loadModel(arguments.model, arguments.compile, options, exitCode);
+    std::shared_ptr<const runtime::Model> model =
+        loadModel(arguments.model, arguments.compile, options, progress, exitCode);
     if (!model)
       return exitCode;
     std::string error;
@@ -64,10 +65,12 @@ public:
     std::vector<runtime::Tensor> outputs(model->entry().outputs.size());
     std::vector<double> times;
     // The first run plans its memory; the second has warm caches. Neither counts.
-    for (int i = -2; i < std::max(arguments.repeat, 1); ++i) {
+    for (int i = -2; i < arguments.repeat; ++i) {
+      progress.say(i < 0 ? std::string("bench: warm up") : "bench: run " + count(i));
       double start = now();
       runtime::Status status = context.run(tensors, outputs);
       if (!status.ok()) {
+        progress.clear();
         printError(status.message);
         return exitCodeOf(status.code);
       }
@@ -76,18 +79,23 @@ public:
     }
     // Timing each instruction costs a little: runs of their own.
     context.setProfiling(true);
-    for (int i = 0; i < std::max(arguments.repeat, 1); ++i)
+    for (int i = 0; i < arguments.repeat; ++i, progress.say("bench: profiled run " + count(i)))
       if (runtime::Status status = context.run(tensors, outputs); !status.ok())
         return exitCodeOf(status.code);
     profile = context.profile();
     std::sort(profile.begin(), profile.end(), [](const auto &a, const auto &b) { return a.seconds > b.seconds; });
     spread = spreadOf(times);
-    peak = measurePeak(arguments.threads);
+    progress.say("bench: measure the machine's roofline");
+    threads = model->threadPool().threads();
+    peak = measurePeak(threads);
+    progress.clear();
     std::fputs((arguments.json ? json() : text()).c_str(), stdout);
     return Fine;
   }
 
 private:
+  std::string count(int i) const { return std::to_string(i + 1) + " of " + std::to_string(arguments.repeat); }
+
   std::string text() const {
     char line[256];
     std::snprintf(line, sizeof line, "%s: median %.3f ms, 10 %% below %.3f ms, 10 %% above %.3f ms, %d runs\n",
@@ -96,11 +104,12 @@ private:
     double total = 0;
     for (const runtime::ProfileEntry &entry : profile)
       total += entry.seconds;
-    std::snprintf(line, sizeof line, "machine: %.1f GFLOP/s, %.1f GB/s measured\n", peak.flops * 1e-9, peak.bytes * 1e-9);
+    std::snprintf(line, sizeof line, "machine: %.1f GFLOP/s (f32), %.1f GB/s, measured with %d threads\n", peak.flops * 1e-9,
+                  peak.bytes * 1e-9, threads);
     all += line;
     all += "      ms  share  GFLOP/s    GB/s  of roofline  kernel\n";
     for (const runtime::ProfileEntry &entry : profile) {
-      double runs = std::max(arguments.repeat, 1), seconds = std::max(entry.seconds, 1e-12);
+      double runs = arguments.repeat, seconds = std::max(entry.seconds, 1e-12);
       std::snprintf(line, sizeof line, "%8.3f %5.1f%% %8.1f %7.1f %11.0f%%  %s [%s] x%.0f  %.60s\n", entry.seconds / runs * 1e3,
                     100 * entry.seconds / std::max(total, 1e-12), entry.flops / seconds * 1e-9,
                     entry.bytes / seconds * 1e-9, 100 * rooflineShare(entry), entry.name.c_str(), entry.kind.c_str(), double(entry.runs) / runs,
@@ -118,11 +127,12 @@ private:
     out.key("median_seconds").value(spread.median);
     out.key("low_seconds").value(spread.low);
     out.key("high_seconds").value(spread.high);
+    out.key("threads").value(int64_t(threads));
     out.key("peak_flops").value(peak.flops);
     out.key("peak_bytes").value(peak.bytes);
     out.key("kernels").open('[');
     for (const runtime::ProfileEntry &entry : profile) {
-      double runs = std::max(arguments.repeat, 1);
+      double runs = arguments.repeat;
       out.open('{');
       out.key("name").value(entry.name);
       out.key("kind").value(entry.kind);
@@ -131,6 +141,8 @@ private:
       out.key("seconds").value(entry.seconds / runs);
       out.key("flops").value(entry.flops / runs);
       out.key("bytes").value(entry.bytes / runs);
+      out.key("gflops").value(entry.flops / std::max(entry.seconds, 1e-12) * 1e-9);
+      out.key("gbs").value(entry.bytes / std::max(entry.seconds, 1e-12) * 1e-9);
       out.key("roofline").value(rooflineShare(entry));
       out.close('}');
     }
@@ -146,6 +158,8 @@ private:
     return least / std::max(entry.seconds, 1e-12);
   }
 
+  Progress progress;
+  int threads = 1;
   Spread spread;
   MachinePeak peak;
   std::vector<runtime::ProfileEntry> profile;
@@ -155,13 +169,20 @@ private:
 
 Action commands::addBenchCommand(CLI::App &app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App *command = app.add_subcommand("bench", "Measure a model: median and spread, and the time of each kernel");
-  command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required();
-  command->add_option("--input", arguments->inputs, "NAME=FILE.npy; inputs that are not named get made-up values");
-  command->add_option("--size", arguments->sizes, "NAME=VALUE: the size of a free dimension (else 1)");
-  command->add_option("--repeat", arguments->repeat, "Runs that are measured")->capture_default_str();
-  command->add_option("--threads", arguments->threads, "Threads; 0: one for each core")->capture_default_str();
-  command->add_flag("--json", arguments->json, "As JSON");
-  arguments->compile.add(*command);
+  CLI::App *command = app.add_subcommand("bench", "Measure a model: median and spread, and the time of each kernel against the roofline");
+  command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required()->type_name("");
+  addList(*command, "--input", arguments->inputs, "NAME=FILE", "An input from a .npy or .pb file; the others get made-up values. May be given\n"
+                                                               "several times");
+  addList(*command, "--size", arguments->sizes, "N=V", "The size of a free dimension (else 1), for inputs that are made up");
+  command->add_option("--repeat", arguments->repeat, "Runs that are measured, after two that are not")
+      ->type_name("N")->check(CLI::Range(1, 1000000).description(""))->capture_default_str();
+  addThreads(*command, arguments->threads);
+  command->add_flag("--json", arguments->json, "As JSON: seconds, flop and bytes of one run, GFLOP/s, GB/s, share of the roofline");
+  arguments->compile.add(*command, /*stages=*/false);
+  command->footer("The roofline is measured with as many threads: multiply-adds in registers, and a sum over more memory than the\n"
+                  "caches hold. A kernel whose operands lie in a cache may be above 100 %.\n\n"
+                  "Examples:\n"
+                  "  bessemer bench m.onnx --dim batch=1 --dim seq=128 --threads 2\n"
+                  "  bessemer bench m.bsm --size seq=512 --repeat 50 --json");
   return [arguments] { return Bench(*arguments).run(); };
 }

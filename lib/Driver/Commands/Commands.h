@@ -6,8 +6,8 @@
 
 #include "bessemer/Driver/Compiler.h"
 #include "bessemer/Runtime/Model.h"
-
-#include <CLI/CLI.hpp>
+#include "lib/Driver/Commands/Options.h"
+#include "lib/Driver/Commands/Progress.h"
 
 #include <functional>
 #include <memory>
@@ -32,17 +32,21 @@ struct CompileArguments {
   std::vector<std::string> dims;
   bool noKernels = false;
 
-  void add(CLI::App &command);
+  /// `stages`: also what looks at the phases one by one.
+  void add(CLI::App &command, bool stages);
   /// False after a diagnostic.
   bool convert(CompileOptions &options) const;
 };
 
-/// Compiles with a progress display; prints diagnostics on stderr.
-CompileResult compileModel(const std::string &path, const CompileOptions &options);
+/// Compiles; prints diagnostics on stderr.
+CompileResult compileModel(const std::string &path, const CompileOptions &options, Progress &progress);
 
 /// A model made ready: from an artifact, or compiled in memory. Null after a diagnostic.
 std::shared_ptr<const runtime::Model> loadModel(const std::string &path, const CompileArguments &arguments,
-                                                const runtime::LoadOptions &options, int &exitCode);
+                                                const runtime::LoadOptions &options, Progress &progress, int &exitCode);
+
+/// False after a diagnostic: `path` lies in no folder, or is one. Before the work, not behind it.
+bool checkWritable(const std::string &path);
 
 /// 2 when the request was at fault, 1 when the run was.
 int exitCodeOf(runtime::StatusCode code);

@@ -5,8 +5,10 @@
 
 #include "lib/Driver/Commands/CrashGuard.h"
 
-#include <chrono>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <unistd.h>
 
 using namespace bessemer;
@@ -19,15 +21,21 @@ static std::string phaseHelp() {
   return help;
 }
 
-void CompileArguments::add(CLI::App &command) {
-  command.add_option("--target", target, "What to compile for: cpu")->capture_default_str();
-  command.add_option("--cpu", cpu, "native, generic, x86-64-v3, skylake-avx512, neoverse-n1, …")->capture_default_str();
-  command.add_option("--dim", dims, "Bind (NAME=VALUE) or bound (NAME<=VALUE) a dimension");
-  command.add_option("--numerics", numerics, "default, strict, fast, or a list of reassociate, approximate, "
-                                             "narrow-accumulate");
-  command.add_option("--compile-to", compileTo, phaseHelp());
-  command.add_option("--dump-phases", dumpDirectory, "Write the module after each phase to this folder");
-  command.add_flag("--no-kernels", noKernels, "Compile no kernels: every op runs on the reference kernels");
+void CompileArguments::add(CLI::App &command, bool stages) {
+  const char *group = "Compiler";
+  command.add_option("--target", target, "What to compile for: cpu")->type_name("TARGET")->capture_default_str()->group(group);
+  command.add_option("--cpu", cpu, "LLVM's name of a processor: native (this machine), generic, x86-64-v3 (AVX2), x86-64-v4 and\n"
+                                   "skylake-avx512 (AVX-512), neoverse-n1, cortex-a76, ... (AArch64)")
+      ->type_name("NAME")->capture_default_str()->group(group);
+  addList(command, "--dim", dims, "N=V", "Bind a named dimension (batch=1) or bound it ('seq<=512'); others stay free.\n"
+                                         "May be given several times")->group(group);
+  command.add_option("--numerics", numerics, "default, strict (no sum in another order), fast, or a list of reassociate,\n"
+                                             "approximate, narrow-accumulate; -WORD switches one off")
+      ->type_name("POLICY")->group(group);
+  command.add_option("--dump-phases", dumpDirectory, "Write the module after each phase to DIR/NN-PHASE.mlir")->type_name("DIR")->group(group);
+  command.add_flag("--no-kernels", noKernels, "Compile no kernels: every op runs on the reference kernels")->group(group);
+  if (stages)
+    command.add_option("--compile-to", compileTo, phaseHelp())->type_name("PHASE")->group(group);
 }
 
 bool CompileArguments::convert(CompileOptions &options) const {
@@ -52,34 +60,44 @@ bool CompileArguments::convert(CompileOptions &options) const {
   return true;
 }
 
-CompileResult commands::compileModel(const std::string &path, const CompileOptions &options) {
+CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, Progress &progress) {
   Compiler compiler(options);
-  auto start = std::chrono::steady_clock::now();
-  bool terminal = isatty(STDERR_FILENO), shown = false;
   compiler.onPhase = [&](const PhaseInfo &phase) {
     enterStage(phase.name, Refused);
-    std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-    if (!terminal || elapsed.count() < 2)
-      return true;
-    std::fprintf(stderr, "\r\033[K%5.1f s  %.*s", elapsed.count(), int(phase.name.size()), phase.name.data());
-    return shown = true;
+    progress.say(std::string(phase.name) + ": " + std::string(phase.sentence));
+    return true;
   };
   CompileResult result = compiler.compileFile(path);
-  if (shown)
-    std::fputs("\r\033[K", stderr);
+  progress.clear();
   std::fputs(result.diagnostics.c_str(), stderr);
   return result;
+}
+
+bool commands::checkWritable(const std::string &path) {
+  std::error_code code;
+  std::filesystem::path file(path), folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  std::string why;
+  if (std::filesystem::is_directory(file, code))
+    why = "it is a folder";
+  else if (!std::filesystem::is_directory(folder, code))
+    why = "there is no folder '" + folder.string() + "'";
+  else if (access(folder.c_str(), W_OK) != 0)
+    why = std::strerror(errno);
+  if (!why.empty())
+    printError("cannot write '" + path + "': " + why);
+  return why.empty();
 }
 
 /// An artifact is known by its first bytes; a missing file is left to the importer.
 static bool isArtifact(const std::string &path) { return path.size() > 4 && path.ends_with(".bsm"); }
 
 std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &path, const CompileArguments &arguments,
-                                                          const runtime::LoadOptions &options, int &exitCode) {
+                                                          const runtime::LoadOptions &options, Progress &progress, int &exitCode) {
   enterStage("loading the model", Refused);
   std::shared_ptr<runtime::Model> model;
   runtime::Status status;
   if (isArtifact(path)) {
+    progress.say("load: check the artifact, prepare its weights");
     status = runtime::Model::load(path, options, model);
   } else {
     CompileOptions compileOptions;
@@ -87,16 +105,14 @@ std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &pat
     exitCode = Refused;
     if (!arguments.convert(compileOptions))
       return nullptr;
-    CompileResult result = compileModel(path, compileOptions);
+    CompileResult result = compileModel(path, compileOptions, progress);
     if (!result.ok())
       return nullptr;
-    if (!result.program) {
-      printError("expected a whole compilation, got --compile-to=" + compileOptions.compileTo);
-      return nullptr;
-    }
     enterStage("loading the program", commands::Failed);
+    progress.say("load: prepare the weights");
     status = runtime::Model::create(std::move(*result.program), options, model);
   }
+  progress.clear();
   exitCode = exitCodeOf(status.code);
   if (!status.ok()) {
     printError(path + ": " + status.message);

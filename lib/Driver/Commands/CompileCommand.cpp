@@ -22,7 +22,16 @@ int compile(const Arguments &arguments) {
   CompileOptions options;
   if (!arguments.compile.convert(options))
     return Refused;
-  CompileResult result = compileModel(arguments.model, options);
+  // Before the work, not behind it.
+  if (arguments.output.empty() && (options.compileTo.empty() || options.compileTo == "emit")) {
+    printError("expected -o FILE.bsm, or --compile-to=PHASE to look at the module");
+    return Refused;
+  }
+  for (const std::string &file : {arguments.output, arguments.report})
+    if (!file.empty() && file != "-" && !checkWritable(file))
+      return Refused;
+  Progress progress;
+  CompileResult result = compileModel(arguments.model, options, progress);
   if (!arguments.report.empty()) {
     std::ofstream file(arguments.report);
     file << reportJson(result.report);
@@ -46,13 +55,11 @@ int compile(const Arguments &arguments) {
       printError("cannot write '" + arguments.output + "'");
     return file ? Fine : Refused;
   }
-  if (arguments.output.empty()) {
-    printError("expected -o FILE.bsm");
-    return Refused;
-  }
+  progress.say("write: " + arguments.output);
   runtime::WriteOptions write;
   write.selfContained = arguments.embedWeights;
   runtime::Status status = runtime::writeArtifact(*result.program, write, arguments.output);
+  progress.clear();
   if (!status.ok())
     printError(arguments.output + ": " + status.message);
   return status.ok() ? Fine : Refused;
@@ -62,12 +69,19 @@ int compile(const Arguments &arguments) {
 
 Action commands::addCompileCommand(CLI::App &app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App *command = app.add_subcommand("compile", "Compile a model to an artifact");
-  command->add_option("model", arguments->model, "MODEL.onnx")->required();
-  command->add_option("-o,--output", arguments->output, "The artifact, MODEL.bsm");
-  command->add_option("--report", arguments->report, "Write what was decided as JSON");
+  CLI::App *command = app.add_subcommand("compile", "Compile a model to an artifact that `run`, `bench` and the runtime library load");
+  command->add_option("model", arguments->model, "MODEL.onnx")->required()->type_name("");
+  command->add_option("-o,--output", arguments->output, "The artifact, MODEL.bsm; with --compile-to the module (- or none: stdout)")
+      ->type_name("FILE");
+  command->add_option("--report", arguments->report, "Write what was decided, and why, as JSON; also when the model is refused")
+      ->type_name("F.json");
   command->add_flag("--embed-weights", arguments->embedWeights,
-                    "Put the weights in the artifact (else it reads them from the model's files)");
-  arguments->compile.add(*command);
+                    "Put the weights into the artifact; else it reads them from the model's files, and checks that\n"
+                    "they are the same");
+  arguments->compile.add(*command, /*stages=*/true);
+  command->footer("Examples:\n"
+                  "  bessemer compile m.onnx -o m.bsm --embed-weights\n"
+                  "  bessemer compile m.onnx -o m.bsm --cpu=x86-64-v3 --dim batch=1 --dim 'seq<=512' --report=m.json\n"
+                  "  bessemer compile m.onnx --compile-to=fuse | less");
   return [arguments] { return compile(*arguments); };
 }

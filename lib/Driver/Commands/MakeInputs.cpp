@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <set>
 
 using namespace bessemer;
 
@@ -51,13 +52,14 @@ static void makeUp(DataTensor &tensor) {
   }
 }
 
-static bool parseSizes(const std::vector<std::string> &texts, SymbolicExpr::Values &sizes, std::string &error) {
+bool parseSizes(const std::vector<std::string> &texts, SymbolicExpr::Values &sizes, std::string &error) {
   for (const std::string &text : texts) {
     std::string name, value;
     int64_t size = -1;
+    const char *end = nullptr;
     if (splitPair(text, name, value))
-      std::from_chars(value.data(), value.data() + value.size(), size);
-    if (size < 0) {
+      end = std::from_chars(value.data(), value.data() + value.size(), size).ptr;
+    if (size < 0 || end != value.data() + value.size()) {
       error = "--size: expected NAME=VALUE, got '" + text + "'";
       return false;
     }
@@ -66,10 +68,27 @@ static bool parseSizes(const std::vector<std::string> &texts, SymbolicExpr::Valu
   return true;
 }
 
+bool checkSizes(const runtime::Function &entry, const SymbolicExpr::Values &sizes, std::string &error) {
+  std::set<std::string> names;
+  for (const runtime::Argument &input : entry.inputs)
+    for (const SymbolicExpr &dim : input.dims)
+      for (const std::string &name : dim.symbols())
+        names.insert(name);
+  std::string known;
+  for (const std::string &name : names)
+    known += (known.empty() ? "" : ", ") + name;
+  for (const auto &[name, value] : sizes)
+    if (!names.count(name)) {
+      error = "--size: expected a free dimension of the inputs (" + (known.empty() ? "there is none" : known) + "), got '" + name + "'";
+      return false;
+    }
+  return true;
+}
+
 bool makeInputs(const runtime::Function &entry, const std::vector<std::string> &files,
                 const std::vector<std::string> &sizeTexts, std::vector<DataTensor> &inputs, std::string &error) {
   SymbolicExpr::Values sizes;
-  if (!parseSizes(sizeTexts, sizes, error))
+  if (!parseSizes(sizeTexts, sizes, error) || !checkSizes(entry, sizes, error))
     return false;
   std::vector<std::string> fileOf(entry.inputs.size());
   for (const std::string &text : files) {

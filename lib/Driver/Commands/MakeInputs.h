@@ -8,6 +8,12 @@
 
 namespace bessemer::commands {
 
+/// Texts NAME=VALUE of `--size`; false and a sentence on any other.
+bool parseSizes(const std::vector<std::string> &texts, SymbolicExpr::Values &sizes, std::string &error);
+
+/// Every size is that of a free dimension of the inputs; false and a sentence otherwise.
+bool checkSizes(const runtime::Function &entry, const SymbolicExpr::Values &sizes, std::string &error);
+
 /// `files`: NAME=FILE. `sizes`: NAME=VALUE of free dimensions; others are 1.
 /// Floats that are made up lie in [-1, 1), integers are 1 (a token that every
 /// vocabulary has, and a mask that keeps all). False and a sentence on an

@@ -36,7 +36,13 @@ public:
     int exitCode = Refused;
     runtime::LoadOptions options;
     options.threads = arguments.threads;
-    std::shared_ptr<const runtime::Model> model = loadModel(arguments.model, arguments.compile, options, exitCode);
+    Progress progress;
+    if (!arguments.caseFolder.empty() && !fs::is_directory(arguments.caseFolder)) {
+      printError("--case: expected a folder, got '" + arguments.caseFolder + "'");
+      return Refused;
+    }
+    std::shared_ptr<const runtime::Model> model =
+        loadModel(arguments.model, arguments.compile, options, progress, exitCode);
     if (!model)
       return exitCode;
     const runtime::Function &entry = model->entry();
@@ -49,7 +55,9 @@ public:
     std::vector<runtime::Tensor> outputs(entry.outputs.size());
     enterStage("running the program", commands::Failed);
     runtime::Context context(model);
+    progress.say("run");
     runtime::Status status = context.run(tensors, outputs);
+    progress.clear();
     if (!status.ok()) {
       printError(status.message);
       return exitCodeOf(status.code);
@@ -147,14 +155,23 @@ private:
 
 Action commands::addRunCommand(CLI::App &app) {
   auto arguments = std::make_shared<RunArguments>();
-  CLI::App *command = app.add_subcommand("run", "Run a model (compiled in memory) or an artifact");
-  command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required();
-  command->add_option("--case", arguments->caseFolder, "A folder with input_0.pb … and output_0.pb … to compare with");
-  command->add_option("--input", arguments->inputs, "NAME=FILE.npy or NAME=FILE.pb");
-  command->add_option("--outputs", arguments->outputFolder, "Write each output to FOLDER/NAME.npy");
-  command->add_option("--rtol", arguments->tolerance.relative, "Relative tolerance")->capture_default_str();
-  command->add_option("--atol", arguments->tolerance.absolute, "Absolute tolerance")->capture_default_str();
-  command->add_option("--threads", arguments->threads, "Threads; 0: one for each core")->capture_default_str();
-  arguments->compile.add(*command);
+  CLI::App *command = app.add_subcommand("run", "Run a model (compiled in memory) or an artifact, and compare with what is expected");
+  command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required()->type_name("");
+  command->add_option("--case", arguments->caseFolder, "A folder of ONNX's layout: inputs are input_0.pb, input_1.pb, ... in the model's\n"
+                                                       "order; outputs are compared with output_0.pb, ... (exit 1 when they differ)")
+      ->type_name("DIR");
+  addList(*command, "--input", arguments->inputs, "NAME=FILE", "An input from a .npy or .pb file; goes before that of --case.\n"
+                                                               "May be given several times");
+  command->add_option("--outputs", arguments->outputFolder, "Write each output to DIR/NAME.npy")->type_name("DIR");
+  command->add_option("--rtol", arguments->tolerance.relative, "Relative tolerance of --case")
+      ->type_name("R")->check(CLI::Validator(CLI::NonNegativeNumber).description(""))->capture_default_str();
+  command->add_option("--atol", arguments->tolerance.absolute, "Absolute tolerance of --case; an element may be off by atol + rtol * |expected|")
+      ->type_name("A")->check(CLI::Validator(CLI::NonNegativeNumber).description(""))->capture_default_str();
+  addThreads(*command, arguments->threads);
+  arguments->compile.add(*command, /*stages=*/false);
+  command->footer("Without --case and --outputs the types and shapes of the outputs are printed.\n\n"
+                  "Examples:\n"
+                  "  bessemer run m.onnx --case test_data_set_0 --rtol 1e-3 --atol 1e-4\n"
+                  "  bessemer run m.bsm --input x=x.npy --outputs out/");
   return [arguments] { return Run(*arguments).run(); };
 }
