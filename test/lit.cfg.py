@@ -14,7 +14,7 @@ llvm_bin = "/usr/lib/llvm-22/bin"
 config.name = "Bessemer"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "models", "onnx-node", "python", "python-torch", "unit"]
+config.excludes = ["Inputs", "aarch64", "models", "onnx-node", "python", "python-torch", "unit"]
 config.test_source_root = str(root / "test")
 config.test_exec_root = str(build / "test" / "lit")
 
