@@ -76,13 +76,17 @@ def test_an_artifact_of_the_future_is_refused_by_the_tool(model, tmp_path):
     refused("run", artifact, naming="format version")
 
 
-def test_weights_that_changed_behind_an_artifact_are_refused(model, tmp_path):
+def test_weights_that_changed_behind_an_artifact_are_refused(tmp_path):
     copy, artifact = tmp_path / "m.onnx", tmp_path / "m.bsm"
-    data = bytearray(model.read_bytes())
-    copy.write_bytes(data)
+    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [info("x", TensorProto.FLOAT, ["n", 64])],
+                              [info("y", TensorProto.FLOAT, ["n", 64])], [numpy_helper.from_array(weight, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), copy)
+    np.save(tmp_path / "x.npy", np.ones((1, 64), np.float32))
     assert bessemer("compile", copy, "-o", artifact).code == 0
-    at = data.index(np.float32(11).tobytes())
-    data[at] ^= 1
+    assert bessemer("run", artifact, "--input", f"x={tmp_path / 'x.npy'}").code == 0
+    data = bytearray(copy.read_bytes())
+    data[data.index(weight.tobytes()) + weight.nbytes // 2] ^= 1  # one bit, in the middle
     copy.write_bytes(data)
-    np.save(tmp_path / "x.npy", np.ones((1, 4), np.float32))
     refused("run", artifact, "--input", f"x={tmp_path / 'x.npy'}", naming="not those that the program was compiled with")

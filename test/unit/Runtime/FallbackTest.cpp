@@ -78,7 +78,7 @@ TEST(Fallback, ErrorsNameTheNode) {
   Program program = plainProgram();
   Function &f = program.functions[0];
   BufferId x = addInput(f, "x", {2}), y = addOutput(f, "y", {2});
-  f.body = {fallback("no_such_op", {x}, {y})};
+  f.body = {fallback("matmul", {x}, {y})}; // of one operand
   Context context(makeModel(std::move(program)));
   std::vector<float> data{1, 2};
   std::vector<Tensor> inputs{tensor(data, {2})}, outputs(1);
@@ -86,8 +86,19 @@ TEST(Fallback, ErrorsNameTheNode) {
     Status status = context.run(inputs, outputs);
     EXPECT_EQ(status.code, StatusCode::Failed);
     EXPECT_EQ(status.message.rfind("Node_1: ", 0), 0u) << status.message;
-    EXPECT_NE(status.message.find("no_such_op"), std::string::npos) << status.message;
   }
+}
+
+TEST(Fallback, AnOpThatNobodyKnowsIsFoundWhenTheProgramIsLoaded) {
+  Program program = plainProgram();
+  Function &f = program.functions[0];
+  BufferId x = addInput(f, "x", {2}), y = addOutput(f, "y", {2});
+  f.body = {fallback("no_such_op", {x}, {y})};
+  std::shared_ptr<Model> model;
+  Status status = Model::create(std::move(program), {}, model);
+  EXPECT_EQ(status.code, StatusCode::Unsupported);
+  EXPECT_NE(status.message.find("no_such_op"), std::string::npos) << status.message;
+  EXPECT_NE(status.message.find("Node_1"), std::string::npos) << status.message;
 }
 
 TEST(Fallback, GrowingBufferInALoop) {
