@@ -102,8 +102,17 @@ tile::KernelOp ProgramBuilder::finish(const SymbolicExpr &flops) {
     Type element = getElementTypeOrSelf(tensor.getType());
     bytes += bess::getElementCount(tensor.getType()) * ((element.getIntOrFloatBitWidth() + 7) / 8);
   };
-  for (Value input : fusion.getInputs())
-    count(input);
+  for (auto [input, argument] : llvm::zip(fusion.getInputs(), fusion.getBody().front().getArguments())) {
+    // Of a table, what is gathered or sliced out of it is read, not the rest.
+    bool partly = !argument.use_empty() && llvm::all_of(argument.getUses(), [](OpOperand &use) {
+      return isa<bess::GatherOp, bess::SliceOp>(use.getOwner()) && use.getOperandNumber() == 0;
+    });
+    if (!partly)
+      count(input);
+    else
+      for (Operation *user : argument.getUsers())
+        count(user->getResult(0));
+  }
   for (Value output : fusion.getOutputs())
     count(output);
   kernel.setFlops(inner(flops).str());
