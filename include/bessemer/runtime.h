@@ -143,6 +143,11 @@ typedef struct bessemer_load_options {
   const bessemer_host_weight *host_weights;
   size_t host_weight_count;
   const char *weight_folder; /* where relative weight files are; NULL: beside the artifact */
+  /* Bytes that the arena of a context and the weights in memory may take together; 0:
+   * no limit but the program's own. Weights that do not fit are read again in
+   * each run. A shape for which nothing fits gives BESSEMER_BAD_INPUT and a sentence
+   * with the smallest limit and what makes it so. */
+  int64_t memory_limit;
 } bessemer_load_options;
 
 /* ---- programs -------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <tuple>
 
 namespace bessemer {
 
@@ -52,13 +53,30 @@ std::string bytesText(int64_t bytes) {
   return text;
 }
 
+/// The first time at which the most bytes are live, and how many.
+std::pair<int64_t, int64_t> peakOf(const std::vector<ArenaBox> &boxes) {
+  std::map<int64_t, int64_t> change;
+  for (const ArenaBox &box : boxes) {
+    change[box.lower] += box.bytes;
+    change[box.upper] -= box.bytes;
+  }
+  std::pair<int64_t, int64_t> peak{0, 0};
+  int64_t live = 0;
+  for (auto [time, delta] : change) {
+    live += delta;
+    if (live > peak.second)
+      peak = {time, live};
+  }
+  return peak;
+}
+
 class Picture {
 public:
   Picture(const std::vector<ArenaBox> &boxes, int64_t arenaBytes)
       : boxes(boxes), arenaBytes(std::max<int64_t>(arenaBytes, 1)) {
     for (const ArenaBox &box : boxes)
       end = std::max(end, box.upper);
-    findPeak();
+    std::tie(peakTime, peakBytes) = peakOf(boxes);
   }
 
   std::string draw(const std::string &title) {
@@ -94,21 +112,6 @@ private:
   double x(int64_t time) const { return plotLeft + plotWidth * double(time) / double(std::max<int64_t>(end, 1)); }
   double y(int64_t address) const { return plotTop + plotHeight * (1 - double(address) / double(arenaBytes)); }
 
-  void findPeak() {
-    std::map<int64_t, int64_t> change;
-    for (const ArenaBox &box : boxes) {
-      change[box.lower] += box.bytes;
-      change[box.upper] -= box.bytes;
-    }
-    int64_t live = 0;
-    for (auto [time, delta] : change) {
-      live += delta;
-      if (live > peakBytes) {
-        peakBytes = live;
-        peakTime = time;
-      }
-    }
-  }
 
   void axes() {
     for (int i = 0; i <= 5; ++i) {
@@ -133,7 +136,8 @@ private:
            std::to_string(box.offset) + ", steps " + std::to_string(box.lower) + " to " + std::to_string(box.upper) +
            "</title>";
     double size = std::min(11.0, std::min(width, height) * 0.8);
-    bool upright = height > 2.5 * width && height > 40; // a tall, narrow box: the name goes up
+    // A name that does not fit across goes up where there is more room.
+    bool upright = height > 1.2 * width && height > 40 && double(box.name.size()) * 0.62 * size > width;
     if (upright)
       size = std::min(11.0, width * 0.8);
     double room = (upright ? height : width) - 4;
@@ -185,6 +189,8 @@ private:
 };
 
 } // namespace
+
+int64_t largestLiveSum(const std::vector<ArenaBox> &boxes) { return peakOf(boxes).second; }
 
 std::string drawArena(const std::vector<ArenaBox> &boxes, int64_t arenaBytes, const std::string &title) {
   return Picture(boxes, arenaBytes).draw(title);

@@ -113,8 +113,9 @@ Status Executor::prepareMemory(Plan &plan) {
     area = (plan.arenaBytes + align - 1) / align * align;
     total = area + plan.streams->areaBytes;
   }
-  if (arena.size() < total || !arena.data() || (limited && arena.size() > total)) {
+  if (arena.size() < total || !arena.data() || (limited && arenaTotal > total)) {
     arena.reset();
+    arenaTotal = total;
     arena = MemoryBlock::make(model->loadOptions().allocator, total);
     if (!arena.data())
       return Status::error(StatusCode::OutOfMemory, "no memory for an arena of " +

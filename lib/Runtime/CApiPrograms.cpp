@@ -54,6 +54,9 @@ Status runtime::convertOptions(const bessemer_load_options *options, LoadOptions
       return invalid("expected a host weight with a key and a size");
     converted.hostWeights[weight.key] = {weight.data, weight.bytes};
   }
+  if (o.memory_limit < 0)
+    return invalid("expected a memory limit that is not negative");
+  converted.memoryLimit = o.memory_limit;
   if (o.weight_folder)
     converted.weightFolder = o.weight_folder;
   converted.customKernels = registeredKernels();

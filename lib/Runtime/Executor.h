@@ -99,6 +99,7 @@ private:
   Plan *lastPlan = nullptr;
   std::vector<std::vector<int64_t>> lastShapes; // of the inputs, for lastPlan
   MemoryBlock arena, workspace;
+  int64_t arenaTotal = 0; // as asked for: a block may be larger
   int64_t workspaceStride = 0;
   std::vector<MemoryBlock> packed; // copies of strided inputs, by input
   BufferPool pool;

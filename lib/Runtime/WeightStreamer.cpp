@@ -82,7 +82,7 @@ Status WeightStreamer::decide(Plan &plan) {
   problem.limit = model.memoryLimit();
   auto streams = std::make_unique<StreamPlan>(planStreams(problem));
   if (!streams->fits)
-    return Status::error(StatusCode::OutOfMemory, tooSmall(plan, *streams));
+    return Status::error(StatusCode::BadInput, tooSmall(plan, *streams));
   if (auto wrong = checkStreams(problem, *streams))
     return Status::error(StatusCode::Failed, "the plan of what is streamed is wrong: " + *wrong);
   plan.streams = std::move(streams);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 namespace bessemer::runtime {
 
@@ -114,17 +115,63 @@ Status WeightStore::locate(const Model &model, const Weight &weight, Source &sou
   return {};
 }
 
+/// Which weights do only launches read (and copies)?
+void WeightStore::findKernelOnly(const Program &program) {
+  kernelOnly.assign(program.weights.size(), 1);
+  for (const Function &function : program.functions) {
+    auto spoil = [&](BufferId id) {
+      while (id >= 0 && function.buffers[id].kind == BufferKind::Alias)
+        id = function.buffers[id].index;
+      if (id >= 0 && function.buffers[id].kind == BufferKind::Weight)
+        kernelOnly[function.buffers[id].index] = 0;
+    };
+    std::function<void(const Block &)> visit = [&](const Block &block) {
+      for (const Instruction &instruction : block) {
+        if (auto *fallback = std::get_if<Fallback>(&instruction.op)) {
+          std::for_each(fallback->inputs.begin(), fallback->inputs.end(), spoil);
+        } else if (auto *call = std::get_if<Call>(&instruction.op)) {
+          std::for_each(call->arguments.begin(), call->arguments.end(), spoil);
+        } else if (auto *bind = std::get_if<BindSymbols>(&instruction.op)) {
+          spoil(bind->buffer);
+        } else if (auto *branch = std::get_if<If>(&instruction.op)) {
+          visit(*branch->thenBlock);
+          visit(*branch->elseBlock);
+        } else if (auto *loop = std::get_if<Loop>(&instruction.op)) {
+          visit(*loop->body);
+        }
+      }
+    };
+    visit(function.body);
+  }
+}
+
+/// Where a file puts a weight is the exporter's choice: behind an odd number of
+/// bytes, more often than not. Compiled kernels read it there all the same, as views
+/// start anywhere, and the machines that we make code for read any address; a
+/// large one is worth more than the cache lines that its rows straddle. C++
+/// kernels want whole elements.
+bool WeightStore::usableWhereMapped(const Weight &weight, int32_t index, const uint8_t *data) const {
+  if (weight.encoding != "raw")
+    return false;
+  auto address = reinterpret_cast<uintptr_t>(data);
+  constexpr int64_t large = 1 << 20;
+  size_t element = std::max<size_t>(bitWidth(weight.dtype) / 8, 1);
+#if defined(__x86_64__) || defined(__aarch64__)
+  if (kernelOnly[index] && weight.length >= large && !weight.temporary)
+    return true;
+#endif
+  // What only feeds a derivation need not start on a cache line.
+  size_t align = weight.temporary || weight.length >= large ? element : memoryAlignment;
+  return address % align == 0;
+}
+
 Status WeightStore::read(const Model &model, int32_t index) {
   const Weight &weight = model.program().weights[index];
   Source source;
   if (Status status = locate(model, weight, source); !status.ok())
     return status;
   int64_t size = weightBytes(weight);
-  auto address = reinterpret_cast<uintptr_t>(source.data);
-  // What only feeds a derivation need not start on a cache line.
-  size_t align = weight.temporary ? std::max<size_t>(bitWidth(weight.dtype) / 8, 1)
-                                  : memoryAlignment;
-  if (weight.encoding == "raw" && address % align == 0) {
+  if (usableWhereMapped(weight, index, source.data)) {
     pointers[index] = const_cast<uint8_t *>(source.data);
     sources[index] = source;
     if (made)
@@ -285,8 +332,7 @@ Status WeightStore::findUnits(const Model &model) {
       Source source;
       if (Status status = locate(model, weights[w], source); !status.ok())
         return status;
-      if (weights[w].encoding == "raw" &&
-          reinterpret_cast<uintptr_t>(source.data) % memoryAlignment == 0)
+      if (usableWhereMapped(weights[w], static_cast<int32_t>(w), source.data))
         continue;
     }
     bool known = true;
@@ -371,6 +417,7 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
       if (taken[weights[member].derivedResult]++)
         return failed(weights[member], "expected one weight for each result of a derivation");
   }
+  findKernelOnly(model->program());
   if (model->memoryLimit() > 0)
     if (Status status = findUnits(*model); !status.ok())
       return status;

@@ -68,6 +68,8 @@ private:
   Status derive(const std::shared_ptr<const Model> &model, int32_t index, const WeightUnit *unit,
                 void *given);
   Status findUnits(const Model &model);
+  void findKernelOnly(const Program &program);
+  bool usableWhereMapped(const Weight &weight, int32_t index, const uint8_t *data) const;
   void drop(const Program &program, int32_t index);
 
   std::shared_ptr<WeightImage> image;
@@ -76,6 +78,7 @@ private:
   std::vector<MemoryBlock> blocks;
   std::vector<Source> sources; ///< of those used where they are mapped
   std::vector<int32_t> users; ///< derivations that still need it
+  std::vector<uint8_t> kernelOnly; ///< weights that nothing but compiled kernels reads
   /// Weights that one run of a function gives, by function and sources.
   std::map<std::pair<int32_t, std::vector<int32_t>>, std::vector<int32_t>> groups;
 

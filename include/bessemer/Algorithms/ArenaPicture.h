@@ -22,6 +22,9 @@ struct ArenaBox {
   int64_t offset = 0, bytes = 0;
 };
 
+/// The most bytes that are live at a time.
+int64_t largestLiveSum(const std::vector<ArenaBox> &boxes);
+
 /// An SVG document of fixed size.
 std::string drawArena(const std::vector<ArenaBox> &boxes, int64_t arenaBytes, const std::string &title);
 

@@ -169,6 +169,31 @@ INSTANTIATE_TEST_SUITE_P(CutRectangles, HardInstance,
                                            // as many as the largest published one
                                            std::pair(454, 2)));
 
+/// As many buffers as the published instances F to K, sizes up to the capacity of
+/// those, and no byte to spare. With `loose`, buffers are left out until 94 % of it are
+/// live at the peak, as in J.
+class PublishedSize : public ::testing::TestWithParam<int> {};
+
+TEST_P(PublishedSize, IsSolvedForManySeeds) {
+  constexpr int64_t capacity = 1048576;
+  for (uint64_t seed = 2; seed < 5; ++seed)
+    for (bool loose : {false, true}) {
+      std::vector<PlanBuffer> buffers =
+          cutRectangle(size_t(GetParam()), 4 * GetParam(), capacity, seed);
+      while (loose && peakLowerBound(buffers) > capacity / 100 * 94)
+        buffers.pop_back();
+      SearchBudget budget;
+      budget.seconds = 300;
+      budget.threads = 2;
+      SearchOutcome outcome = searchPlan(buffers, capacity, budget);
+      ASSERT_EQ(outcome.status, SearchStatus::Found) << seed;
+      EXPECT_EQ(checkPlan(buffers, outcome.plan, capacity), std::nullopt);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(CutRectangles, PublishedSize,
+                         ::testing::Values(296, 308, 316, 374, 409, 454));
+
 TEST(MemoryPlannerProperty, GreedyPlansAreValid) {
   EXPECT_TRUE(rc::check([] {
     std::vector<PlanBuffer> buffers = smallInstance();
