@@ -32,7 +32,7 @@ tile.kernel @patches grid <"4"> views 3 outputs 1 symbols 0 kind "conv" reason "
 // CHECK: func.func @depthwise
 // CHECK: scf.for
 // CHECK: %[[P:.*]] = arith.select %[[M:.*]], %{{.*}}, %{{.*}} : !llvm.ptr
-// CHECK: llvm.load %[[P]] : !llvm.ptr -> vector<8xf32>
+// CHECK: llvm.load %[[P]] {alignment = 4 : i64} : !llvm.ptr -> vector<8xf32>
 // CHECK: arith.select
 // CHECK: vector.fma
 tile.kernel @depthwise grid <"1"> views 3 outputs 1 symbols 0 kind "conv" reason "" schedule {} {
