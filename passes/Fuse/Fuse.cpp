@@ -93,6 +93,9 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
                 getDims(user->getResult(0).getType()) != getDims(type))
               continue;
             bool fits = llvm::all_of(user->getOperands(), [&](Value operand) {
+              // A convolution with the channels last reads its image in a form of its own.
+              if (isa<ConvOp>(op) && !conv && operand == op.getOperand(0))
+                return false;
               if (group.contains(operand.getDefiningOp()) || isSplatConstant(operand.getDefiningOp()))
                 return true;
               return conv ? fuse::isConvEpilogueOperand(operand.getType(), type) : fuse::isMatmulEpilogueOperand(operand.getType(), type);

@@ -58,6 +58,12 @@ def residual(g):
     return g.node("Relu", g.node("Add", g.conv(b, 16, 32, (1, 1)), "x"))
 
 
+def skip(g, groups):
+    """The image is added to what is computed from it."""
+    a = g.node("Relu", g.conv("x", 24, 24, (1, 3), pads=[0, 1, 0, 1], groups=groups))
+    return g.node("Add", g.conv(a, 24, 24, (3, 3), pads=[1, 1, 1, 1], groups=groups), a)
+
+
 def squeeze(g):
     """A gate for each channel, computed from the mean of its plane."""
     a = g.node("HardSwish", g.conv("x", 8, 24, (3, 3), strides=[2, 2], pads=[1, 1, 1, 1]))
@@ -108,6 +114,8 @@ CASES = {
     "late layer": single([1, 512, 7, 7], 512, 512, (3, 3), pads=[1, 1, 1, 1]),
     "late layer, stride 2": single([1, 256, 14, 14], 256, 512, (3, 3), pads=[1, 1, 1, 1], strides=[2, 2]),
     "residual": ([1, 32, 10, 11], residual),
+    "skip": ([1, 24, 9, 8], lambda g: skip(g, 1)),
+    "skip, depthwise": ([1, 24, 9, 8], lambda g: skip(g, 24)),
     "squeeze and excite": ([1, 8, 20, 18], squeeze),
     "branches": ([1, 8, 9, 10], branches),
     "channels broadcast": ([1, 4, 12, 14], channels_broadcast),
