@@ -26,6 +26,12 @@ namespace bessemer::bess {
 /// (`bess.pack`): the text of the expression for N.
 inline constexpr llvm::StringLiteral packedColumnsName = "bess.packed_columns";
 
+/// The layouts of images: [N, C, spatial..] and [N, spatial.., C].
+inline constexpr llvm::StringLiteral channelsFirst = "channels_first", channelsLast = "channels_last";
+/// Of an image of rank `rank`: the channel dimension and the first spatial one.
+inline int64_t channelDim(llvm::StringRef layout, int64_t rank) { return layout == channelsLast ? rank - 1 : 1; }
+inline int64_t spatialDim(llvm::StringRef layout) { return layout == channelsLast ? 1 : 2; }
+
 enum class LoopKind { Parallel, Reduction, Window };
 
 /// An op that computes each element of its result from one element of each

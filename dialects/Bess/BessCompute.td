@@ -34,20 +34,54 @@ def Bess_ArgReduceOp : Bess_PureOp<"arg_reduce"> {
 }
 def Bess_ConvOp : Bess_PureOp<"conv", [DeclareOpInterfaceMethods<StructuredOp>]> {
   let summary = "convolution of x [N, C, spatial..] with w [O, C/groups, window..], bias [O] optional";
-  let description = "`pads` is low.. then high.. as in ONNX; integers are summed in i32 (result type `to` when given).";
+  let description = [{
+    `pads` is low.. then high.. as in ONNX; integers are summed in i32 (result type `to` when given).
+    `layout` = "channels_last": x and the result are [N, spatial.., C] (the layout phase chooses it).
+    `weight_shape` = [O, C/groups, window..] says what w was before it went into panels [groups, ceil(O/groups/block), window * C/groups, block];
+    of a depthwise convolution (C/groups = 1, O = C), [window, C].
+  }];
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Optional<Bess_Tensor>:$bias, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
-                       DenseI64ArrayAttr:$pads, I64Attr:$groups, OptionalAttr<TypeAttr>:$to);
+                       DenseI64ArrayAttr:$pads, I64Attr:$groups, OptionalAttr<TypeAttr>:$to,
+                       DefaultValuedStrAttr<StrAttr, "channels_first">:$layout, OptionalAttr<DenseI64ArrayAttr>:$weight_shape);
   let results = (outs Bess_Tensor:$y);
 }
 def Bess_PoolOp : Bess_PureOp<"pool", [DeclareOpInterfaceMethods<StructuredOp>]> {
   let summary = "combine windows of the spatial dimensions of x [N, C, spatial..]";
   let description = [{
     `kind`: max, average, lp. `pads` is low.. then high.. (high pads already hold what ceil_mode adds; `ceil_pads` says how much of them
-    is that, which count_include_pad does not count). `p` is for lp.
+    is that, which count_include_pad does not count). `p` is for lp. `layout` = "channels_last": x and the result are [N, spatial.., C].
   }];
   let arguments = (ins Bess_Tensor:$x, StrAttr:$kind, DenseI64ArrayAttr:$window, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
-                       DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$ceil_pads, DefaultValuedAttr<BoolAttr, "false">:$count_include_pad, DefaultValuedAttr<I64Attr, "2">:$p);
+                       DenseI64ArrayAttr:$pads, DenseI64ArrayAttr:$ceil_pads, DefaultValuedAttr<BoolAttr, "false">:$count_include_pad, DefaultValuedAttr<I64Attr, "2">:$p,
+                       DefaultValuedStrAttr<StrAttr, "channels_first">:$layout);
   let results = (outs Bess_Tensor:$y);
+}
+
+// Winograd's convolution F(m x m, 3 x 3) in three steps; the middle one is a batched `matmul`. a = m + 2.
+def Bess_WinogradInputOp : Bess_PureOp<"winograd_input", [BessOpaque]> {
+  let summary = "B^T d B for the overlapping a x a tiles of x [N, H, W, C]: [a * a, N * tiles, C]";
+  let description = [{
+    `tile` is m: 2 or 4. Tiles step by m over the result of the convolution, which has (H + pads - 2) x (W + pads - 2) places;
+    `pads` is low, low, high, high. What lies outside of x is 0.
+    ```mlir
+    %v = bess.winograd_input %x {tile = 4 : i64, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x8x8x16xf32>) -> tensor<36x4x16xf32>
+    ```
+  }];
+  let arguments = (ins Bess_Tensor:$x, I64Attr:$tile, DenseI64ArrayAttr:$pads);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_WinogradWeightsOp : Bess_PureOp<"winograd_weights", [BessOpaque]> {
+  let summary = "G g G^T for the 3 x 3 weights w [O, C, 3, 3]: [a * a, C, O]";
+  let description = "`tile` is m: 2 or 4. Run by the loader.";
+  let arguments = (ins Bess_Tensor:$w, I64Attr:$tile);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_WinogradOutputOp : Bess_Op<"winograd_output", [Pure, BessOpaque]> {
+  let summary = "A^T v A for products v [a * a, N * tiles, O], plus bias [O]: the convolution's result [N, H, W, O]";
+  let description = "`tile` is m: 2 or 4. The result's type gives N, H and W.";
+  let arguments = (ins Bess_Tensor:$v, Optional<Bess_Tensor>:$bias, I64Attr:$tile);
+  let results = (outs Bess_Tensor:$y);
+  let hasVerifier = 1;
 }
 
 // ---- composite ----------------------------------------------------------------

@@ -116,12 +116,58 @@ static LogicalResult pushWindowCounts(OptLoc loc, Dims &result, ArrayRef<Symboli
   return success();
 }
 
+/// From [N, spatial.., C] to [N, C, spatial..] and back.
+static void channelsToFront(Dims &dims, StringRef layout) {
+  if (layout == channelsLast)
+    std::rotate(dims.begin() + 1, dims.end() - 1, dims.end());
+}
+static void channelsBack(Dims &dims, StringRef layout) {
+  if (layout == channelsLast)
+    std::rotate(dims.begin() + 1, dims.begin() + 2, dims.end());
+}
+
+/// Weights in panels are what the layout phase makes of them: the shape that they had.
+static LogicalResult checkPackedWeights(OptLoc loc, Dims &w, ArrayRef<int64_t> shape, int64_t groups, size_t rank) {
+  if (shape.size() != rank || llvm::any_of(shape, [](int64_t v) { return v < 1; }) || groups < 1 || shape[0] % groups)
+    return emitOptionalError(loc, "expected a weight_shape of ", rank, " positive extents, outputs a multiple of the groups");
+  int64_t taps = 1;
+  for (int64_t extent : shape.drop_front(2))
+    taps *= extent;
+  bool depthwise = shape[1] == 1 && shape[0] == groups && groups > 1;
+  Dims expected = {SymbolicExpr(taps), SymbolicExpr(shape[0])};
+  if (!depthwise) {
+    if (w.size() != 4 || !w[3].isConstant() || *w[3].isConstant() < 1)
+      return emitOptionalError(loc, "expected weights in panels, of rank 4, got rank ", w.size());
+    int64_t block = *w[3].isConstant();
+    expected = {SymbolicExpr(groups), SymbolicExpr((shape[0] / groups + block - 1) / block), SymbolicExpr(taps * shape[1]), SymbolicExpr(block)};
+  }
+  if (w != expected)
+    return emitOptionalError(loc, "expected packed weights that fit the weight_shape");
+  w.clear();
+  for (int64_t extent : shape)
+    w.push_back(extent);
+  return success();
+}
+
+static LogicalResult checkLayout(OptLoc loc, StringRef layout) {
+  return checkOneOf(loc, "layout", layout, {channelsFirst, channelsLast});
+}
+
 LogicalResult ConvOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims x = dimsOf(adaptor.getX()), w = dimsOf(adaptor.getW());
   if (x.size() < 2)
     return emitOptionalError(loc, "expected an operand of rank at least 2, got rank ", x.size());
-  if (failed(checkRank(loc, adaptor.getW(), "weights", x.size())) ||
-      failed(checkWindow(loc, x.size() - 2, adaptor.getStrides(), adaptor.getDilations(),
+  StringRef layout = adaptor.getLayout();
+  if (failed(checkLayout(loc, layout)))
+    return failure();
+  channelsToFront(x, layout);
+  if (std::optional<ArrayRef<int64_t>> shape = adaptor.getWeightShape()) {
+    if (failed(checkPackedWeights(loc, w, *shape, adaptor.getGroups(), x.size())))
+      return failure();
+  } else if (failed(checkRank(loc, adaptor.getW(), "weights", x.size()))) {
+    return failure();
+  }
+  if (failed(checkWindow(loc, x.size() - 2, adaptor.getStrides(), adaptor.getDilations(),
                          adaptor.getPads())))
     return failure();
   if (!adaptor.getTo() &&
@@ -149,6 +195,7 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
   if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), ArrayRef(w).drop_front(2),
                               adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
     return failure();
+  channelsBack(result, layout);
   types.push_back(
       getTensorType(result, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getX())));
   return success();
@@ -159,6 +206,10 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
   if (x.size() < 2)
     return emitOptionalError(loc, "expected an operand of rank at least 2, got rank ", x.size());
   size_t spatial = x.size() - 2;
+  StringRef layout = adaptor.getLayout();
+  if (failed(checkLayout(loc, layout)))
+    return failure();
+  channelsToFront(x, layout);
   if (failed(checkOneOf(loc, "kind", adaptor.getKind(), {"max", "average", "lp"})) ||
       failed(checkWindow(loc, spatial, adaptor.getStrides(), adaptor.getDilations(),
                          adaptor.getPads())))
@@ -179,6 +230,7 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
   if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), windows,
                               adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
     return failure();
+  channelsBack(result, layout);
   types.push_back(getTensorType(result, elementOf(adaptor.getX())));
   return success();
 }

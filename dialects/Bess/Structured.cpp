@@ -128,6 +128,12 @@ static void appendWindowAccess(SmallVectorImpl<AffineExpr> &exprs, ArrayRef<Affi
     exprs.push_back(out[i] * strides[i] + window[i] * dilations[i] - pads[i]);
 }
 
+/// [N, C, spatial..] -> [N, spatial.., C]; loops keep their order.
+static void channelsBack(SmallVectorImpl<AffineExpr> &exprs, StringRef layout) {
+  if (layout == channelsLast)
+    std::rotate(exprs.begin() + 1, exprs.begin() + 2, exprs.end());
+}
+
 Loops ConvOp::getLoopKinds() {
   int64_t rank = rankOf(getX());
   Loops loops(rank, LoopKind::Parallel);
@@ -145,16 +151,19 @@ Maps ConvOp::getIndexingMaps() {
                           window = loopExprs(rank + 1, spatial, context);
   AffineExpr channel = c;
   if (int64_t groups = getGroups(); groups > 1) {
-    ArrayRef<int64_t> shape = cast<RankedTensorType>(getW().getType()).getShape();
+    ArrayRef<int64_t> shape = getWeightShape() ? *getWeightShape() : cast<RankedTensorType>(getW().getType()).getShape();
     channel = o.floorDiv(shape[0] / groups) * shape[1] + c;
   }
   SmallVector<AffineExpr> x = {n, channel}, w = {o, c};
   appendWindowAccess(x, out, window, getStrides(), getDilations(), getPads());
   w.append(window);
+  SmallVector<AffineExpr> y = loopExprs(0, rank, context);
+  channelsBack(x, getLayout());
+  channelsBack(y, getLayout());
   Maps maps = {AffineMap::get(loops, 0, x, context), AffineMap::get(loops, 0, w, context)};
   if (getBias())
     maps.push_back(AffineMap::get(loops, 0, {o}, context));
-  maps.push_back(AffineMap::get(loops, 0, loopExprs(0, rank, context), context));
+  maps.push_back(AffineMap::get(loops, 0, y, context));
   return maps;
 }
 
@@ -175,8 +184,10 @@ Maps PoolOp::getIndexingMaps() {
   SmallVector<AffineExpr> x = loopExprs(0, 2, context);
   appendWindowAccess(x, loopExprs(2, spatial, context), loopExprs(rank, spatial, context),
                      getStrides(), getDilations(), getPads());
-  return {AffineMap::get(loops, 0, x, context),
-          AffineMap::get(loops, 0, loopExprs(0, rank, context), context)};
+  SmallVector<AffineExpr> y = loopExprs(0, rank, context);
+  channelsBack(x, getLayout());
+  channelsBack(y, getLayout());
+  return {AffineMap::get(loops, 0, x, context), AffineMap::get(loops, 0, y, context)};
 }
 
 double PoolOp::getOpsPerPoint() { return getKind() == "lp" ? 2 : 1; }

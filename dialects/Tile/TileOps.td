@@ -108,12 +108,16 @@ def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
   let description = [{
     Element (i0, i1, ..) of the tile is the view's element at `offsets`, moved by i_j along view dimension `dims[j]`. What lies outside
     of the view is 0. `sizes` gives the `?` extents of the tile. There is one offset for each dimension of the view; `dims` names
-    each at most once, but for extents of 1. The tile's element type is the view's, without a sign.
+    each at most once, but for extents of 1. The tile's element type is the view's, without a sign. Where `condition` is given and
+    false, nothing is read and the tile is 0.
   }];
   let hasVerifier = 1;
-  let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets, Variadic<Index>:$sizes, DenseI64ArrayAttr:$dims);
+  let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets, Variadic<Index>:$sizes, Optional<I1>:$condition, DenseI64ArrayAttr:$dims);
   let results = (outs Tile_Tile:$tile);
-  let assemblyFormat = "$view `[` $offsets `]` `dims` $dims (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($view) `->` type($tile)";
+  let assemblyFormat = "$view `[` $offsets `]` `dims` $dims (`sizes` `(` $sizes^ `)`)? (`if` $condition^)? attr-dict `:` type($view) `->` type($tile)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$tile, "::mlir::Value":$view, "::mlir::ValueRange":$offsets, "::mlir::ValueRange":$sizes,
+                                 "::llvm::ArrayRef<int64_t>":$dims),
+                            [{ build($_builder, $_state, tile, view, offsets, sizes, ::mlir::Value(), dims); }]>];
 }
 def Tile_LoadScalarOp : Tile_Op<"load_scalar"> {
   let summary = "read one element; the offsets must be inside of the view";
@@ -133,12 +137,43 @@ def Tile_GatherOp : Tile_Op<"gather"> {
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$view `at` $linear (`mask` $mask^)? attr-dict `:` functional-type(operands, results)";
 }
-def Tile_StoreOp : Tile_Op<"store"> {
-  let summary = "write a tile; what lies outside of the view is not written";
+def Tile_GatherRowsOp : Tile_Op<"gather_rows", [AttrSizedOperandSegments]> {
+  let summary = "read rows that begin at computed places";
+  let description = [{
+    Element (r, c) of the tile is the view's element number `linear[r] + c` in row-major order, or 0 where `mask[r]` is false; `linear` and `mask`
+    are tiles [rows, 1]. Where the mask is true all of the row must be inside of the view; the view has at least one row. `sizes` gives
+    the `?` extent of the columns.
+  }];
+  let hasVerifier = 1;
+  let arguments = (ins Tile_ViewType:$view, Tile_Tile:$linear, Optional<Tile_Tile>:$mask, Variadic<Index>:$sizes);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$view `at` $linear (`mask` $mask^)? (`sizes` `(` $sizes^ `)`)? attr-dict `:` functional-type(operands, results)";
+}
+def Tile_PatchesOp : Tile_Op<"patches", [AttrSizedOperandSegments]> {
+  let summary = "what a window sees at a run of places of a channels-last image: the left operand of a convolution";
+  let description = [{
+    The view is [N, in.., groups, C]. Row r of the tile [rows, taps * C] belongs to place number `first` + r of the [N, out..] places, in
+    row-major order, and holds the C channels of `group` at each tap of the window; what lies outside of the image is 0.
+    `sizes` gives a `?` number of rows. On the CPU the tile is scratch memory.
+    ```mlir
+    %p = tile.patches %x at %first group %g out(%h, %w) {window = array<i64: 3, 3>, strides = ..., dilations = ..., pads = array<i64: 1, 1>}
+      : !tile.view<<"1", "8", "8", "1", "16">, f32> -> tensor<32x144xf32>
+    ```
+  }];
+  let hasVerifier = 1;
+  let arguments = (ins Tile_ViewType:$view, Index:$first, Index:$group, Variadic<Index>:$out, Variadic<Index>:$sizes,
+                       DenseI64ArrayAttr:$window, DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$view `at` $first `group` $group `out` `(` $out `)` (`sizes` `(` $sizes^ `)`)? attr-dict `:` type($view) `->` type($tile)";
+}
+def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments]> {
+  let summary = "write a tile; what lies outside of the view is not written, and nothing is where `condition` is given and false";
   let description = "Offsets and `dims` are those of `tile.load`. The view is one of the kernel's outputs.";
   let hasVerifier = 1;
-  let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<Index>:$offsets, DenseI64ArrayAttr:$dims);
-  let assemblyFormat = "$tile `,` $view `[` $offsets `]` `dims` $dims attr-dict `:` type($tile) `,` type($view)";
+  let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<Index>:$offsets, Optional<I1>:$condition, DenseI64ArrayAttr:$dims);
+  let assemblyFormat = "$tile `,` $view `[` $offsets `]` `dims` $dims (`if` $condition^)? attr-dict `:` type($tile) `,` type($view)";
+  let builders = [OpBuilder<(ins "::mlir::Value":$tile, "::mlir::Value":$view, "::mlir::ValueRange":$offsets, "::llvm::ArrayRef<int64_t>":$dims),
+                            [{ build($_builder, $_state, tile, view, offsets, ::mlir::Value(), dims); }]>];
 }
 def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let summary = "a tile of one value";
@@ -172,7 +207,7 @@ def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let summary = "a [M, K] times b [K, N] (or [N, K] with `transpose_b`), summed in the result's type";
   let description = [{
     An operand that is a `tile.load` stays in memory. On the CPU the result is made in register blocks of the kernel's schedule.
-    A `b` of rank 3 is in panels: [N / block, K, block].
+    A `b` of rank 3 is in panels: [N / block, K, block]; the result may have fewer columns than the panels together.
   }];
   let hasVerifier = 1;
   let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, UnitAttr:$transpose_b);

@@ -149,6 +149,40 @@ LogicalResult GatherOp::verify() {
   return verifyElement(*this, tile.getElementType(), viewOf(getView()).getElementType());
 }
 
+LogicalResult GatherRowsOp::verify() {
+  RankedTensorType tile = tileOf(getTile()), linear = tileOf(getLinear());
+  if (tile.getRank() != 2 || linear.getRank() != 2 || linear.getDimSize(1) != 1 || !mayBeEqual(linear.getDimSize(0), tile.getDimSize(0)) ||
+      !linear.getElementType().isSignlessInteger(64))
+    return emitOpError("expected a tile [rows, columns] and numbers [rows, 1] of i64, got ") << tile << " and " << linear;
+  if (getMask() && (tileOf(getMask()).getShape() != linear.getShape() || !tileOf(getMask()).getElementType().isInteger(1)))
+    return emitOpError("expected a mask of i1 in the shape of ") << linear << ", got " << tileOf(getMask());
+  if (static_cast<int64_t>(getSizes().size()) != (tile.isDynamicDim(1) ? 1 : 0))
+    return emitOpError("expected a size for ? columns alone, got ") << getSizes().size();
+  return verifyElement(*this, tile.getElementType(), viewOf(getView()).getElementType());
+}
+
+LogicalResult PatchesOp::verify() {
+  RankedTensorType tile = tileOf(getTile());
+  int64_t spatial = getWindow().size(), taps = 1;
+  auto dims = bess::parseDims(viewOf(getView()).getDims());
+  if (spatial < 1 || static_cast<int64_t>(dims.size()) != spatial + 3)
+    return emitOpError("expected a view [N, in.., groups, C] for a window of ") << spatial << " extents, got " << dims.size() << " dimensions";
+  if (static_cast<int64_t>(getStrides().size()) != spatial || static_cast<int64_t>(getDilations().size()) != spatial ||
+      static_cast<int64_t>(getPads().size()) != spatial || static_cast<int64_t>(getOut().size()) != spatial)
+    return emitOpError("expected ") << spatial << " strides, dilations, low pads and extents of the result";
+  for (auto [extent, stride, dilation] : llvm::zip(getWindow(), getStrides(), getDilations())) {
+    if (extent < 1 || stride < 1 || dilation < 1)
+      return emitOpError("expected positive window extents, strides and dilations");
+    taps *= extent;
+  }
+  std::optional<int64_t> channels = dims.back().isConstant();
+  if (!channels || tile.getRank() != 2 || tile.getDimSize(1) != taps * *channels)
+    return emitOpError("expected a tile [rows, taps * C] of a known number of channels, got ") << tile;
+  if (failed(verifyElement(*this, tile.getElementType(), viewOf(getView()).getElementType())))
+    return failure();
+  return verifySizes(*this, tile, getSizes());
+}
+
 LogicalResult SplatOp::verify() {
   RankedTensorType tile = tileOf(getTile());
   if (getValue().getType() != tile.getElementType())

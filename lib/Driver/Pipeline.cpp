@@ -40,10 +40,10 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
     return simplify::addSimplifyPasses(passes, shared);
   case Phase::outline:
     return outline::addOutlinePasses(passes);
+  case Phase::layout:
+    return options.compileKernels ? addLayoutPasses(passes, options.numerics) : void();
   case Phase::fuse:
     return options.compileKernels ? addFusePasses(passes) : void();
-  case Phase::layout:
-    return options.compileKernels ? addLayoutPasses(passes) : void();
   case Phase::tile:
     return options.compileKernels ? addTilePasses(passes) : void();
   case Phase::plan:

@@ -138,6 +138,7 @@ std::span<const KernelEntry> normalizeKernels();
 std::span<const KernelEntry> attentionKernels();
 std::span<const KernelEntry> convKernels();
 std::span<const KernelEntry> poolKernels();
+std::span<const KernelEntry> winogradKernels();
 std::span<const KernelEntry> recurrentKernels();
 std::span<const KernelEntry> sortKernels();
 std::span<const KernelEntry> resizeKernels();

@@ -2,6 +2,7 @@
 //
 // conv, conv_transpose, deform_conv, col2im: the image as columns (one for each
 // place of the window), and a matrix product.
+#include "ChannelsLast.h"
 #include "Gemm.h"
 #include "Loops.h"
 #include "Window.h"
@@ -89,14 +90,45 @@ void convDirect(const Geometry &geometry, const Window &window, const Shape &pla
   convolve<T>(geometry, w, bias, y, product(places), fill);
 }
 
+/// Weights that the layout phase has put in panels [groups, panels, window * C/groups, block]
+/// (depthwise: [window, C]) as [O, C/groups, window..] again.
+Tensor unpackWeights(const Tensor &packed, const Shape &shape, int64_t groups, Buffer &memory) {
+  if (shape.size() < 2 || groups < 1 || shape[0] % groups != 0)
+    fail("expected a weight_shape [O, C/groups, window..], got " + str(shape));
+  Tensor plain{packed.dtype, shape, nullptr};
+  memory = Buffer(plain.dtype, plain.count());
+  plain.data = memory.data();
+  int64_t outputs = shape[0] / groups, channels = shape[1], taps = plain.count(2, plain.rank());
+  if (packed.rank() == 2) {
+    if (packed.shape != Shape{taps, shape[0]})
+      fail("expected depthwise weights of shape " + str(Shape{taps, shape[0]}) + ", got " + str(packed.shape));
+    copyStrided(plain.dtype, {shape[0], taps}, plain.data, {taps, 1}, 0, packed.data, {1, shape[0]}, 0);
+    return plain;
+  }
+  int64_t block = packed.shape.empty() ? 0 : packed.shape.back();
+  if (packed.rank() != 4 || block < 1 || packed.shape != Shape{groups, (outputs + block - 1) / block, taps * channels, block})
+    fail("expected weights " + str(shape) + " in panels, got shape " + str(packed.shape));
+  for (int64_t g = 0; g < groups; ++g)
+    for (int64_t first = 0; first < outputs; first += block)
+      copyStrided(plain.dtype, {std::min(block, outputs - first), channels, taps}, plain.data, {channels * taps, taps, 1},
+                  (g * outputs + first) * channels * taps, packed.data, {1, block, channels * block},
+                  (g * packed.shape[1] + first / block) * taps * channels * block);
+  return plain;
+}
+
 void runConv(Context &c) {
-  const Tensor &x = c.in(0), &w = c.in(1);
+  Buffer weightMemory;
+  ChannelsLast layout(c);
+  const Tensor x = layout.first(c.in(0));
+  const Tensor w = c.has("weight_shape") && !c.integers("weight_shape").empty()
+                       ? unpackWeights(c.in(1), c.integers("weight_shape"), c.integer("groups", 1), weightMemory)
+                       : c.in(1);
   const Tensor *bias = c.optional(2);
   Window window(c, spatial(x, 2), spatial(w, 2));
   Geometry geometry = geometryOf(c, x, w, bias);
   Shape places = window.places(), shape{geometry.batch, geometry.outputs};
   shape.insert(shape.end(), places.begin(), places.end());
-  Tensor &y = c.out(0, shape);
+  Tensor y = layout.result(c, shape);
   if (isWhole(x.dtype) != isWhole(w.dtype))
     fail("expected two floats or two integers, got " + std::string(name(x.dtype)) + " and " +
          std::string(name(w.dtype)));
@@ -104,6 +136,7 @@ void runConv(Context &c) {
     convDirect<uint64_t>(geometry, window, places, x, w, bias, y);
   else
     convDirect<double>(geometry, window, places, x, w, bias, y);
+  layout.finish(c, y);
 }
 
 /// The value at a place between elements; outside of the image is 0.

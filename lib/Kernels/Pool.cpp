@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // pool, max_pool_indices, max_unpool.
+#include "ChannelsLast.h"
 #include "Convert.h"
 #include "Loops.h"
 #include "Window.h"
@@ -104,10 +105,11 @@ void sumPool(Context &c, const Window &window, const Shape &places, const Tensor
 }
 
 void runPool(Context &c) {
-  const Tensor &x = c.in(0);
+  ChannelsLast layout(c);
+  const Tensor x = layout.first(c.in(0));
   Window window = windowOf(c, x);
   Shape places = window.places();
-  Tensor &y = c.out(0, resultShape(x, places));
+  Tensor y = layout.result(c, resultShape(x, places));
   expectSameType(x, y);
   std::string kind = c.text("kind");
   if (kind == "max" && isWhole(x.dtype))
@@ -122,6 +124,7 @@ void runPool(Context &c) {
     sumPool(c, window, places, x, y, c.integer("p", 2));
   else
     fail("expected kind to be max, average or lp with p of at least 1, got '" + kind + "'");
+  layout.finish(c, y);
 }
 
 void runMaxPoolIndices(Context &c) {

@@ -16,7 +16,7 @@ const Table &table() {
     Table all;
     for (auto list : {elementwiseKernels(), binaryKernels(), castKernels(), quantizeKernels(), moveKernels(),
                       indexKernels(), scatterKernels(), generateKernels(), matmulKernels(), reduceKernels(),
-                      normalizeKernels(), attentionKernels(), convKernels(), poolKernels(), recurrentKernels(),
+                      normalizeKernels(), attentionKernels(), convKernels(), poolKernels(), winogradKernels(), recurrentKernels(),
                       sortKernels(), resizeKernels(), gridSampleKernels(), detectionKernels(), signalKernels()})
       for (const KernelEntry &entry : list)
         all.emplace(entry.name, entry.run);

@@ -81,7 +81,8 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       Group group;
       group.insert(&op);
       Group best = group;
-      bool conv = isa<ConvOp>(op), epilogue = isa<MatmulOp, ConvOp>(op);
+      // With the channels last, they are the columns of a matrix.
+      bool conv = isa<ConvOp>(op) && cast<ConvOp>(op).getLayout() == channelsFirst, epilogue = isa<MatmulOp, ConvOp, WinogradOutputOp>(op);
       Type type = op.getResult(0).getType();
       std::string absorbed;
       for (bool grown = epilogue; grown && group.size() < maxOps;) {
@@ -92,6 +93,9 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
                 getDims(user->getResult(0).getType()) != getDims(type))
               continue;
             bool fits = llvm::all_of(user->getOperands(), [&](Value operand) {
+              // A convolution with the channels last reads its image in a form of its own.
+              if (isa<ConvOp>(op) && !conv && operand == op.getOperand(0))
+                return false;
               if (group.contains(operand.getDefiningOp()) || isSplatConstant(operand.getDefiningOp()))
                 return true;
               return conv ? fuse::isConvEpilogueOperand(operand.getType(), type) : fuse::isMatmulEpilogueOperand(operand.getType(), type);
@@ -114,8 +118,12 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       }
       StringRef name = op.getName().stripDialect();
       groups.push_back(best);
-      kinds.push_back({name.str(), absorbed.empty() ? (name + " alone: nothing that reads it is elementwise and its only reader").str()
-                                                    : absorbed + " read what " + name.str() + " writes, element by element"});
+      std::string reason = absorbed.empty() ? (name + " alone: nothing that reads it is elementwise and its only reader").str()
+                                            : absorbed + " read what " + name.str() + " writes, element by element";
+      // What an earlier phase decided about the op.
+      if (auto earlier = op.getAttrOfType<StringAttr>("bess.reason"))
+        reason += "; " + earlier.str();
+      kinds.push_back({name.str(), reason});
     }
   }
 

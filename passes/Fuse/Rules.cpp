@@ -152,6 +152,8 @@ bool fuse::isTileableAnchor(Operation *op) {
            !attention.getValid();
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
+  if (isa<WinogradInputOp, WinogradOutputOp>(op))
+    return getElementTypeOrSelf(op->getOperand(0).getType()).isF32() && getElementTypeOrSelf(op->getResult(0).getType()).isF32();
   if (auto concat = dyn_cast<ConcatOp>(op))
     return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0 && !isContiguousConcat(concat);
   if (auto rope = dyn_cast<RopeOp>(op))

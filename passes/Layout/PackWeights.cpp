@@ -2,6 +2,8 @@
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Layout/Passes.h"
 
+#include "llvm/Support/MathExtras.h"
+
 namespace bessemer {
 #define GEN_PASS_DEF_PACKWEIGHTS
 #include "passes/Layout/Passes.h.inc"
@@ -12,57 +14,75 @@ using namespace bessemer;
 using namespace bessemer::bess;
 
 namespace {
-/// A weight, or what only weights go into: known when the program is loaded.
-bool isKnownAtLoad(Value value) {
-  // An argument of an outlined layer that every caller gives as a weight.
-  if (auto argument = dyn_cast<BlockArgument>(value))
-    if (auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()))
-      return bool(function.getArgAttr(argument.getArgNumber(), "bess.weight"));
-  Operation *op = value.getDefiningOp();
-  return isa_and_nonnull<WeightOp, ConstantOp>(op) ||
-         (isa_and_nonnull<TransposeOp, CastOp, ReshapeOp>(op) && isKnownAtLoad(op->getOperand(0)));
-}
-
 struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   void runOnOperation() override {
     int64_t columns = tile::getCpuSchedule(getOperation()).panelColumns();
-    getOperation().walk([&](FusionOp fusion) {
-      for (Operation &op : fusion.getBody().front())
-        if (auto matmul = dyn_cast<MatmulOp>(op))
-          pack(fusion, matmul, columns);
-    });
+    getOperation().walk([&](MatmulOp matmul) { pack(matmul, columns); });
+    getOperation().walk([&](ConvOp conv) { pack(conv, columns); });
   }
 
-  static void pack(FusionOp fusion, MatmulOp matmul, int64_t columns) {
-    auto argument = dyn_cast<BlockArgument>(matmul.getB());
-    // Read by something else of the fusion, too: it would have to stay as it is.
-    if (!argument || !argument.hasOneUse() || matmul->hasAttr(packedColumnsName))
-      return;
-    unsigned number = argument.getArgNumber();
-    Value weight = fusion.getInputs()[number];
-    if (!isKnownAtLoad(weight))
-      return;
+  /// The weight [.., K, N] (or [.., N, K]) in panels of `columns`.
+  static Value panelsOf(Value weight, int64_t columns, bool transposed) {
+    for (Operation *user : weight.getUsers())
+      if (auto other = dyn_cast<PackOp>(user); other && static_cast<int64_t>(other.getBlock()) == columns && other.getTransposed() == transposed)
+        return other.getY();
     auto dims = getDims(weight.getType());
-    if (dims.size() < 2)
-      return;
-    SymbolicExpr depth = dims[dims.size() - (matmul.getTransposeB() ? 1 : 2)], width = dims[dims.size() - (matmul.getTransposeB() ? 2 : 1)];
+    SymbolicExpr depth = dims[dims.size() - (transposed ? 1 : 2)], width = dims[dims.size() - (transposed ? 2 : 1)];
     dims.pop_back_n(2);
     dims.append({SymbolicExpr::ceilDiv(width, columns), depth, SymbolicExpr(columns)});
-    Type packed = getTensorType(dims, getElementTypeOrSelf(weight.getType()));
-    OpBuilder builder(fusion);
     // Beside the weight's own place, so that two readers can share it.
+    OpBuilder builder(weight.getContext());
     builder.setInsertionPointAfterValue(weight);
-    Value panels;
-    for (Operation *user : weight.getUsers())
-      if (auto other = dyn_cast<PackOp>(user); other && static_cast<int64_t>(other.getBlock()) == columns && other.getTransposed() == matmul.getTransposeB())
-        panels = other.getY();
-    if (!panels)
-      panels = PackOp::create(builder, weight.getLoc(), packed, weight, "panels", columns, matmul.getTransposeB());
-    fusion.getInputsMutable()[number].set(panels);
-    argument.setType(packed);
-    matmul->setAttr(packedColumnsName, builder.getStringAttr(width.str()));
+    return PackOp::create(builder, weight.getLoc(), getTensorType(dims, getElementTypeOrSelf(weight.getType())), weight, "panels", columns, transposed);
+  }
+
+  static bool isFloat(Value value) {
+    Type element = getElementTypeOrSelf(value.getType());
+    return element.isF32() || element.isF16() || element.isBF16();
+  }
+
+  static void pack(MatmulOp matmul, int64_t columns) {
+    Value weight = matmul.getB();
+    auto dims = getDims(weight.getType());
+    if (dims.size() < 2 || matmul->hasAttr(packedColumnsName) || !isFloat(weight) || !isFloat(matmul.getA()) || !isKnownAtLoad(weight) ||
+        matmul.getA() == weight)
+      return;
+    SymbolicExpr width = dims[dims.size() - (matmul.getTransposeB() ? 2 : 1)];
+    Value panels = panelsOf(weight, columns, matmul.getTransposeB());
+    matmul.getBMutable().set(panels);
+    matmul->setAttr(packedColumnsName, StringAttr::get(matmul.getContext(), width.str()));
+  }
+
+  static void pack(ConvOp conv, int64_t columns) {
+    Value weight = conv.getW();
+    auto type = cast<RankedTensorType>(weight.getType());
+    if (conv.getLayout() != channelsLast || conv.getWeightShape() || !type.hasStaticShape() || !isFloat(weight) || !isKnownAtLoad(weight))
+      return;
+    SmallVector<int64_t> shape(type.getShape());
+    int64_t groups = conv.getGroups(), perGroup = shape[0] / groups, channels = shape[1], taps = 1;
+    for (int64_t extent : ArrayRef<int64_t>(shape).drop_front(2))
+      taps *= extent;
+    OpBuilder builder(weight.getContext());
+    builder.setInsertionPointAfterValue(weight);
+    auto reshape = [&](Value value, ArrayRef<int64_t> to) -> Value {
+      auto wanted = RankedTensorType::get(to, type.getElementType());
+      return value.getType() == wanted ? value : ReshapeOp::create(builder, weight.getLoc(), wanted, value).getY();
+    };
+    auto transpose = [&](Value value, ArrayRef<int64_t> permutation) -> Value {
+      return TransposeOp::create(builder, weight.getLoc(), value, permutation);
+    };
+    Value packed;
+    if (groups > 1 && channels == 1 && perGroup == 1) {
+      packed = transpose(reshape(weight, {groups, taps}), {1, 0});
+    } else {
+      Value rows = weight;
+      if (taps > 1)
+        rows = transpose(reshape(weight, {groups, perGroup, channels, taps}), {0, 1, 3, 2});
+      rows = reshape(rows, {groups, perGroup, taps * channels});
+      packed = panelsOf(rows, std::min<int64_t>(columns, llvm::PowerOf2Ceil(perGroup)), /*transposed=*/true);
+    }
+    conv.getWMutable().set(packed);
+    conv.setWeightShape(shape);
   }
 };
 } // namespace
-
-void bessemer::addLayoutPasses(OpPassManager &manager) { manager.addPass(createPackWeights()); }

@@ -3,18 +3,55 @@
 #define BESSEMER_LAYOUT_PASSES
 include "mlir/Pass/PassBase.td"
 
+def AssignLayouts : Pass<"bessemer-assign-layouts", "::mlir::ModuleOp"> {
+  let summary = "give convolutions and what is around them images with the channels last";
+  let description = [{
+    Convolutions with weights known at load want [N, spatial.., C]: then a place is a row of a matrix product. Pools, elementwise ops, concats and
+    reductions join when fewer values have to be transposed with them than without; transposes stay at the edges. An outlined layer takes
+    and gives images as its convolutions want them.
+    ```mlir
+    %0 = bess.conv %x, %w {...} : (tensor<1x3x8x8xf32>, tensor<16x3x3x3xf32>) -> tensor<1x16x8x8xf32>
+    %1 = bess.relu %0 : (tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
+    // becomes
+    %t = bess.transpose %x {permutation = array<i64: 0, 2, 3, 1>} : (tensor<1x3x8x8xf32>) -> tensor<1x8x8x3xf32>
+    %0 = bess.conv %t, %w {layout = "channels_last", ...} : (tensor<1x8x8x3xf32>, tensor<16x3x3x3xf32>) -> tensor<1x8x8x16xf32>
+    %1 = bess.relu %0 : (tensor<1x8x8x16xf32>) -> tensor<1x8x8x16xf32>
+    %y = bess.transpose %1 {permutation = array<i64: 0, 3, 1, 2>} : (tensor<1x8x8x16xf32>) -> tensor<1x16x8x8xf32>
+    ```
+  }];
+}
+
+def ChooseConvAlgorithm : Pass<"bessemer-choose-conv-algorithm", "::mlir::ModuleOp"> {
+  let summary = "Winograd's algorithm for 3x3 convolutions where it takes less time";
+  let description = [{
+    F(4x4, 3x3) has 2.25 multiplications for each element and channel of the result, F(2x2, 3x3) 4, direct convolution 9; but weights grow (4 and 1.8 times)
+    and the transforms pass over the image. A cost model (`bessemer/Algorithms/ConvCost.h`) weighs them. The relative error grows, too (rms 2e-6 to 7e-6),
+    so `--numerics=strict` turns it off.
+    ```mlir
+    %y = bess.conv %x, %w, %b {layout = "channels_last", ...} : (tensor<1x56x56x64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>) -> tensor<1x56x56x64xf32>
+    // becomes
+    %v = bess.winograd_input %x {tile = 4 : i64, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x56x56x64xf32>) -> tensor<36x196x64xf32>
+    %u = bess.winograd_weights %w {tile = 4 : i64} : (tensor<64x64x3x3xf32>) -> tensor<36x64x64xf32>
+    %m = bess.matmul %v, %u : (tensor<36x196x64xf32>, tensor<36x64x64xf32>) -> tensor<36x196x64xf32>
+    %y = bess.winograd_output %m, %b {tile = 4 : i64} : (tensor<36x196x64xf32>, tensor<64xf32>) -> tensor<1x56x56x64xf32>
+    ```
+  }];
+}
+
 def PackWeights : Pass<"bessemer-pack-weights", "::mlir::ModuleOp"> {
-  let summary = "give matmuls their constant right operands in panels";
+  let summary = "give matmuls and convolutions their constant weights in panels";
   let description = [{
     A panel is as many columns as a register block has; the loader packs, once, as
     it streams the weight in. The width is the target's.
     ```mlir
     %w = bess.weight "w" ... : tensor<384x1536xf32>
-    %y = bess.fusion "matmul"(%x, %w) ...
+    %y = bess.matmul %x, %w ...
     // becomes (AVX2)
     %p = bess.pack %w {block = 16 : i64, layout = "panels"} : (tensor<384x1536xf32>) -> tensor<96x384x16xf32>
-    %y = bess.fusion "matmul"(%x, %p) ...
+    %y = bess.matmul %x, %p {bess.packed_columns = "1536"} ...
     ```
+    Weights [O, C/groups, window..] of a channels-last convolution become [groups, panels of output channels, window * C/groups, columns];
+    of a depthwise one, [window, C].
   }];
 }
 #endif

@@ -61,7 +61,8 @@ void replaceConv(Operation *op, bess::ConvOp conv, Value weights, Value bias,
   Location loc = rewriter.getFusedLoc({conv.getLoc(), op->getLoc()});
   rewriter.replaceOp(op, bess::ConvOp::create(rewriter, loc, conv.getType(), conv.getX(), weights,
                                               bias, conv.getStrides(), conv.getDilations(),
-                                              conv.getPads(), conv.getGroups(), TypeAttr()));
+                                              conv.getPads(), conv.getGroups(), TypeAttr(), bess::channelsFirst,
+                                              DenseI64ArrayAttr()));
 }
 
 struct FoldFactor : OpRewritePattern<bess::MulOp> {

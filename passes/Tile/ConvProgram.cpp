@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Convolution as an implicit matrix product: for one image and group, the
+// Convolution of [N, C, spatial..] as an implicit matrix product: for one image and group, the
 // weights [O, C * window] times the patches [C * window, pixels], of which a
 // block of pixels is gathered into scratch memory at a time. A 1x1 convolution
 // with stride 1 reads the image itself. Pooling reduces the same patches.
+#include "passes/Tile/ChannelsLast.h"
 #include "passes/Tile/MatmulProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -61,6 +62,8 @@ tile::KernelOp tilegen::writeConvProgram(ProgramBuilder &p) {
       conv = c;
   if (!conv || yield.getNumOperands() != 1)
     return {};
+  if (conv.getLayout() == channelsLast)
+    return writeChannelsLastConv(p, conv);
   auto x = getDims(conv.getX().getType()), w = getDims(conv.getW().getType()), y = getDims(conv.getY().getType());
   int64_t spatial = x.size() - 2, groups = conv.getGroups();
   Window window;
@@ -165,6 +168,8 @@ tile::KernelOp tilegen::writePoolProgram(ProgramBuilder &p) {
   auto pool = dyn_cast<PoolOp>(body.front());
   if (!pool || body.getOperations().size() != 2)
     return {};
+  if (pool.getLayout() == channelsLast)
+    return writeChannelsLastPool(p, pool);
   auto x = getDims(pool.getX().getType()), y = getDims(pool.getY().getType());
   int64_t spatial = x.size() - 2, taps = 1;
   Window window;

@@ -27,6 +27,8 @@ Writer writerOf(StringRef kind) {
       .Case("attention", tilegen::writeAttentionProgram)
       .Case("conv", tilegen::writeConvProgram)
       .Case("pool", tilegen::writePoolProgram)
+      .Case("winograd_input", tilegen::writeWinogradInputProgram)
+      .Case("winograd_output", tilegen::writeWinogradOutputProgram)
       .Case("concat", tilegen::writeConcatProgram)
       .Case("rope", tilegen::writeRopeProgram)
       .Default(nullptr);

@@ -44,9 +44,7 @@ Value tilegen::emitEpilogue(ProgramBuilder &p, Value root, const EpilogueLeaves 
   return emit(root);
 }
 
-/// Rows of a block: all when they are few; else a divisor near `wanted`, so that
-/// all blocks are whole; else `wanted`.
-static int64_t blockOfRows(std::optional<int64_t> rows, int64_t wanted) {
+int64_t tilegen::blockOfRows(std::optional<int64_t> rows, int64_t wanted) {
   if (!rows)
     return wanted;
   if (*rows <= wanted + wanted / 4)

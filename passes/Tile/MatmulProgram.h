@@ -14,4 +14,8 @@ using EpilogueLeaves = std::function<mlir::Value(mlir::Value)>;
 /// The elementwise ops between the leaves and `root`, on tiles of `extents`.
 mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeaves &leaves, llvm::ArrayRef<Extent> extents);
 
+/// Rows of a block: all when they are few; else a divisor near `wanted`, so that
+/// all blocks are whole; else `wanted`.
+int64_t blockOfRows(std::optional<int64_t> rows, int64_t wanted);
+
 } // namespace bessemer::tilegen

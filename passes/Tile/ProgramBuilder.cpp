@@ -152,20 +152,22 @@ Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_
   return load.getTile();
 }
 
-Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
+Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds, Value condition) {
   Value tile = loadStored(view, offsets, dims, extents, inBounds);
+  if (condition)
+    tile.getDefiningOp<tile::LoadOp>().getConditionMutable().assign(condition);
   Type compute = computeType(cast<tile::ViewType>(view.getType()).getElementType());
   if (compute == getElementTypeOrSelf(tile.getType()))
     return tile;
   return arith::ExtFOp::create(b, tileType(extents, compute), tile);
 }
 
-void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<int64_t> dims, bool inBounds) {
+void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<int64_t> dims, bool inBounds, Value condition) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
   auto type = cast<RankedTensorType>(tile.getType());
   if (isa<FloatType>(stored) && stored != type.getElementType())
     tile = arith::TruncFOp::create(b, RankedTensorType::get(type.getShape(), stored), tile);
-  auto store = tile::StoreOp::create(b, tile, view, offsets, dims);
+  auto store = tile::StoreOp::create(b, tile, view, offsets, condition, dims);
   if (inBounds)
     store->setAttr("in_bounds", b.getUnitAttr());
 }
@@ -205,9 +207,10 @@ Value ProgramBuilder::reduce(StringRef kind, Value tile, int64_t axis, bool drop
   return known ? Value(tile::ReduceOp::create(b, RankedTensorType::get(shape, type.getElementType()), *known, tile, axis)) : Value();
 }
 
-Value ProgramBuilder::dot(Value a, Value right) {
+Value ProgramBuilder::dot(Value a, Value right, int64_t columns) {
   auto x = cast<RankedTensorType>(a.getType()), y = cast<RankedTensorType>(right.getType());
-  int64_t columns = y.getDimSize(1);
+  if (columns < 0)
+    columns = y.getDimSize(1);
   if (auto panels = right.getDefiningOp<tile::PanelsOp>())
     columns = cast<RankedTensorType>(panels.getX().getType()).getDimSize(panels.getTransposed() ? 0 : 1);
   return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), columns}, b.getF32Type()), a, right, /*transpose_b=*/false);

@@ -60,15 +60,17 @@ public:
   /// A tile of `view` as it is stored (unsigned integers signless): a dot converts its operands itself.
   mlir::Value loadStored(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds);
   /// A tile of `view`, converted to the type that programs compute in.
-  mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds);
-  void store(mlir::Value tile, mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, bool inBounds);
+  mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds,
+                   mlir::Value condition = {});
+  void store(mlir::Value tile, mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, bool inBounds, mlir::Value condition = {});
   mlir::Value splat(mlir::Value scalar, llvm::ArrayRef<Extent> extents);
   mlir::Value constant(double value, mlir::Type element, llvm::ArrayRef<Extent> extents);
   mlir::Value broadcast(mlir::Value tile, llvm::ArrayRef<Extent> extents);
   mlir::Value iota(mlir::Value start, int64_t axis, llvm::ArrayRef<Extent> extents);
   /// The extent of `axis` becomes 1, or goes away with `drop`. Null for a kind that is none of `tile::ReductionKind`.
   mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t axis, bool drop = false);
-  mlir::Value dot(mlir::Value a, mlir::Value right);
+  /// `columns` of the result: those of `right` unless given.
+  mlir::Value dot(mlir::Value a, mlir::Value right, int64_t columns = -1);
 
   /// An elementwise bess op on tiles of one shape; null when there is none.
   /// `extents` is that shape.
@@ -93,6 +95,8 @@ tile::KernelOp writeMatmulProgram(ProgramBuilder &p);
 tile::KernelOp writeAttentionProgram(ProgramBuilder &p);
 tile::KernelOp writeConvProgram(ProgramBuilder &p);
 tile::KernelOp writePoolProgram(ProgramBuilder &p);
+tile::KernelOp writeWinogradInputProgram(ProgramBuilder &p);
+tile::KernelOp writeWinogradOutputProgram(ProgramBuilder &p);
 tile::KernelOp writeConcatProgram(ProgramBuilder &p);
 tile::KernelOp writeRopeProgram(ProgramBuilder &p);
 

@@ -112,6 +112,8 @@ FailureOr<Value> KernelExpander::evaluateOp(Value tile, Point &point) {
       value = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, value, zero);
     return point.width ? value : Value(vector::ExtractOp::create(b, value, int64_t(0)));
   }
+  if (auto gather = dyn_cast<tile::GatherRowsOp>(op))
+    return evaluateGatherRows(gather, point);
   if (auto reduce = dyn_cast<tile::ReduceOp>(op))
     return reduceRows(reduce, point);
   if (!isElementwiseTileOp(op))
@@ -141,6 +143,14 @@ FailureOr<Value> KernelExpander::reduceRows(tile::ReduceOp op, Point &point) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Point inner(loop.getInductionVar(), point.column, point.width, point.mask);
+  // A sum of products is a chain of fused multiply-adds.
+  if (auto product = op.getX().getDefiningOp<arith::MulFOp>(); product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
+    FailureOr<Value> left = evaluate(product.getLhs(), inner), right = evaluate(product.getRhs(), inner);
+    if (failed(left) || failed(right))
+      return failure();
+    scf::YieldOp::create(b, ValueRange{vector::FMAOp::create(b, *left, *right, loop.getRegionIterArgs()[0])});
+    return loop.getResult(0);
+  }
   FailureOr<Value> value = evaluate(op.getX(), inner);
   if (failed(value))
     return failure();

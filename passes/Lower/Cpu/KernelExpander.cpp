@@ -81,6 +81,10 @@ Value KernelExpander::original(Value tile, unsigned dim) {
     return fromSizes(load.getSizes());
   if (auto splat = dyn_cast<tile::SplatOp>(op))
     return fromSizes(splat.getSizes());
+  if (auto patches = dyn_cast<tile::PatchesOp>(op))
+    return fromSizes(patches.getSizes());
+  if (auto gather = dyn_cast<tile::GatherRowsOp>(op))
+    return dim == 0 ? original(gather.getLinear(), 0) : gather.getSizes().front();
   if (auto iota = dyn_cast<tile::IotaOp>(op))
     return fromSizes(iota.getSizes());
   if (auto broadcast = dyn_cast<tile::BroadcastOp>(op))

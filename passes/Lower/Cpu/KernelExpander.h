@@ -5,8 +5,9 @@
 // elementwise op asks its operands at the same point, and so on down to the
 // loads. So a chain of elementwise ops is one loop without being fused first.
 //
-//   roots        what starts a traversal: a store, a reduction along the last
-//                axis, `tile.panels`, an operand of a dot that is no load
+//   roots        what starts a traversal: a store (or several of one shape that
+//                follow each other), a reduction along the last axis,
+//                `tile.panels`, an operand of a dot that is no load
 //   materialize  a value that several roots read and that is not cheap is
 //                written to scratch memory by the first traversal that meets it
 //   dot          register blocks; the tree above it is evaluated while the sums
@@ -38,6 +39,7 @@ struct MemoryTile {
   mlir::Value columnStride;             ///< null: 1
   mlir::Value panelStride;              ///< rank 3 only
   mlir::Value validRows, validColumns; ///< null: the whole tile is inside of the view
+  mlir::Value condition;               ///< null: true; false: reads are 0, writes are dropped
 };
 
 /// Where a tile is asked for: `width` columns from `column` of `row`; width 0
@@ -69,18 +71,23 @@ private:
   mlir::LogicalResult expandOp(mlir::Operation &op);
   mlir::LogicalResult expandFor(mlir::Operation &op);
   mlir::LogicalResult expandIf(mlir::Operation &op);
-  mlir::LogicalResult expandStore(tile::StoreOp op);
+  mlir::LogicalResult expandStores(mlir::ArrayRef<tile::StoreOp> group);
   mlir::LogicalResult expandReduce(tile::ReduceOp op);
   mlir::LogicalResult expandPanels(tile::PanelsOp op);
-  mlir::LogicalResult traverse(Value tile, const PointFn &fn);
+  mlir::LogicalResult traverse(mlir::ValueRange tiles, const PointFn &fn);
   mlir::LogicalResult forEachPoint(Value tile, int64_t width, const PointFn &fn);
   mlir::LogicalResult ensureMaterialized(Value tile);
 
   // ---- Materialize.cpp: what goes to scratch memory
+  void groupStores(mlir::Block &block);
   void planMaterialization();
-  llvm::SmallVector<Value> pendingIn(Value tile);
+  llvm::SmallVector<Value> pendingIn(mlir::ValueRange tiles);
   Value findDot(Value tile);
-  int64_t chooseWidth(Value tile);
+  int64_t chooseWidth(mlir::ValueRange tiles);
+
+  // ---- Images.cpp: windows of channels-last images
+  mlir::LogicalResult expandPatches(tile::PatchesOp op);
+  mlir::FailureOr<Value> evaluateGatherRows(tile::GatherRowsOp op, Point &point);
 
   // ---- Evaluate.cpp: a value at a point
   mlir::FailureOr<Value> evaluate(Value tile, Point &point);
@@ -130,6 +137,8 @@ private:
   llvm::DenseMap<Value, MemoryTile> memory;
   llvm::DenseMap<Value, Value> registers; ///< loop-carried tiles: one vector; reductions of one row: a scalar
   llvm::MapVector<Value, bool> toMaterialize;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<tile::StoreOp>> storeGroups; ///< by the last of a group
+  llvm::DenseMap<mlir::Operation *, mlir::Operation *> groupOf;                    ///< store -> the last of its group
   llvm::SmallVector<Value> bufferPointers;
   Value workspace, scratchOffset;
   SymbolicExpr scratchBound = 0, workspaceBytes = 0;

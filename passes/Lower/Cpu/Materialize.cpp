@@ -15,7 +15,7 @@ using namespace bessemer;
 static bool isLazy(Operation *op) {
   if (auto reduce = dyn_cast_or_null<tile::ReduceOp>(op))
     return reduce.getAxis() != cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
-  return op && (isElementwiseTileOp(op) || isa<tile::BroadcastOp, tile::GatherOp>(op));
+  return op && (isElementwiseTileOp(op) || isa<tile::BroadcastOp, tile::GatherOp, tile::GatherRowsOp>(op));
 }
 
 static bool isTile(Value value) { return isa<RankedTensorType>(value.getType()); }
@@ -40,7 +40,38 @@ static SmallVector<Value> rootOperands(Operation *op) {
   return operands;
 }
 
+/// Stores of one shape with nothing but lazy tiles and scalars between them are one
+/// traversal: what they share is computed once, in registers. A dot has its own order.
+void KernelExpander::groupStores(Block &block) {
+  SmallVector<tile::StoreOp> group;
+  auto close = [&] {
+    for (tile::StoreOp op : group)
+      groupOf[op] = group.back();
+    if (!group.empty())
+      storeGroups[group.back()] = group;
+    group.clear();
+  };
+  for (Operation &op : block) {
+    if (auto store = dyn_cast<tile::StoreOp>(op)) {
+      auto shape = [](tile::StoreOp s) { return cast<RankedTensorType>(s.getTile().getType()).getShape(); };
+      bool fits = group.empty() || (shape(store) == shape(group.front()) && cast<RankedTensorType>(store.getTile().getType()).hasStaticShape() &&
+                                    !findDot(store.getTile()) && !findDot(group.front().getTile()));
+      if (!fits)
+        close();
+      group.push_back(store);
+    } else if (isRoot(&op) || op.getNumRegions() || isa<tile::PatchesOp>(op)) {
+      close();
+    }
+  }
+  close();
+  for (Operation &op : block)
+    for (Region &region : op.getRegions())
+      for (Block &inner : region)
+        groupStores(inner);
+}
+
 void KernelExpander::planMaterialization() {
+  groupStores(kernel.getBody().front());
   // Which roots read which value.
   DenseMap<Value, std::set<Operation *>> readers;
   SmallVector<Value> inOrder;
@@ -50,7 +81,7 @@ void KernelExpander::planMaterialization() {
         llvm::SetVector<Value> tree;
         collectTree(operand, tree);
         for (Value v : tree)
-          readers[v].insert(op);
+          readers[v].insert(groupOf.count(op) ? groupOf[op] : op);
       }
     }
     for (Value result : op->getResults())
@@ -62,7 +93,7 @@ void KernelExpander::planMaterialization() {
   kernel.walk([&](Operation *op) {
     if (isa<tile::DotOp, tile::PanelsOp>(op))
       for (Value operand : rootOperands(op))
-        if (!operand.getDefiningOp<tile::LoadOp>() && !operand.getDefiningOp<tile::PanelsOp>())
+        if (!isa_and_nonnull<tile::LoadOp, tile::PanelsOp, tile::PatchesOp>(operand.getDefiningOp()))
           toMaterialize[operand] = true;
   });
 
@@ -88,7 +119,7 @@ void KernelExpander::planMaterialization() {
         continue;
       }
       loads += isa_and_nonnull<tile::LoadOp>(producer);
-      costly |= isa_and_nonnull<tile::DotOp, tile::GatherOp, tile::ReduceOp, arith::DivFOp>(producer) ||
+      costly |= isa_and_nonnull<tile::DotOp, tile::GatherOp, tile::GatherRowsOp, tile::ReduceOp, arith::DivFOp>(producer) ||
                 (producer && isa<math::MathDialect>(producer->getDialect()));
     }
     // A value above one that is kept already costs what comes after that.
@@ -97,14 +128,15 @@ void KernelExpander::planMaterialization() {
   }
 }
 
-/// Values to be kept that a traversal of `tile` meets and may keep: those of
+/// Values to be kept that a traversal of `tiles` meets and may keep: those of
 /// the same shape.
-SmallVector<Value> KernelExpander::pendingIn(Value tile) {
+SmallVector<Value> KernelExpander::pendingIn(ValueRange tiles) {
   llvm::SetVector<Value> tree;
-  collectTree(tile, tree);
+  for (Value tile : tiles)
+    collectTree(tile, tree);
   SmallVector<Value> pending;
   for (Value v : tree)
-    if (toMaterialize.count(v) && !memory.count(v) && !registers.count(v) && v.getType() == tile.getType())
+    if (toMaterialize.count(v) && !memory.count(v) && !registers.count(v) && v.getType() == tiles.front().getType())
       pending.push_back(v);
   return pending;
 }
@@ -128,10 +160,12 @@ Value KernelExpander::findDot(Value tile) {
 /// Columns at a time: four registers, two where the tree computes functions
 /// (their polynomials want registers, too), and never more than a power of two
 /// that covers the tile.
-int64_t KernelExpander::chooseWidth(Value tile) {
+int64_t KernelExpander::chooseWidth(ValueRange tiles) {
   llvm::SetVector<Value> tree;
-  collectTree(tile, tree);
-  int64_t width = 4 * schedule.lanes();
+  for (Value tile : tiles)
+    collectTree(tile, tree);
+  // Many values at once: those of one register each.
+  int64_t width = (tiles.size() > 4 ? 1 : 4) * schedule.lanes();
   for (Value v : tree) {
     if (Value held = registers.lookup(v))
       if (auto vector = dyn_cast<VectorType>(held.getType()))
@@ -140,9 +174,9 @@ int64_t KernelExpander::chooseWidth(Value tile) {
       continue;
     Operation *op = v.getDefiningOp();
     if (op && isa<math::MathDialect>(op->getDialect()) && !isa<math::FmaOp, math::SqrtOp, math::AbsFOp>(op))
-      width = 2 * schedule.lanes();
+      width = std::min(width, 2 * schedule.lanes());
   }
-  auto type = cast<RankedTensorType>(tile.getType());
+  auto type = cast<RankedTensorType>(tiles.front().getType());
   int64_t columns = type.getShape().back();
   if (!ShapedType::isDynamic(columns))
     width = std::min<int64_t>(width, llvm::PowerOf2Ceil(std::max<int64_t>(columns, 1))); // a row may be empty

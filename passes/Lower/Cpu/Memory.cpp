@@ -72,7 +72,15 @@ MemoryTile KernelExpander::viewTile(Value view, ValueRange offsets, ArrayRef<int
 }
 
 void KernelExpander::bindLoad(tile::LoadOp op) {
-  memory[op.getTile()] = viewTile(op.getView(), op.getOffsets(), op.getDims(), op->hasAttr("in_bounds"));
+  MemoryTile tile = viewTile(op.getView(), op.getOffsets(), op.getDims(), op->hasAttr("in_bounds"));
+  if (op.getCondition()) {
+    // Where it is false the start of the view is read, which exists, and what
+    // was read is dropped: cheaper than a masked read.
+    tile.condition = mapped(op.getCondition());
+    Value start = bufferPointers[cast<BlockArgument>(op.getView()).getArgNumber()];
+    tile.base = arith::SelectOp::create(b, tile.condition, tile.base, start);
+  }
+  memory[op.getTile()] = tile;
 }
 
 Value KernelExpander::address(const MemoryTile &tile, Value row, Value column, Value panel) {
@@ -128,8 +136,16 @@ Value KernelExpander::restrictMask(const MemoryTile &tile, Point &point) {
 Value KernelExpander::loadAt(const MemoryTile &tile, Point &point, Type element) {
   Value mask = restrictMask(tile, point);
   Value pointer = address(tile, point.row, point.column);
+  auto guarded = [&](Value value) -> Value {
+    if (!tile.condition)
+      return value;
+    Value holds = tile.condition;
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      holds = vector::BroadcastOp::create(b, VectorType::get(vector.getShape(), b.getI1Type()), holds);
+    return arith::SelectOp::create(b, holds, value, arith::ConstantOp::create(b, b.getZeroAttr(value.getType())));
+  };
   if (point.width == 0 || !tile.columnStride)
-    return loadVector(pointer, tile.element, point.width, mask);
+    return guarded(loadVector(pointer, tile.element, point.width, mask));
 
   // Strided: a gather.
   auto pointers = VectorType::get({point.width}, LLVM::LLVMPointerType::get(b.getContext()));
@@ -144,10 +160,15 @@ Value KernelExpander::loadAt(const MemoryTile &tile, Point &point, Type element)
   Value value = LLVM::masked_gather::create(b, type, addresses, mask, ValueRange{zero}, storageBytes(tile.element));
   if (tile.element.isInteger(1))
     value = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, value, zero);
-  return value;
+  return guarded(value);
 }
 
 void KernelExpander::storeAt(const MemoryTile &tile, Point &point, Value value) {
+  OpBuilder::InsertionGuard outer(b);
+  if (tile.condition) {
+    auto branch = scf::IfOp::create(b, tile.condition, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(branch.thenBlock());
+  }
   Type storage = storageType(tile.element);
   unsigned alignment = storageBytes(tile.element);
   if (tile.element.isInteger(1)) {

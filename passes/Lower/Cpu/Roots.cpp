@@ -34,8 +34,12 @@ LogicalResult KernelExpander::expandOp(Operation &op) {
     mapping.map(load.getValue(), loadVector(at.base, at.element, 0, {}));
     return success();
   }
-  if (auto store = dyn_cast<tile::StoreOp>(op))
-    return expandStore(store);
+  if (isa<tile::StoreOp>(op)) {
+    auto group = storeGroups.find(&op);
+    return group == storeGroups.end() ? success() : expandStores(group->second);
+  }
+  if (auto patches = dyn_cast<tile::PatchesOp>(op))
+    return expandPatches(patches);
   if (auto panels = dyn_cast<tile::PanelsOp>(op))
     return expandPanels(panels);
   if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
@@ -167,11 +171,12 @@ LogicalResult KernelExpander::forEachPoint(Value tile, int64_t width, const Poin
   return overColumns(rows.getInductionVar());
 }
 
-/// A traversal of `tile`: `fn` at each point; what is to be kept is written to
-/// scratch on the way, and read from there by whoever comes later.
-LogicalResult KernelExpander::traverse(Value tile, const PointFn &fn) {
+/// A traversal of `tiles`, which have one shape: `fn` at each point; what is to be
+/// kept is written to scratch on the way, and read from there by whoever comes later.
+LogicalResult KernelExpander::traverse(ValueRange tiles, const PointFn &fn) {
   SmallVector<std::pair<Value, MemoryTile>> kept;
-  for (Value pending : pendingIn(tile))
+  Value tile = tiles.front();
+  for (Value pending : pendingIn(tiles))
     kept.push_back({pending, allocate(pending)});
   auto withKept = [&](Point &point) -> LogicalResult {
     if (failed(fn(point)))
@@ -190,7 +195,7 @@ LogicalResult KernelExpander::traverse(Value tile, const PointFn &fn) {
       return kernel.emitError("expected what follows a dot to have its shape");
     done = forEachDotBlock(dot.getDefiningOp<tile::DotOp>(), withKept);
   } else {
-    done = forEachPoint(tile, chooseWidth(tile), withKept);
+    done = forEachPoint(tile, chooseWidth(tiles), withKept);
   }
   for (auto &[value, place] : kept)
     memory[value] = place;
@@ -204,13 +209,26 @@ LogicalResult KernelExpander::ensureMaterialized(Value tile) {
   return traverse(tile, [](Point &) { return success(); });
 }
 
-LogicalResult KernelExpander::expandStore(tile::StoreOp op) {
-  MemoryTile place = viewTile(op.getView(), op.getOffsets(), op.getDims(), op->hasAttr("in_bounds"));
-  return traverse(op.getTile(), [&](Point &point) -> LogicalResult {
-    FailureOr<Value> value = evaluate(op.getTile(), point);
-    if (failed(value))
-      return failure();
-    storeAt(place, point, *value);
+/// All values of a point are computed before the first is written.
+LogicalResult KernelExpander::expandStores(ArrayRef<tile::StoreOp> group) {
+  SmallVector<Value> tiles;
+  SmallVector<MemoryTile> places;
+  for (tile::StoreOp op : group) {
+    tiles.push_back(op.getTile());
+    places.push_back(viewTile(op.getView(), op.getOffsets(), op.getDims(), op->hasAttr("in_bounds")));
+    if (op.getCondition())
+      places.back().condition = mapped(op.getCondition());
+  }
+  return traverse(tiles, [&](Point &point) -> LogicalResult {
+    SmallVector<Value> values;
+    for (Value tile : tiles) {
+      FailureOr<Value> value = evaluate(tile, point);
+      if (failed(value))
+        return failure();
+      values.push_back(*value);
+    }
+    for (auto [place, value] : llvm::zip(places, values))
+      storeAt(place, point, value);
     return success();
   });
 }

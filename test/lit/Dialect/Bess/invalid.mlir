@@ -133,3 +133,38 @@ func.func @topk(%a: tensor<4xf32>) {
   %0, %1 = bess.topk %a {axis = 0 : i64} : (tensor<4xf32>) -> (tensor<5xf32>, tensor<5xi64>)
   return
 }
+
+// -----
+
+func.func @layout(%x: tensor<1x8x8x4xf32>, %w: tensor<2x4x1x1xf32>) {
+  // expected-error @+2 {{expected layout to be one of channels_first, channels_last}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64, layout = "nhwc"} : (tensor<1x8x8x4xf32>, tensor<2x4x1x1xf32>) -> tensor<1x8x8x2xf32>
+  return
+}
+
+// -----
+
+func.func @packed_weights(%x: tensor<1x8x8x4xf32>, %w: tensor<1x2x4x16xf32>) {
+  // expected-error @+2 {{expected packed weights that fit the weight_shape}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64, layout = "channels_last", weight_shape = array<i64: 16, 4, 1, 1>} : (tensor<1x8x8x4xf32>, tensor<1x2x4x16xf32>) -> tensor<1x8x8x16xf32>
+  return
+}
+
+// -----
+
+func.func @winograd_tile(%x: tensor<1x8x8x4xf32>) {
+  // expected-error @+2 {{expected a tile of 2 or 4, got 3}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.winograd_input %x {tile = 3 : i64, pads = array<i64: 1, 1, 1, 1>} : (tensor<1x8x8x4xf32>) -> tensor<25x9x4xf32>
+  return
+}
+
+// -----
+
+func.func @winograd_tiles(%v: tensor<36x3x4xf32>) {
+  // expected-error @+1 {{tiles}}
+  %0 = bess.winograd_output %v {tile = 4 : i64} : (tensor<36x3x4xf32>) -> tensor<1x8x8x4xf32>
+  return
+}
