@@ -15,6 +15,7 @@
 // Tiles have rank 1 (one row) or 2 (rows, columns); panels have rank 3.
 #pragma once
 
+#include "bessemer/Algorithms/MatmulSchedule.h"
 #include "bessemer/Algorithms/SymbolicExpr.h"
 #include "bessemer/Support/CpuSchedule.h"
 #include "dialects/Tile/Tile.h"
@@ -81,6 +82,7 @@ private:
   llvm::SmallVector<Value> pendingIn(Value tile);
   Value findDot(Value tile);
   int64_t chooseWidth(Value tile);
+  bool computesFunctions(Value tile);
 
   // ---- Evaluate.cpp: a value at a point
   mlir::FailureOr<Value> evaluate(Value tile, Point &point);
@@ -102,9 +104,14 @@ private:
   llvm::SmallVector<Value> viewStrides(Value view);
 
   // ---- Dot.cpp: register blocks
-  mlir::LogicalResult forEachDotBlock(tile::DotOp dot, const PointFn &fn);
-  mlir::LogicalResult dotBlock(tile::DotOp dot, const MemoryTile &a, const MemoryTile &b, Value depth, Value row, int64_t rows,
-                               Value column, int64_t columns, Value mask, const PointFn &fn);
+  struct DotColumns;
+  struct RowBlock;
+  mlir::LogicalResult forEachDotBlock(tile::DotOp dot, bool costly, const PointFn &fn);
+  mlir::LogicalResult knownRowBlocks(DotColumns &columns, int64_t rows, bool buffered, const PointFn &fn);
+  mlir::LogicalResult freeRowBlocks(DotColumns &columns, Value rows, const PointFn &fn);
+  mlir::LogicalResult dotBlock(DotColumns &columns, const RowBlock &block, const PointFn &fn);
+  int64_t blockRowsFor(int64_t columns);
+  mlir::SmallVector<Value> dotSums(DotColumns &columns, const RowBlock &block);
 
   // ---- helpers
   Value extent(Value tile, unsigned dim);               ///< index, in the new function
@@ -125,6 +132,7 @@ private:
 
   tile::KernelOp kernel;
   CpuSchedule schedule;
+  MatmulSchedule dots; ///< of the products: what the kernel's `schedule` says
   mlir::ImplicitLocOpBuilder b;
   mlir::IRMapping mapping; ///< scalars of the program -> the function's
   llvm::DenseMap<Value, MemoryTile> memory;
