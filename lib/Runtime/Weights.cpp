@@ -57,7 +57,7 @@ static int64_t weightBytes(const Weight &weight) {
 }
 
 int64_t WeightStore::bytes() const {
-  int64_t sum = 0;
+  int64_t sum = arena.size();
   for (const MemoryBlock &block : blocks)
     sum += block.size();
   return sum;
@@ -197,6 +197,28 @@ Status WeightStore::read(const Model &model, int32_t index) {
   return {};
 }
 
+static int64_t arenaBytes(int64_t bytes) {
+  constexpr int64_t align = memoryAlignment;
+  return (bytes + align - 1) / align * align;
+}
+
+/// Larger weights have huge pages of their own.
+static bool belongsInArena(const Weight &weight, int64_t bytes) {
+  constexpr int64_t limit = int64_t{4} << 20;
+  return !weight.temporary && weight.derivedFunction >= 0 && bytes >= 0 && bytes < limit;
+}
+
+void *WeightStore::place(const Model &model, int32_t index, int64_t bytes) {
+  if (belongsInArena(model.program().weights[index], bytes) &&
+      arenaBytes(bytes) <= arena.size() - arenaUsed) {
+    void *memory = static_cast<uint8_t *>(arena.data()) + arenaUsed;
+    arenaUsed += arenaBytes(bytes);
+    return memory;
+  }
+  blocks[index] = MemoryBlock::make(model.loadOptions().allocator, bytes);
+  return blocks[index].data();
+}
+
 Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t index,
                            const WeightUnit *unit, void *given) {
   const Program &program = model->program();
@@ -247,11 +269,10 @@ Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t in
     }
     if (made)
       made->push_back(member);
-    blocks[member] = MemoryBlock::make(model->loadOptions().allocator, weightBytes(result));
-    if (!blocks[member].data())
+    pointers[member] = place(*model, member, weightBytes(result));
+    if (!pointers[member])
       return failed(result, "no memory for " + std::to_string(weightBytes(result)) + " bytes",
                     StatusCode::OutOfMemory);
-    pointers[member] = blocks[member].data();
     outputs[result.derivedResult] = pointers[member];
   }
   std::vector<MemoryBlock> unwanted;
@@ -418,9 +439,17 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
         return failed(weights[member], "expected one weight for each result of a derivation");
   }
   findKernelOnly(model->program());
-  if (model->memoryLimit() > 0)
+  if (model->memoryLimit() > 0) {
     if (Status status = findUnits(*model); !status.ok())
       return status;
+  } else {
+    int64_t together = 0;
+    for (const Weight &weight : weights)
+      if (int64_t bytes = weightBytes(weight); belongsInArena(weight, bytes))
+        together += arenaBytes(bytes);
+    if (together > 0)
+      arena = MemoryBlock::make(model->loadOptions().allocator, together); // else each for itself
+  }
   for (size_t w = 0; w < weights.size(); ++w) {
     if (weights[w].temporary || unitOf(static_cast<int32_t>(w)) >= 0)
       continue;

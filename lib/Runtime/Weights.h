@@ -71,11 +71,19 @@ private:
   void findKernelOnly(const Program &program);
   bool usableWhereMapped(const Weight &weight, int32_t index, const uint8_t *data) const;
   void drop(const Program &program, int32_t index);
+  /// Memory for a derived weight of so many bytes; null: there is none.
+  void *place(const Model &model, int32_t index, int64_t bytes);
 
   std::shared_ptr<WeightImage> image;
   std::map<std::string, std::shared_ptr<MappedFile>> files;
   std::vector<void *> pointers;
   std::vector<MemoryBlock> blocks;
+  /// Derived weights that stay, one behind the other: a few huge pages instead of
+  /// thousands of small ones, each of which costs a walk through the page tables
+  /// whenever a run comes by; and a kernel that prefetches beyond its own weight
+  /// prefetches the next kernel's. Not under a memory limit.
+  MemoryBlock arena;
+  int64_t arenaUsed = 0;
   std::vector<Source> sources; ///< of those used where they are mapped
   std::vector<int32_t> users; ///< derivations that still need it
   std::vector<uint8_t> kernelOnly; ///< weights that nothing but compiled kernels reads

@@ -40,7 +40,7 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
   llvm::StringMap<unsigned> numbers;
 
   static llvm::hash_code hashOf(tile::KernelOp kernel) {
-    llvm::hash_code hash = llvm::hash_combine(kernel.getGrid(), kernel.getViews(), kernel.getSymbols());
+    llvm::hash_code hash = llvm::hash_combine(kernel.getGrid(), kernel.getViews(), kernel.getSymbols(), kernel.getSchedule());
     for (BlockArgument argument : kernel.getBody().getArguments())
       hash = llvm::hash_combine(hash, argument.getType());
     kernel.getBody().walk([&](Operation *op) {
@@ -51,7 +51,7 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
   }
 
   static bool same(tile::KernelOp a, tile::KernelOp b) {
-    return a.getGrid() == b.getGrid() && a.getViews() == b.getViews() && a.getSymbols() == b.getSymbols() &&
+    return a.getGrid() == b.getGrid() && a.getViews() == b.getViews() && a.getSymbols() == b.getSymbols() && a.getSchedule() == b.getSchedule() &&
            OperationEquivalence::isRegionEquivalentTo(&a.getBody(), &b.getBody(), OperationEquivalence::IgnoreLocations);
   }
 

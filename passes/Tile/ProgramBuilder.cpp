@@ -2,6 +2,7 @@
 #include "passes/Tile/ProgramBuilder.h"
 
 #include "dialects/Tile/IndexExpr.h"
+#include "dialects/Tile/MatmulScheduleAttr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -93,6 +94,12 @@ void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRe
     body->addArgument(type, b.getLoc());
   for (size_t i = 0; i < symbols.size() + grid.size(); ++i)
     body->addArgument(b.getIndexType(), b.getLoc());
+}
+
+void ProgramBuilder::setSchedule(const MatmulSchedule &schedule) {
+  kernel.setScheduleAttr(tile::toScheduleAttr(b.getContext(), schedule));
+  std::string reason = kernel.getReason().str();
+  kernel.setReason(reason + (reason.empty() ? "" : "; ") + schedule.reason);
 }
 
 tile::KernelOp ProgramBuilder::finish(const SymbolicExpr &flops) {

@@ -4,6 +4,7 @@
 // symbols, index arithmetic, elementwise ops.
 #pragma once
 
+#include "bessemer/Algorithms/MatmulSchedule.h"
 #include "bessemer/Support/CpuSchedule.h"
 #include "dialects/Tile/Tile.h"
 
@@ -30,6 +31,8 @@ public:
   /// given dimensions (over the function's symbols; row-major, so they may be
   /// any regrouping of the tensor's own).
   void begin(llvm::ArrayRef<llvm::SmallVector<SymbolicExpr>> viewDims, llvm::ArrayRef<SymbolicExpr> grid);
+  /// How its products are cut up; the reason joins the kernel's.
+  void setSchedule(const MatmulSchedule &schedule);
   /// Ends it and gives the kernel.
   tile::KernelOp finish(const SymbolicExpr &flops);
 

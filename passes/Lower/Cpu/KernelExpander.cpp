@@ -4,6 +4,7 @@
 #include "passes/Lower/Cpu/KernelExpander.h"
 
 #include "dialects/Tile/IndexExpr.h"
+#include "dialects/Tile/MatmulScheduleAttr.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -18,6 +19,10 @@ KernelExpander::KernelExpander(tile::KernelOp kernel, const CpuSchedule &schedul
     : kernel(kernel), schedule(schedule), b(kernel.getLoc(), kernel.getContext()) {}
 
 FailureOr<func::FuncOp> KernelExpander::expand(ModuleOp kernels) {
+  FailureOr<MatmulSchedule> products = tile::readMatmulSchedule(kernel, schedule);
+  if (failed(products))
+    return failure();
+  dots = *products;
   b.setInsertionPointToEnd(kernels.getBody());
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
   Type i64 = b.getI64Type();

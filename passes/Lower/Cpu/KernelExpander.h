@@ -16,6 +16,7 @@
 // Tiles have rank 1 (one row) or 2 (rows, columns); panels have rank 3.
 #pragma once
 
+#include "bessemer/Algorithms/MatmulSchedule.h"
 #include "bessemer/Algorithms/SymbolicExpr.h"
 #include "bessemer/Support/CpuSchedule.h"
 #include "dialects/Tile/Tile.h"
@@ -84,6 +85,7 @@ private:
   llvm::SmallVector<Value> pendingIn(mlir::ValueRange tiles);
   Value findDot(Value tile);
   int64_t chooseWidth(mlir::ValueRange tiles);
+  bool computesFunctions(Value tile);
 
   // ---- Images.cpp: windows of channels-last images
   mlir::LogicalResult expandPatches(tile::PatchesOp op);
@@ -109,9 +111,14 @@ private:
   llvm::SmallVector<Value> viewStrides(Value view);
 
   // ---- Dot.cpp: register blocks
-  mlir::LogicalResult forEachDotBlock(tile::DotOp dot, const PointFn &fn);
-  mlir::LogicalResult dotBlock(tile::DotOp dot, const MemoryTile &a, const MemoryTile &b, Value depth, Value row, int64_t rows,
-                               Value column, int64_t columns, Value mask, const PointFn &fn);
+  struct DotColumns;
+  struct RowBlock;
+  mlir::LogicalResult forEachDotBlock(tile::DotOp dot, bool costly, const PointFn &fn);
+  mlir::LogicalResult knownRowBlocks(DotColumns &columns, int64_t rows, bool buffered, const PointFn &fn);
+  mlir::LogicalResult freeRowBlocks(DotColumns &columns, Value rows, const PointFn &fn);
+  mlir::LogicalResult dotBlock(DotColumns &columns, const RowBlock &block, const PointFn &fn);
+  int64_t blockRowsFor(int64_t columns);
+  mlir::SmallVector<Value> dotSums(DotColumns &columns, const RowBlock &block);
 
   // ---- helpers
   Value extent(Value tile, unsigned dim);               ///< index, in the new function
@@ -132,6 +139,7 @@ private:
 
   tile::KernelOp kernel;
   CpuSchedule schedule;
+  MatmulSchedule dots; ///< of the products: what the kernel's `schedule` says
   mlir::ImplicitLocOpBuilder b;
   mlir::IRMapping mapping; ///< scalars of the program -> the function's
   llvm::DenseMap<Value, MemoryTile> memory;

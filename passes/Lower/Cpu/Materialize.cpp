@@ -157,6 +157,17 @@ Value KernelExpander::findDot(Value tile) {
   return {};
 }
 
+static bool isFunction(Operation *op) {
+  return op && isa<math::MathDialect>(op->getDialect()) && !isa<math::FmaOp, math::SqrtOp, math::AbsFOp>(op);
+}
+
+/// Does a traversal evaluate functions (polynomials, which want registers)?
+bool KernelExpander::computesFunctions(Value tile) {
+  llvm::SetVector<Value> tree;
+  collectTree(tile, tree);
+  return llvm::any_of(tree, [&](Value v) { return !memory.count(v) && isFunction(v.getDefiningOp()); });
+}
+
 /// Columns at a time: four registers, two where the tree computes functions
 /// (their polynomials want registers, too), and never more than a power of two
 /// that covers the tile.
@@ -172,8 +183,7 @@ int64_t KernelExpander::chooseWidth(ValueRange tiles) {
         return vector.getDimSize(0);
     if (memory.count(v))
       continue;
-    Operation *op = v.getDefiningOp();
-    if (op && isa<math::MathDialect>(op->getDialect()) && !isa<math::FmaOp, math::SqrtOp, math::AbsFOp>(op))
+    if (isFunction(v.getDefiningOp()))
       width = std::min(width, 2 * schedule.lanes());
   }
   auto type = cast<RankedTensorType>(tiles.front().getType());

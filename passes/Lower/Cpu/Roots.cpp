@@ -193,7 +193,7 @@ LogicalResult KernelExpander::traverse(ValueRange tiles, const PointFn &fn) {
   if (Value dot = findDot(tile)) {
     if (cast<RankedTensorType>(dot.getType()).getShape() != cast<RankedTensorType>(tile.getType()).getShape())
       return kernel.emitError("expected what follows a dot to have its shape");
-    done = forEachDotBlock(dot.getDefiningOp<tile::DotOp>(), withKept);
+    done = forEachDotBlock(dot.getDefiningOp<tile::DotOp>(), computesFunctions(tile), withKept);
   } else {
     done = forEachPoint(tile, chooseWidth(tiles), withKept);
   }
