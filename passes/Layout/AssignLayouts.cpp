@@ -104,11 +104,6 @@ private:
     return sum + wanted - unwanted;
   }
 
-  /// Then its operand may as well be transposed: as an argument of a layer, by the caller.
-  bool isOnlyWanted(Operation *op) const {
-    return !op->use_empty() && llvm::all_of(op->getUsers(), [&](Operation *user) { return chosen.contains(user) || isToLast(user); });
-  }
-
   void choose() {
     SmallVector<Operation *> candidates;
     for (Operation &op : block) {
@@ -123,7 +118,7 @@ private:
       changed = false;
       // Forwards: what follows a chosen op is met after it.
       for (Operation *op : candidates)
-        if (!chosen.contains(op) && (llvm::any_of(images(op), [&](Value v) { return isAvailable(v); }) || isOnlyWanted(op)) && gain(op) >= 0)
+        if (!chosen.contains(op) && llvm::any_of(images(op), [&](Value v) { return isAvailable(v); }) && gain(op) >= 0)
           changed |= chosen.insert(op);
     }
     SmallVector<Operation *> ordered(chosen.begin(), chosen.end());

@@ -48,10 +48,9 @@ func.func @calls(%x: tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32> {
   return %1 : tensor<1x4x8x8xf32>
 }
 func.func private @layer(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32> {bess.weight}) -> tensor<1x4x8x8xf32> {
-  %r = bess.relu %x : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
-  %0 = bess.conv %r, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64}
+  %0 = bess.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64}
     : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32>
-  %1 = bess.add %0, %r : (tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+  %1 = bess.relu %0 : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
   return %1 : tensor<1x4x8x8xf32>
 }
 
