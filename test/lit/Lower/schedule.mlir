@@ -33,23 +33,23 @@ tile.kernel @dot grid <"1"> views 3 outputs 1 symbols 0 kind "matmul" reason ""
 //--- lanes.mlir
 // LANES: error: the schedule does not fit the machine: expected a power of two of at most 8 lanes in the register block, got 16
 module attributes {bess.target = {}} {
-tile.kernel @dot grid <"1"> views 0 outputs 0 symbols 0 kind "matmul" reason ""
+tile.kernel @dot grid <"1"> views 1 outputs 1 symbols 0 kind "matmul" reason ""
   schedule {register_block = #tile.layout<"[2, 2] x {register = [], lane = [[0, 1], [0, 2], [0, 4], [0, 8]]} -> {row = 1, col = 16}">} {
-^bb0(%point: index):
+^bb0(%y: !tile.view<<"3", "16">, f32>, %point: index):
   tile.return
 }
 }
 
 //--- layout.mlir
 // LAYOUT: error: expected a #tile.layout as 'register_block' of the schedule, got #tile.layout<"14 x 32">
-tile.kernel @dot grid <"1"> views 0 outputs 0 symbols 0 kind "matmul" reason "" schedule {register_block = #tile.layout<"14 x 32">} {
-^bb0(%point: index):
+tile.kernel @dot grid <"1"> views 1 outputs 1 symbols 0 kind "matmul" reason "" schedule {register_block = #tile.layout<"14 x 32">} {
+^bb0(%y: !tile.view<<"3", "16">, f32>, %point: index):
   tile.return
 }
 
 //--- unroll.mlir
 // UNROLL: error: the schedule does not fit the machine: expected a power of two of at most 64 to unroll by, got 3
-tile.kernel @dot grid <"1"> views 0 outputs 0 symbols 0 kind "matmul" reason "" schedule {unroll = 3} {
-^bb0(%point: index):
+tile.kernel @dot grid <"1"> views 1 outputs 1 symbols 0 kind "matmul" reason "" schedule {unroll = 3} {
+^bb0(%y: !tile.view<<"3", "16">, f32>, %point: index):
   tile.return
 }
