@@ -65,4 +65,7 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
 };
 } // namespace
 
-void bessemer::addLayoutPasses(OpPassManager &manager) { manager.addPass(createPackWeights()); }
+void bessemer::addLayoutPasses(OpPassManager &manager) {
+  manager.addPass(createPackWeights());
+  manager.addPass(createVerifyLayout());
+}

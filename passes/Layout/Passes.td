@@ -17,4 +17,16 @@ def PackWeights : Pass<"bessemer-pack-weights", "::mlir::ModuleOp"> {
     ```
   }];
 }
+
+def VerifyLayout : Pass<"bessemer-verify-layout", "::mlir::ModuleOp"> {
+  let summary = "state the form that layout leaves";
+  let description = [{
+    Fails when what `bess.pack` makes is read by anything but a fusion, a call or another move of the loader (no other op
+    understands panels), or when a `bess` op has a location without a name. Changes nothing.
+    ```mlir
+    %p = bess.pack %w {block = 16 : i64, layout = "panels"} : (tensor<4x16xf32>) -> tensor<1x4x16xf32>
+    %y = bess.relu %p : ...   // refused
+    ```
+  }];
+}
 #endif
