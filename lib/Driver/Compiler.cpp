@@ -28,7 +28,8 @@ namespace {
 class Compilation {
 public:
   Compilation(const CompileOptions &options, const Compiler &compiler)
-      : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), context(makeRegistry(), MLIRContext::Threading::DISABLED),
+      : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), exposure(compiler.exposure),
+        context(makeRegistry(), MLIRContext::Threading::DISABLED),
         diagnostics(&context) {
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false);
@@ -132,7 +133,7 @@ private:
       PassManager passes(&context, ModuleOp::getOperationName());
       // Once a phase: verifying after each pass costs as much as the passes.
       passes.enableVerifier(false);
-      addPhasePasses(info.phase, passes, options, shared, customOps);
+      addPhasePasses(info.phase, passes, options, shared, customOps, exposure);
       if (passes.size() && (failed(passes.run(*module)) || failed(verify(*module)))) {
         if (!diagnostics.anyError())
           diagnostics.error("phase " + std::string(info.name) + " failed");
@@ -176,6 +177,7 @@ private:
   CompileOptions options;
   const std::function<bool(const PhaseInfo &)> &onPhase;
   const kernels::CustomOps &customOps;
+  Exposure exposure;
   std::map<std::string, uint64_t> hostSizes;
   MLIRContext context;
   DiagnosticText diagnostics;

@@ -28,7 +28,8 @@ static void addLegalizePasses(OpPassManager &passes, const CompileOptions &optio
 }
 
 void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileOptions &options,
-                              const simplify::SimplifyContext &shared, const kernels::CustomOps &customOps) {
+                              const simplify::SimplifyContext &shared, const kernels::CustomOps &customOps,
+                              Exposure exposure) {
   switch (phase) {
   case Phase::import:
   case Phase::emit:
@@ -39,11 +40,18 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
   case Phase::simplify:
     return simplify::addSimplifyPasses(passes, shared);
   case Phase::outline:
-    return outline::addOutlinePasses(passes);
+    // Each layer for itself where each is to be compared.
+    return exposure == Exposure::Nothing ? outline::addOutlinePasses(passes) : void();
   case Phase::layout:
     return options.compileKernels ? addLayoutPasses(passes, options.numerics) : void();
   case Phase::fuse:
-    return options.compileKernels ? addFusePasses(passes) : void();
+    if (options.compileKernels)
+      addFusePasses(passes);
+    if (exposure != Exposure::Nothing)
+      passes.addPass(createExposeFusions());
+    if (exposure == Exposure::References)
+      passes.addPass(createTakeFusionsApart());
+    return;
   case Phase::tile:
     return options.compileKernels ? addTilePasses(passes) : void();
   case Phase::plan:

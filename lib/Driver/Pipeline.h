@@ -3,7 +3,7 @@
 // The passes of each phase.
 #pragma once
 
-#include "bessemer/Driver/Phases.h"
+#include "bessemer/Driver/Compiler.h"
 #include "bessemer/Kernels/CustomOpTypes.h"
 #include "bessemer/Support/CompileOptions.h"
 #include "passes/Simplify/Passes.h"
@@ -15,7 +15,9 @@ namespace bessemer {
 /// Adds the passes of `phase`, and the verifier that closes it. Import and emit
 /// have none: they are not passes. `shared`: where small weights are read from,
 /// and who wants to know of near misses. `customOps`: those that the host computes.
+/// `exposure`: for a comparison of kernels.
 void addPhasePasses(Phase phase, mlir::OpPassManager &passes, const CompileOptions &options,
-                    const simplify::SimplifyContext &shared, const kernels::CustomOps &customOps);
+                    const simplify::SimplifyContext &shared, const kernels::CustomOps &customOps,
+                    Exposure exposure = Exposure::Nothing);
 
 } // namespace bessemer

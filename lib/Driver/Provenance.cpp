@@ -1,28 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "bessemer/Driver/Provenance.h"
 
-#include <algorithm>
+#include "dialects/Bess/Provenance.h"
 
 using namespace mlir;
 using namespace bessemer;
 
-static void collectNames(Location loc, std::vector<std::string> &names) {
-  if (auto name = dyn_cast<NameLoc>(loc)) {
-    if (!name.getName().empty() && std::find(names.begin(), names.end(), name.getName()) == names.end())
-      names.push_back(name.getName().str());
-  } else if (auto fused = dyn_cast<FusedLoc>(loc)) {
-    for (Location part : fused.getLocations())
-      collectNames(part, names);
-  } else if (auto call = dyn_cast<CallSiteLoc>(loc)) {
-    collectNames(call.getCallee(), names);
-  }
-}
-
-std::vector<std::string> bessemer::nodeNames(Location loc) {
-  std::vector<std::string> names;
-  collectNames(loc, names);
-  return names;
-}
+std::vector<std::string> bessemer::nodeNames(Location loc) { return bess::nodeNames(loc); }
 
 std::string bessemer::provenanceText(Location loc, size_t limit) {
   std::vector<std::string> names = nodeNames(loc);

@@ -281,7 +281,7 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs,
     int64_t bytes = plan.outputBytes[o];
     if (bytes < 0)
       return Status::error(StatusCode::Failed,
-                           prefix + "expected a shape, got " + shapeText(shape));
+                           prefix + "expected a tensor of less than 2^63 bytes, got shape " + shapeText(shape));
     if (!output.data) {
       auto block = std::make_shared<MemoryBlock>(
           MemoryBlock::make(model->loadOptions().allocator, bytes));

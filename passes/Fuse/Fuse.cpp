@@ -240,4 +240,5 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
 void bessemer::addFusePasses(OpPassManager &manager) {
   manager.addNestedPass<func::FuncOp>(createNormalizeForFusion());
   manager.addNestedPass<func::FuncOp>(createFuse());
+  manager.addPass(createVerifyFused());
 }

@@ -34,4 +34,45 @@ def Fuse : Pass<"bessemer-fuse", "::mlir::func::FuncOp"> {
     ```
   }];
 }
+
+def ExposeFusions : Pass<"bessemer-expose-fusions", "::mlir::ModuleOp"> {
+  let summary = "make what each fusion of @main computes an output, too";
+  let description = [{
+    For `bessemer run --check`, which compares these outputs with those that the reference kernels give. The new outputs
+    precede the model's own, in the order of the program, named by kind and ONNX nodes. Fusions in branches and loops are not
+    exposed.
+    ```mlir
+    // before
+    %y = bess.fusion "row"(%x) ...
+    return %z : tensor<4xf32>
+    // after
+    %y = bess.fusion "row"(%x) ...
+    return %y, %z : tensor<4xf32>, tensor<4xf32>
+    ```
+  }];
+}
+
+def TakeFusionsApart : Pass<"bessemer-take-fusions-apart", "::mlir::ModuleOp"> {
+  let summary = "put the ops of every fusion back in its place";
+  let description = [{
+    ```mlir
+    // before
+    %y = bess.fusion "row"(%x) ... { bess.relu ... }
+    // after
+    %y = bess.relu %x : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+    What is in no fusion runs on `lib/Kernels`: the answer that a kernel is compared with.
+  }];
+}
+
+def VerifyFused : Pass<"bessemer-verify-fused", "::mlir::ModuleOp"> {
+  let summary = "state the form that fuse leaves";
+  let description = [{
+    Fails when a `bess.fusion` gives no reason, holds another fusion, a weight or an op with side effects, or when a `bess`
+    op has a location without a name. Changes nothing.
+    ```mlir
+    %y = bess.fusion "row"(%x) reason "" ...   // refused: what explain prints is missing
+    ```
+  }];
+}
 #endif

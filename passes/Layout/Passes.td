@@ -54,4 +54,16 @@ def PackWeights : Pass<"bessemer-pack-weights", "::mlir::ModuleOp"> {
     of a depthwise one, [window, C].
   }];
 }
+
+def VerifyLayout : Pass<"bessemer-verify-layout", "::mlir::ModuleOp"> {
+  let summary = "state the form that layout leaves";
+  let description = [{
+    Fails when what `bess.pack` makes is read by anything but a matmul or conv that is marked as reading panels, a call or
+    another pack (no other op understands panels), or when a `bess` op has a location without a name. Changes nothing.
+    ```mlir
+    %p = bess.pack %w {block = 16 : i64, layout = "panels"} : (tensor<4x16xf32>) -> tensor<1x4x16xf32>
+    %y = bess.relu %p : ...   // refused
+    ```
+  }];
+}
 #endif

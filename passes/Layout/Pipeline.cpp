@@ -34,4 +34,5 @@ void bessemer::addLayoutPasses(OpPassManager &manager, const Numerics &numerics)
   if (numerics.reassociate)
     manager.addPass(createChooseConvAlgorithm());
   manager.addPass(createPackWeights());
+  manager.addPass(createVerifyLayout());
 }

@@ -65,10 +65,11 @@ void handlers::clip(Node &n) {
     if (n.hasAttr("max"))
       high = n.like(x, n.f("max"));
   }
+  // Bounds are single numbers, whatever rank an exporter gives them: they stretch nothing.
   if (low)
-    x = n.max(x, low);
+    x = n.max(x, n.reshape(low, {}));
   if (high)
-    x = n.min(x, high);
+    x = n.min(x, n.reshape(high, {}));
   n.out(0, x);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // The passes of the phase.
+#include "dialects/Bess/Provenance.h"
 #include "passes/Legalize/Legalizer.h"
 #include "passes/Legalize/Passes.h"
 
@@ -52,16 +53,6 @@ struct LegalizePass : legalize::impl::BessemerLegalizeBase<LegalizePass> {
   const kernels::CustomOps *customOps = nullptr;
 };
 
-bool hasName(LocationAttr location) {
-  if (isa<NameLoc>(location))
-    return true;
-  if (auto fused = dyn_cast<FusedLoc>(location))
-    return llvm::any_of(fused.getLocations(), [](Location part) { return hasName(part); });
-  if (auto call = dyn_cast<CallSiteLoc>(location))
-    return hasName(call.getCallee()) || hasName(call.getCaller());
-  return false;
-}
-
 struct VerifyBessPass : legalize::impl::BessemerVerifyBessBase<VerifyBessPass> {
   void runOnOperation() override {
     WalkResult result = getOperation().walk([](Operation *op) {
@@ -69,13 +60,9 @@ struct VerifyBessPass : legalize::impl::BessemerVerifyBessBase<VerifyBessPass> {
         op->emitError("expected no op of the onnx dialect after legalization, got ") << op->getName();
         return WalkResult::interrupt();
       }
-      if (isa_and_nonnull<bess::BessDialect>(op->getDialect()) && !hasName(op->getLoc())) {
-        op->emitError("expected a location that names the ONNX node, got none for ") << op->getName();
-        return WalkResult::interrupt();
-      }
       return WalkResult::advance();
     });
-    if (result.wasInterrupted())
+    if (result.wasInterrupted() || failed(bess::verifyProvenance(getOperation())))
       return signalPassFailure();
   }
 };

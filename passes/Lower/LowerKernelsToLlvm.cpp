@@ -59,4 +59,5 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
 void bessemer::addLowerPasses(OpPassManager &manager) {
   manager.addPass(createLowerTileToCpu());
   manager.addPass(createLowerKernelsToLlvm());
+  manager.addPass(createVerifyLowered());
 }

@@ -213,4 +213,7 @@ struct OutlineRepeatsPass : outline::impl::OutlineRepeatsBase<OutlineRepeatsPass
 
 } // namespace
 
-void outline::addOutlinePasses(OpPassManager &passes) { passes.addPass(createOutlineRepeats()); }
+void outline::addOutlinePasses(OpPassManager &passes) {
+  passes.addPass(createOutlineRepeats());
+  passes.addPass(createVerifyOutlined());
+}

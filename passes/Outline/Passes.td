@@ -38,4 +38,16 @@ def InlineSingleCalls : Pass<"bessemer-inline-single-calls", "::mlir::ModuleOp">
   }];
   let dependentDialects = ["::mlir::func::FuncDialect"];
 }
+
+def VerifyOutlined : Pass<"bessemer-verify-outlined", "::mlir::ModuleOp"> {
+  let summary = "state the form that outline leaves";
+  let description = [{
+    Fails when a called function is not private or has no body, when calls form a cycle, when a called function holds a
+    `bess.weight` (weights are arguments of what is called, so that layers can share it), or when a `bess` op has a location
+    without a name. Changes nothing.
+    ```mlir
+    %y = func.call @layer_0(%x, %w) : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>   // @layer_0: private, with a body
+    ```
+  }];
+}
 #endif

@@ -48,4 +48,16 @@ def PlanMemory : Pass<"bessemer-plan", "::mlir::ModuleOp"> {
   ];
   let dependentDialects = ["::bessemer::bess::BessDialect"];
 }
+
+def VerifyPlanned : Pass<"bessemer-verify-planned", "::mlir::ModuleOp"> {
+  let summary = "state the form that plan leaves";
+  let description = [{
+    Fails when a function has no `bess.storages`, when an op with tensor results has no `bess.placement`, when a placement
+    names no storage of its function, or when a `bess` op has a location without a name. That nothing overlaps is what the
+    planner's checker says. Changes nothing.
+    ```mlir
+    %0 = bess.relu %x {bess.placement = [#bess.placement<1, "0">]} : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+}
 #endif

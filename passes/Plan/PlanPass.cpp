@@ -74,4 +74,5 @@ void plan::addPlanPasses(OpPassManager &passes, const CompileOptions &options) {
     if (!dim.exact)
       planOptions.bounds.push_back(dim.name + "<=" + std::to_string(dim.value));
   passes.addPass(createPlanMemory(planOptions));
+  passes.addPass(createVerifyPlanned());
 }

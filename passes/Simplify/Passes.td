@@ -71,4 +71,15 @@ def BessemerRaise : Pass<"bessemer-raise", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::bessemer::bess::BessDialect"];
 }
+
+def VerifySimplified : Pass<"bessemer-verify-simplified", "::mlir::ModuleOp"> {
+  let summary = "state the form that simplify leaves";
+  let description = [{
+    Fails when an op of the onnx dialect is left, when an op without side effects computes what nothing reads, or when a
+    `bess` op has a location without a name. Changes nothing.
+    ```mlir
+    %0 = bess.relu %x : (tensor<3xf32>) -> tensor<3xf32>   // refused when nothing reads %0
+    ```
+  }];
+}
 #endif

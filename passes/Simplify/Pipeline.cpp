@@ -19,4 +19,5 @@ void simplify::addSimplifyPasses(OpPassManager &passes, const SimplifyContext &g
   passes.addPass(createCanonicalizeBessPass(context));
   passes.addPass(createFoldConstantsPass(context));
   passes.addPass(createCSEPass());
+  passes.addPass(createVerifySimplified());
 }

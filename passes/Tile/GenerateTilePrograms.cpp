@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Bess/TakeApart.h"
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Tile/Passes.h"
 #include "passes/Tile/ProgramBuilder.h"
@@ -68,20 +69,6 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
     return kernel;
   }
 
-  /// Back to single ops, which lib/Kernels runs.
-  static void takeApart(FusionOp fusion) {
-    Block &body = fusion.getBody().front();
-    OpBuilder builder(fusion);
-    IRMapping mapping;
-    mapping.map(body.getArguments(), fusion.getInputs());
-    for (Operation &op : body.without_terminator()) {
-      builder.clone(op, mapping);
-    }
-    for (auto [result, value] : llvm::zip(fusion.getOutputs(), cast<YieldOp>(body.getTerminator()).getValues()))
-      result.replaceAllUsesWith(mapping.lookup(value));
-    fusion.erase();
-  }
-
   void runOnOperation() override {
     ModuleOp module = getOperation();
     CpuSchedule schedule = tile::getCpuSchedule(module);
@@ -94,7 +81,7 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
       if (!kernel) {
         if (p.kernel)
           p.kernel.erase();
-        takeApart(fusion);
+        takeApart(fusion); // lib/Kernels runs its ops
         continue;
       }
       kernel = share(kernel);
@@ -115,4 +102,5 @@ void bessemer::addTilePasses(OpPassManager &manager) {
   manager.addPass(createGenerateTilePrograms());
   manager.addNestedPass<tile::KernelOp>(createCSEPass());
   manager.addPass(createMarkInPlace());
+  manager.addPass(createVerifyTiled());
 }

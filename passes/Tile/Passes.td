@@ -29,4 +29,16 @@ def MarkInPlace : Pass<"bessemer-mark-in-place", "::mlir::ModuleOp"> {
     ```
   }];
 }
+
+def VerifyTiled : Pass<"bessemer-verify-tiled", "::mlir::ModuleOp"> {
+  let summary = "state the form that tile leaves";
+  let description = [{
+    Fails when a `bess.fusion` is left, when a `bess.launch` names no `tile.kernel` or gives it other operands, results or
+    symbols than its views and symbols ask for, when a kernel is never launched, or when an op has a location without a
+    name. Changes nothing.
+    ```mlir
+    %y = bess.launch @row_0(%x) {symbol_args = #bess.dims<"n">} : ...   // @row_0: views 2 outputs 1 symbols 1
+    ```
+  }];
+}
 #endif

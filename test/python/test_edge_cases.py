@@ -43,6 +43,13 @@ def test_attention_without_queries(tmp_path):
     assert bessemer.compile(path)(inputs)["y"].shape == (1, 2, 0, 4)
 
 
+def test_bounds_of_a_clip_do_not_change_its_shape(tmp_path):
+    nodes = [helper.make_node("Clip", ["x", "low", "high"], ["y"])]
+    path = save(tmp_path / "m.onnx", nodes, {"x": []}, {"low": np.float32([-0.5]), "high": np.float32([1])})
+    answer = bessemer.compile(path)({"x": np.float32(3)})["y"]
+    assert answer.shape == () and answer == 1
+
+
 def test_a_guard_that_does_not_hold_names_its_node_and_both_values(tmp_path):
     nodes = [helper.make_node("Add", ["a", "b"], ["y"], name="sum of both")]
     path = save(tmp_path / "m.onnx", nodes, {"a": ["n"], "b": ["m"]})

@@ -25,6 +25,13 @@
 
 namespace bessemer {
 
+/// What is added to a program so that its kernels can be compared one by one.
+enum class Exposure {
+  Nothing,
+  Kernels,   ///< the results of kernels are outputs before the model's own, each layer for itself
+  References ///< the same outputs, computed by the reference kernels
+};
+
 /// What `bessemer explain` and `--report` print. Filled phase by phase, also
 /// when the compilation fails.
 struct Report {
@@ -87,6 +94,7 @@ public:
 
   /// Called when a phase begins; false ends the compilation.
   std::function<bool(const PhaseInfo &)> onPhase;
+  Exposure exposure = Exposure::Nothing;
 
   /// External data by its location: read from here instead of from a file. The
   /// sources of such weights are `host:LOCATION`; the bytes must live as those of

@@ -11,7 +11,7 @@
 namespace bessemer {
 
 enum class Phase {
-#define BESSEMER_PHASE(name, folder, sentence) name,
+#define BESSEMER_PHASE(name, folder, verifier, sentence) name,
 #include "bessemer/Driver/Phases.def"
 };
 
@@ -19,11 +19,12 @@ struct PhaseInfo {
   Phase phase;
   std::string_view name;
   std::string_view folder;   ///< where its sources are
+  std::string_view verifier; ///< the pass that closes it; empty: none
   std::string_view sentence; ///< what it does
 };
 
 inline constexpr std::array phaseTable = {
-#define BESSEMER_PHASE(name, folder, sentence) PhaseInfo{Phase::name, #name, folder, sentence},
+#define BESSEMER_PHASE(name, folder, verifier, sentence) PhaseInfo{Phase::name, #name, folder, verifier, sentence},
 #include "bessemer/Driver/Phases.def"
 };
 

@@ -39,11 +39,13 @@ struct CompileArguments {
 };
 
 /// Compiles; prints diagnostics on stderr.
-CompileResult compileModel(const std::string &path, const CompileOptions &options, Progress &progress);
+CompileResult compileModel(const std::string &path, const CompileOptions &options, Progress &progress,
+                           Exposure exposure = Exposure::Nothing);
 
 /// A model made ready: from an artifact, or compiled in memory. Null after a diagnostic.
 std::shared_ptr<const runtime::Model> loadModel(const std::string &path, const CompileArguments &arguments,
-                                                const runtime::LoadOptions &options, Progress &progress, int &exitCode);
+                                                const runtime::LoadOptions &options, Progress &progress, int &exitCode,
+                                                Exposure exposure = Exposure::Nothing);
 
 /// False after a diagnostic: `path` lies in no folder, or is one. Before the work, not behind it.
 bool checkWritable(const std::string &path);

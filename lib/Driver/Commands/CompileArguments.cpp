@@ -60,8 +60,10 @@ bool CompileArguments::convert(CompileOptions &options) const {
   return true;
 }
 
-CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, Progress &progress) {
+CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, Progress &progress,
+                                     Exposure exposure) {
   Compiler compiler(options);
+  compiler.exposure = exposure;
   compiler.onPhase = [&](const PhaseInfo &phase) {
     enterStage(phase.name, Refused);
     progress.say(std::string(phase.name) + ": " + std::string(phase.sentence));
@@ -92,10 +94,16 @@ bool commands::checkWritable(const std::string &path) {
 static bool isArtifact(const std::string &path) { return path.size() > 4 && path.ends_with(".bsm"); }
 
 std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &path, const CompileArguments &arguments,
-                                                          const runtime::LoadOptions &options, Progress &progress, int &exitCode) {
+                                                          const runtime::LoadOptions &options, Progress &progress, int &exitCode,
+                                                          Exposure exposure) {
   enterStage("loading the model", Refused);
   std::shared_ptr<runtime::Model> model;
   runtime::Status status;
+  if (isArtifact(path) && exposure != Exposure::Nothing) {
+    printError("expected an ONNX model whose kernels can be compared, got the artifact '" + path + "'");
+    exitCode = Refused;
+    return nullptr;
+  }
   if (isArtifact(path)) {
     progress.say("load: check the artifact, prepare its weights");
     status = runtime::Model::load(path, options, model);
@@ -105,7 +113,7 @@ std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &pat
     exitCode = Refused;
     if (!arguments.convert(compileOptions))
       return nullptr;
-    CompileResult result = compileModel(path, compileOptions, progress);
+    CompileResult result = compileModel(path, compileOptions, progress, exposure);
     if (!result.ok())
       return nullptr;
     enterStage("loading the program", commands::Failed);

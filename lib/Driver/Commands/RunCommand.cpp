@@ -20,6 +20,7 @@ struct RunArguments {
   std::vector<std::string> inputs;
   Tolerance tolerance;
   int threads = 0;
+  bool check = false;
   CompileArguments compile;
 };
 
@@ -33,6 +34,8 @@ public:
   Run(const RunArguments &arguments) : arguments(arguments) {}
 
   int run() {
+    if (arguments.check)
+      return checkKernels();
     int exitCode = Refused;
     runtime::LoadOptions options;
     options.threads = arguments.threads;
@@ -49,6 +52,61 @@ public:
     std::vector<DataTensor> inputs;
     if (!readInputs(entry, inputs))
       return Refused;
+    std::vector<DataTensor> results;
+    if (int code = runModel(model, inputs, progress, results); code != Fine)
+      return code;
+    if (!arguments.outputFolder.empty() && !writeOutputs(results))
+      return Refused;
+    if (!arguments.caseFolder.empty())
+      return compareWithCase(results);
+    if (arguments.outputFolder.empty())
+      for (const DataTensor &result : results)
+        std::printf("%s: %s\n", result.name.c_str(), typeText(result.dtype, result.shape).c_str());
+    return Fine;
+  }
+
+private:
+  /// Runs the model with the results of its kernels as outputs, by the kernels and by the reference kernels, and names the
+  /// first kernel whose result differs.
+  int checkKernels() {
+    Progress progress;
+    std::vector<DataTensor> inputs;
+    std::vector<DataTensor> results[2];
+    for (Exposure exposure : {Exposure::References, Exposure::Kernels}) {
+      int exitCode = Refused;
+      runtime::LoadOptions options;
+      options.threads = arguments.threads;
+      std::shared_ptr<const runtime::Model> model =
+          loadModel(arguments.model, arguments.compile, options, progress, exitCode, exposure);
+      if (!model)
+        return exitCode;
+      const runtime::Function &entry = model->entry();
+      if (inputs.empty() && !readInputs(entry, inputs))
+        return Refused;
+      std::vector<DataTensor> &list = results[exposure == Exposure::Kernels];
+      if (int code = runModel(model, inputs, progress, list); code != Fine)
+        return code;
+    }
+    if (results[0].size() != results[1].size()) {
+      printError("expected as many results of kernels in both runs, got " + std::to_string(results[0].size()) + " and " +
+                 std::to_string(results[1].size()));
+      return commands::Failed;
+    }
+    // In the order of the program, the model's own outputs at the end.
+    for (size_t i = 0; i < results[0].size(); ++i) {
+      std::string error = compareTensors(results[0][i], results[1][i], arguments.tolerance);
+      if (error.empty())
+        continue;
+      printError("'" + results[0][i].name + "' is the first result that differs from the reference kernels: " + error);
+      return commands::Failed;
+    }
+    std::printf("%zu results agree with the reference kernels\n", results[0].size());
+    return Fine;
+  }
+
+  int runModel(std::shared_ptr<const runtime::Model> model, const std::vector<DataTensor> &inputs, Progress &progress,
+               std::vector<DataTensor> &results) {
+    const runtime::Function &entry = model->entry();
     std::vector<runtime::Tensor> tensors;
     for (const DataTensor &input : inputs)
       tensors.push_back({input.dtype, input.shape, input.data(), {}});
@@ -62,21 +120,12 @@ public:
       printError(status.message);
       return exitCodeOf(status.code);
     }
-    std::vector<DataTensor> results;
     for (size_t i = 0; i < outputs.size(); ++i)
       results.push_back({entry.outputs[i].name, outputs[i].dtype, outputs[i].shape,
                          std::shared_ptr<void>(outputs[i].owned, outputs[i].data)});
-    if (!arguments.outputFolder.empty() && !writeOutputs(results))
-      return Refused;
-    if (!arguments.caseFolder.empty())
-      return compareWithCase(results);
-    if (arguments.outputFolder.empty())
-      for (const DataTensor &result : results)
-        std::printf("%s: %s\n", result.name.c_str(), typeText(result.dtype, result.shape).c_str());
     return Fine;
   }
 
-private:
   bool readInputs(const runtime::Function &entry, std::vector<DataTensor> &inputs) {
     std::vector<std::string> files(entry.inputs.size());
     for (const std::string &text : arguments.inputs) {
@@ -167,6 +216,9 @@ Action commands::addRunCommand(CLI::App &app) {
       ->type_name("R")->check(CLI::Validator(CLI::NonNegativeNumber).description(""))->capture_default_str();
   command->add_option("--atol", arguments->tolerance.absolute, "Absolute tolerance of --case; an element may be off by atol + rtol * |expected|")
       ->type_name("A")->check(CLI::Validator(CLI::NonNegativeNumber).description(""))->capture_default_str();
+  command->add_flag("--check", arguments->check,
+                    "Compare what each kernel computes with the reference kernels and\nname the first that differs; kernels in "
+                    "branches and loops are\ncovered by what reads them");
   addThreads(*command, arguments->threads);
   arguments->compile.add(*command, /*stages=*/false);
   command->footer("Without --case and --outputs the types and shapes of the outputs are printed.\n\n"
