@@ -9,10 +9,10 @@ using namespace bessemer;
 using runtime::AttributeExpr;
 
 static std::optional<AttributeExpr> emitAttribute(Operation *op, StringAttr name, Attribute attr) {
-  // The one string that is an expression over symbols.
-  if (auto trilu = dyn_cast<bess::TriluOp>(op); trilu && name == "k") {
-    if (std::optional<SymbolicExpr> k = SymbolicExpr::parse(trilu.getK().str()))
-      return AttributeExpr(*k);
+  // The two strings that are expressions over symbols.
+  if ((isa<bess::TriluOp>(op) && name == "k") || name == bess::packedColumnsName) {
+    if (std::optional<SymbolicExpr> expr = SymbolicExpr::parse(cast<StringAttr>(attr).getValue()))
+      return AttributeExpr(*expr);
     return std::nullopt;
   }
   auto value = [](auto v) { return AttributeExpr(kernels::AttributeValue(std::move(v))); };
@@ -53,18 +53,15 @@ LogicalResult bessemer::emitAttributes(Operation *op,
   // Attributes with a default that nobody wrote get it here.
   if (op->getPropertiesStorageSize())
     op->getName().populateDefaultProperties(op->getPropertiesStorage());
-  for (StringAttr name : op->getName().getAttributeNames()) {
-    if (name == "operandSegmentSizes" || name == "resultSegmentSizes")
-      continue;
-    std::optional<Attribute> attr = op->getInherentAttr(name);
-    if (!attr || !*attr)
-      continue;
-    std::optional<AttributeExpr> expr = emitAttribute(op, name, *attr);
-    if (!expr)
-      return op->emitOpError() << "expected an attribute that a kernel can take, got " << name << " = " << *attr;
-    attributes.emplace_back(name.str(), std::move(*expr));
-  }
-  return success();
+  SmallVector<NamedAttribute> known;
+  for (StringAttr name : op->getName().getAttributeNames())
+    if (std::optional<Attribute> attr = op->getInherentAttr(name);
+        attr && *attr && name != "operandSegmentSizes" && name != "resultSegmentSizes")
+      known.emplace_back(name, *attr);
+  // Of the notes of passes, the one that says how an operand must be read.
+  if (Attribute columns = op->getDiscardableAttr(bess::packedColumnsName))
+    known.emplace_back(bess::packedColumnsName, columns);
+  return emitAttributes(op, DictionaryAttr::get(op->getContext(), known), attributes);
 }
 
 LogicalResult bessemer::emitAttributes(Operation *op, DictionaryAttr from,

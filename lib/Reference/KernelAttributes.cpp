@@ -76,8 +76,9 @@ FailureOr<KernelAttributes> reference::getKernelAttributes(Operation *op) {
   KernelAttributes result;
   for (NamedAttribute attribute : attributes) {
     StringRef name = attribute.getName();
-    // Attributes with a dialect's prefix are notes of passes.
-    if (name == segments || name.contains('.'))
+    // Attributes with a dialect's prefix are notes of passes; but that an operand is in panels is how it must be read.
+    bool isPanels = name == bess::packedColumnsName;
+    if (name == segments || (name.contains('.') && !isPanels))
       continue;
     if (auto dims = dyn_cast<bess::DimsAttr>(attribute.getValue())) {
       SmallVector<SymbolicExpr> exprs = bess::parseDims(dims);
@@ -91,15 +92,15 @@ FailureOr<KernelAttributes> reference::getKernelAttributes(Operation *op) {
         result.lists[name.str()].assign(exprs.begin(), exprs.end());
       continue;
     }
-    if (isa<bess::TriluOp>(op) && name == "k") {
+    if (isPanels || (isa<bess::TriluOp>(op) && name == "k")) {
       std::optional<SymbolicExpr> expr =
           SymbolicExpr::parse(cast<StringAttr>(attribute.getValue()).getValue());
       if (!expr)
-        return op->emitOpError("bad expression for the diagonal");
+        return op->emitOpError("bad expression for ") << name;
       if (std::optional<int64_t> value = expr->isConstant())
-        result.constants["k"] = *value;
+        result.constants[name.str()] = *value;
       else
-        result.integers["k"] = *expr;
+        result.integers[name.str()] = *expr;
       continue;
     }
     std::optional<kernels::AttributeValue> value = convertAttribute(attribute.getValue());

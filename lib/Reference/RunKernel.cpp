@@ -92,33 +92,6 @@ static void promoteTypeAttribute(kernels::Attributes &attributes) {
     *text = name(oracleDType(parseDType(*text)));
 }
 
-/// [.., panels, K, block] back to [.., K, columns], as `bess.pack` made it.
-static bool unpackPanels(HostTensor &tensor, int64_t columns) {
-  size_t rank = tensor.shape.size();
-  if (rank < 3 || isPacked(tensor.dtype) || tensor.dtype == DType::String)
-    return false;
-  int64_t panels = tensor.shape[rank - 3], depth = tensor.shape[rank - 2],
-          block = tensor.shape[rank - 1];
-  if (columns < 0 || columns > panels * block)
-    return false;
-  SmallVector<int64_t> shape(tensor.shape.begin(), tensor.shape.end() - 3);
-  shape.append({depth, columns});
-  HostTensor result = HostTensor::make(tensor.dtype, shape);
-  if (!result.isValid() || result.elementCount() == 0)
-    return result.isValid();
-  size_t size = bitWidth(tensor.dtype) / 8;
-  int64_t batches = result.elementCount() / (depth * columns);
-  for (int64_t b = 0; b < batches; ++b)
-    for (int64_t k = 0; k < depth; ++k)
-      for (int64_t n = 0; n < columns; ++n) {
-        int64_t from = ((b * panels + n / block) * depth + k) * block + n % block;
-        int64_t to = (b * depth + k) * columns + n;
-        std::memcpy(result.as<char>() + to * size, tensor.as<char>() + from * size, size);
-      }
-  tensor = result;
-  return true;
-}
-
 LogicalResult Interpreter::bessOp(Operation *op, Tensors &results) {
   std::string error;
   if (auto constant = dyn_cast<bess::ConstantOp>(op)) {
@@ -149,14 +122,6 @@ LogicalResult Interpreter::bessOp(Operation *op, Tensors &results) {
   SmallVector<HostTensor> inputs;
   for (Value operand : getKernelOperands(op))
     inputs.push_back(operand ? frame->values.lookup(operand) : HostTensor());
-
-  if (auto columns = op->getAttrOfType<StringAttr>(bess::packedColumnsName)) {
-    std::optional<SymbolicExpr> expr = SymbolicExpr::parse(columns.getValue());
-    std::optional<int64_t> count = expr ? frame->symbols.evaluate(*expr) : std::nullopt;
-    if (inputs.size() != 2 || !count || !unpackPanels(inputs[1], *count))
-      return op->emitError("expected a right operand in panels of ") << columns << " columns";
-    attributes->erase("transpose_b");
-  }
 
   if (!options.oracle || !isa<bess::BitcastOp>(op)) {
     kernels::Attributes promoted = *attributes;

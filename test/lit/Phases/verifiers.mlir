@@ -96,7 +96,7 @@ func.func @effect(%x: tensor<3xf32>) -> tensor<3xf32> {
 func.func @reader(%w: tensor<4x16xf32>) -> tensor<1x4x16xf32> {
   // expected-note @+1 {{packed here}}
   %p = bess.pack %w {block = 16 : i64, layout = "panels"} : (tensor<4x16xf32>) -> tensor<1x4x16xf32>
-  // expected-error @+1 {{expected a fusion or a call as the reader of panels, got bess.relu}}
+  // expected-error @+1 {{expected a matmul or conv that knows panels, or a call, as the reader of panels, got bess.relu}}
   %y = bess.relu %p : (tensor<1x4x16xf32>) -> tensor<1x4x16xf32>
   return %y : tensor<1x4x16xf32>
 }
