@@ -319,8 +319,8 @@ TEST(Emulator, RefusesWhatItDoesNotKnow) {
   EXPECT_FALSE(unknown.kernels);
   EXPECT_NE(unknown.error.find("nvvm.wgmma.fence.aligned"), std::string::npos)
       << unknown.error;
-  TestKernel ptx(
-      kernelText("%a: f32", "  %b = nvvm.inline_ptx \"foo.f32 $0, $1;\" ro(%a "
+  TestKernel ptx(kernelText("%a: f32",
+                            "  %b = nvvm.inline_ptx \"foo.f32 $0, $1;\" ro(%a "
                             ": f32) -> f32\n  llvm.return"));
   EXPECT_NE(ptx.error.find("foo.f32"), std::string::npos) << ptx.error;
 }
