@@ -145,6 +145,8 @@ private:
   }
 
   bool emit() {
+    if (options.machine.target != "cpu")
+      return fail("expected --compile-to=lower: a program for " + options.target + " has no host side yet");
     runtime::Program program;
     program.target = options.target;
     program.triple = options.machine.triple;

@@ -57,6 +57,6 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
   case Phase::plan:
     return plan::addPlanPasses(passes, options);
   case Phase::lower:
-    return options.compileKernels ? addLowerPasses(passes) : void();
+    return options.compileKernels ? addLowerPasses(passes, options.machine.target) : void();
   }
 }

@@ -2,6 +2,7 @@
 #include "bessemer/Target/TargetBackend.h"
 
 #include "bessemer/Target/CPU.h"
+#include "bessemer/Target/CUDA.h"
 
 using namespace bessemer;
 
@@ -9,6 +10,8 @@ std::unique_ptr<TargetBackend> bessemer::createTargetBackend(const std::string &
                                                              std::string &error) {
   if (target == "cpu")
     return createCpuBackend(cpu, error);
-  error = "expected the target cpu, got '" + target + "'";
+  if (target.starts_with("cuda:"))
+    return createCudaBackend(target.substr(5), error);
+  error = "expected the target cpu, cuda:sm_80 or cuda:sm_90a, got '" + target + "'";
   return nullptr;
 }

@@ -22,6 +22,16 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
     pipeline().getDependentDialects(registry);
   }
 
+  /// A kernel with a number of threads for each block is one of a GPU.
+  static void markGpuKernel(LLVM::LLVMFuncOp function) {
+    auto threads = function->getAttrOfType<IntegerAttr>("bess.block");
+    if (!threads)
+      return;
+    Builder b(function.getContext());
+    function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+    function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
+  }
+
   static OpPassManager pipeline() {
     OpPassManager manager(ModuleOp::getOperationName());
     manager.addPass(createCanonicalizerPass());
@@ -51,13 +61,20 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
       OpPassManager manager = pipeline();
       if (failed(runPipeline(manager, kernels)))
         return signalPassFailure();
+      for (auto function : kernels.getOps<LLVM::LLVMFuncOp>())
+        markGpuKernel(function);
     }
   }
 };
 } // namespace
 
-void bessemer::addLowerPasses(OpPassManager &manager) {
-  manager.addPass(createLowerTileToCpu());
+void bessemer::addLowerPasses(OpPassManager &manager, StringRef target) {
+  if (target == "cuda") {
+    manager.addPass(createAssignGpuLayouts());
+    manager.addPass(createLowerTileToGpu());
+  } else {
+    manager.addPass(createLowerTileToCpu());
+  }
   manager.addPass(createLowerKernelsToLlvm());
   manager.addPass(createVerifyLowered());
 }

@@ -7,9 +7,11 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "dialects/Tile/Tile.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
@@ -20,5 +22,6 @@ namespace bessemer {
 #include "passes/Lower/Passes.h.inc"
 
 /// The phase: tile programs -> the LLVM dialect in a nested module @kernels.
-void addLowerPasses(mlir::OpPassManager &manager);
+/// `target`: as MachineInfo has it, "cpu" or "cuda".
+void addLowerPasses(mlir::OpPassManager &manager, llvm::StringRef target = "cpu");
 } // namespace bessemer

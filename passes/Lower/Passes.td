@@ -24,11 +24,54 @@ def LowerTileToCpu : Pass<"bessemer-lower-tile-to-cpu", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
 }
 
+def AssignGpuLayouts : Pass<"bessemer-assign-gpu-layouts", "::mlir::ModuleOp"> {
+  let summary = "say which register of which lane and warp holds each element of each tile";
+  let description = [{
+    Each tile of a `tile.kernel` gets a `#tile.layout` as its encoding, and the
+    kernel's schedule the number of `warps` and the width of accesses, `vector`.
+    A tile may be smaller than its layout; what is beyond it is padding. Long
+    rows take more warps: a row is to stay in registers.
+
+    ```mlir
+    // before
+    %0 = tile.load %x[%row, %zero] dims [1] : ... -> tensor<512xf32>
+    // after, with schedule {vector = 4 : i64, warps = 1 : i64}
+    %0 = tile.load %x[%row, %zero] dims [1] : ...
+        -> tensor<512xf32, #tile.layout<"[4] x {register = [[1], [2]], lane = [[4], [8], [16], [32], [64]], warp = []} -> {dim0 = 128}">>
+    ```
+  }];
+  let dependentDialects = ["::bessemer::tile::TileDialect"];
+}
+
+def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
+  let summary = "expand tile programs with layouts into the code of one GPU thread";
+  let description = [{
+    Each `tile.kernel` becomes a `func.func` in a nested module `@kernels`, with a
+    pointer to global memory for each view, an i64 for each symbol, and the
+    threads of a block in `bess.block`; its grid is one-dimensional, a block for each point of the kernel's.
+    A tile becomes a scalar for each register of its layout. A reduction goes
+    over registers, then over lanes by shuffles, then over warps through shared
+    memory. Tiles that need another layout on the way (a `tile.dot`, a
+    transposition) are refused, by the name of their node.
+
+    ```mlir
+    // before
+    %1 = tile.reduce sum %0 axis 0 : tensor<512xf32, #layout> -> tensor<1xf32, #one>
+    // after: 15 additions, then five of
+    %15 = nvvm.shfl.sync bfly %all, %14, %c1, %c31 : f32 -> f32
+    %16 = arith.addf %14, %15 : f32
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::vector::VectorDialect", "::mlir::scf::SCFDialect",
+                           "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
+}
+
 def LowerKernelsToLlvm : Pass<"bessemer-lower-kernels-to-llvm", "::mlir::ModuleOp"> {
   let summary = "take the functions of the nested module @kernels to the LLVM dialect";
   let description = [{
     Transcendental functions become polynomials (upstream `math`), loops become
     branches, vectors LLVM vectors. `main` and the other host functions are left alone.
+    A function with `bess.block` becomes a GPU kernel: `nvvm.kernel`, `nvvm.reqntid`.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::vector::VectorDialect"];
 }

@@ -29,7 +29,7 @@ struct MemorySpace {
 };
 
 struct ObjectCode {
-  std::vector<uint8_t> bytes; ///< an ELF shared object that exports the kernels
+  std::vector<uint8_t> bytes; ///< an ELF shared object that exports the kernels; of cuda a cubin, or PTX
   std::string error;          ///< a sentence, when there is none
   bool ok() const { return error.empty(); }
 };

@@ -12,11 +12,6 @@
 using namespace mlir;
 using namespace bessemer;
 
-bool bessemer::isElementwiseTileOp(Operation *op) {
-  return op && isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) && op->getNumResults() == 1 &&
-         isa<RankedTensorType>(op->getResult(0).getType()) && !isa<arith::ConstantOp>(op);
-}
-
 /// The type of a tile's element(s) at a point.
 static Type typeAt(Type element, int64_t width) { return width ? Type(VectorType::get({width}, element)) : element; }
 

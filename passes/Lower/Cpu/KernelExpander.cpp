@@ -75,41 +75,7 @@ FailureOr<func::FuncOp> KernelExpander::expand(ModuleOp kernels) {
 
 // ---- extents --------------------------------------------------------------------
 
-/// The operand that gives a `?` extent, or null.
-Value KernelExpander::original(Value tile, unsigned dim) {
-  auto type = cast<RankedTensorType>(tile.getType());
-  Operation *op = tile.getDefiningOp();
-  if (!type.isDynamicDim(dim) || !op)
-    return {};
-  auto fromSizes = [&](ValueRange sizes) { return sizes[type.getDynamicDimIndex(dim)]; };
-  if (auto load = dyn_cast<tile::LoadOp>(op))
-    return fromSizes(load.getSizes());
-  if (auto splat = dyn_cast<tile::SplatOp>(op))
-    return fromSizes(splat.getSizes());
-  if (auto patches = dyn_cast<tile::PatchesOp>(op))
-    return fromSizes(patches.getSizes());
-  if (auto gather = dyn_cast<tile::GatherRowsOp>(op))
-    return dim == 0 ? original(gather.getLinear(), 0) : gather.getSizes().front();
-  if (auto iota = dyn_cast<tile::IotaOp>(op))
-    return fromSizes(iota.getSizes());
-  if (auto broadcast = dyn_cast<tile::BroadcastOp>(op))
-    return fromSizes(broadcast.getSizes());
-  if (auto dot = dyn_cast<tile::DotOp>(op)) {
-    if (dim == 0)
-      return original(dot.getA(), 0);
-    if (auto panels = dot.getB().getDefiningOp<tile::PanelsOp>())
-      return original(panels.getX(), panels.getTransposed() ? 0 : 1);
-    return original(dot.getB(), 1);
-  }
-  if (auto reduce = dyn_cast<tile::ReduceOp>(op))
-    if (cast<RankedTensorType>(reduce.getX().getType()).getRank() > type.getRank())
-      return original(reduce.getX(), dim + 1);
-  for (Value operand : op->getOperands())
-    if (auto t = dyn_cast<RankedTensorType>(operand.getType()))
-      if (t.getRank() == type.getRank() && t.isDynamicDim(dim))
-        return original(operand, dim);
-  return {};
-}
+Value KernelExpander::original(Value tile, unsigned dim) { return tileSizeOperand(tile, dim); }
 
 Value KernelExpander::extent(Value tile, unsigned dim) {
   auto type = cast<RankedTensorType>(tile.getType());
@@ -192,53 +158,8 @@ Value KernelExpander::tailMask(Value column, Value columns, int64_t width) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, steps, vector::BroadcastOp::create(b, type, left));
 }
 
-Value KernelExpander::combine(tile::ReductionKind kind, Value x, Value y) {
-  bool isFloat = isa<FloatType>(getElementTypeOrSelf(x.getType()));
-  switch (kind) {
-  case tile::ReductionKind::Sum:
-    return isFloat ? Value(arith::AddFOp::create(b, x, y)) : Value(arith::AddIOp::create(b, x, y));
-  case tile::ReductionKind::Prod:
-    return isFloat ? Value(arith::MulFOp::create(b, x, y)) : Value(arith::MulIOp::create(b, x, y));
-  case tile::ReductionKind::Max:
-    return isFloat ? Value(arith::MaximumFOp::create(b, x, y)) : Value(arith::MaxSIOp::create(b, x, y));
-  case tile::ReductionKind::Min:
-    return isFloat ? Value(arith::MinimumFOp::create(b, x, y)) : Value(arith::MinSIOp::create(b, x, y));
-  case tile::ReductionKind::UMax:
-    return arith::MaxUIOp::create(b, x, y);
-  case tile::ReductionKind::UMin:
-    return arith::MinUIOp::create(b, x, y);
-  case tile::ReductionKind::And:
-    return arith::AndIOp::create(b, x, y);
-  case tile::ReductionKind::Or:
-    return arith::OrIOp::create(b, x, y);
-  }
-  llvm_unreachable("a kind of reduction");
-}
-
-/// What changes nothing when it is combined.
-Value KernelExpander::neutral(tile::ReductionKind kind, Type type) {
-  using Kind = tile::ReductionKind;
-  Type element = getElementTypeOrSelf(type);
-  TypedAttr value;
-  if (auto f = dyn_cast<FloatType>(element)) {
-    APFloat v = kind == Kind::Prod  ? APFloat(f.getFloatSemantics(), 1)
-                : kind == Kind::Max ? APFloat::getInf(f.getFloatSemantics(), /*Negative=*/true)
-                : kind == Kind::Min ? APFloat::getInf(f.getFloatSemantics())
-                                    : APFloat::getZero(f.getFloatSemantics());
-    value = b.getFloatAttr(f, v);
-  } else {
-    unsigned bits = element.getIntOrFloatBitWidth();
-    APInt v = kind == Kind::Prod                         ? APInt(bits, 1)
-              : kind == Kind::Max                        ? APInt::getSignedMinValue(bits)
-              : kind == Kind::Min                        ? APInt::getSignedMaxValue(bits)
-              : kind == Kind::UMin || kind == Kind::And ? APInt::getMaxValue(bits)
-                                                         : APInt(bits, 0);
-    value = b.getIntegerAttr(element, v);
-  }
-  if (auto vector = dyn_cast<VectorType>(type))
-    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, Attribute(value)));
-  return arith::ConstantOp::create(b, value);
-}
+Value KernelExpander::combine(tile::ReductionKind kind, Value x, Value y) { return combineValues(b, kind, x, y); }
+Value KernelExpander::neutral(tile::ReductionKind kind, Type type) { return neutralValue(b, kind, type); }
 
 /// Code that computes an expression over s0, s1, …
 Value KernelExpander::fromExpr(const SymbolicExpr &expr) {

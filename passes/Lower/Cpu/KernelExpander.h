@@ -20,6 +20,7 @@
 #include "bessemer/Algorithms/SymbolicExpr.h"
 #include "bessemer/Support/CpuSchedule.h"
 #include "dialects/Tile/Tile.h"
+#include "passes/Lower/TileParts.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
@@ -151,9 +152,5 @@ private:
   Value workspace, scratchOffset;
   SymbolicExpr scratchBound = 0, workspaceBytes = 0;
 };
-
-/// The memory type of an element: i1 is a byte, unsigned is signless.
-mlir::Type storageType(mlir::Type element);
-bool isElementwiseTileOp(mlir::Operation *op);
 
 } // namespace bessemer

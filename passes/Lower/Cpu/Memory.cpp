@@ -10,14 +10,6 @@
 using namespace mlir;
 using namespace bessemer;
 
-Type bessemer::storageType(Type element) {
-  if (element.isInteger(1))
-    return IntegerType::get(element.getContext(), 8);
-  if (element.isInteger() && !element.isSignlessInteger())
-    return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());
-  return element;
-}
-
 static int64_t storageBytes(Type element) {
   if (element.isIndex())
     return 8;

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Lower/Gpu/GpuExpander.h"
+
+#include "dialects/Tile/IndexExpr.h"
+#include "passes/Lower/TileParts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::gpu;
+
+LogicalResult GpuExpander::expand(ModuleOp kernels) {
+  module = kernels;
+  b.setInsertionPointToEnd(kernels.getBody());
+  auto pointer = LLVM::LLVMPointerType::get(b.getContext(), 1);
+  SmallVector<Type> types(kernel.getViews(), pointer);
+  types.append(kernel.getSymbols(), b.getI64Type());
+  auto function = func::FuncOp::create(b, kernel.getSymName(),
+                                       b.getFunctionType(types, {}));
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  auto toIndex = [&](Value v) {
+    return Value(arith::IndexCastUIOp::create(b, b.getIndexType(), v));
+  };
+  for (int64_t i = 0; i < static_cast<int64_t>(kernel.getViews()); ++i)
+    buffers[kernel.getView(i)] = entry->getArgument(i);
+  for (int64_t i = 0; i < static_cast<int64_t>(kernel.getSymbols()); ++i)
+    mapping.map(kernel.getSymbolArgument(i),
+                toIndex(entry->getArgument(kernel.getViews() + i)));
+
+  Value thread = toIndex(NVVM::ThreadIdXOp::create(b, b.getI32Type()));
+  lane = arith::AndIOp::create(b, thread, index(31));
+  warp = arith::ShRUIOp::create(b, thread, index(5));
+  Value rest = toIndex(NVVM::BlockIdXOp::create(b, b.getI32Type()));
+  auto grid = bess::parseDims(kernel.getGrid());
+  for (int64_t i = grid.size() - 1; i >= 0; --i) {
+    Value id = rest;
+    if (i > 0) {
+      Value extent = fromExpr(grid[i]);
+      id = b.createOrFold<arith::RemUIOp>(rest, extent);
+      rest = b.createOrFold<arith::DivUIOp>(rest, extent);
+    }
+    mapping.map(kernel.getGridId(i), id);
+  }
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    if (failed(expandOp(op)))
+      return failure();
+  b.setLoc(kernel.getLoc());
+  func::ReturnOp::create(b);
+
+  auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
+  // nvvm's own attributes are for llvm.func: LowerKernelsToLlvm sets them.
+  function->setAttr("bess.block",
+                    b.getI64IntegerAttr(warps ? 32 * warps.getInt() : 32));
+  function->setAttr("bess.grid", kernel.getGrid());
+  function->setAttr("bess.workspace", b.getStringAttr("0"));
+  function->setAttr("bess.flops", kernel.getFlopsAttr());
+  function->setAttr("bess.bytes", kernel.getBytesAttr());
+  function->setAttr("bess.kind", kernel.getKindAttr());
+  function->setAttr("bess.reason", kernel.getReasonAttr());
+  return success();
+}
+
+LogicalResult GpuExpander::expandOp(Operation &op) {
+  b.setLoc(op.getLoc());
+  if (auto load = dyn_cast<tile::LoadOp>(op))
+    return expandLoad(load);
+  if (auto load = dyn_cast<tile::LoadScalarOp>(op))
+    return expandLoadScalar(load);
+  if (auto gather = dyn_cast<tile::GatherOp>(op))
+    return expandGather(gather);
+  if (auto store = dyn_cast<tile::StoreOp>(op))
+    return expandStore(store);
+  if (auto reduce = dyn_cast<tile::ReduceOp>(op))
+    return expandReduce(reduce);
+  if (auto iota = dyn_cast<tile::IotaOp>(op))
+    return expandIota(iota);
+  if (auto broadcast = dyn_cast<tile::BroadcastOp>(op))
+    return expandBroadcast(broadcast);
+  if (auto splat = dyn_cast<tile::SplatOp>(op)) {
+    FailureOr<TileLayout> layout = layoutOf(&op, splat.getTile());
+    if (succeeded(layout))
+      tiles[splat.getTile()] =
+          Registers(layout->registers(), mapped(splat.getValue()));
+    return layout;
+  }
+  if (isElementwiseTileOp(&op))
+    return expandElementwise(op);
+  bool onTiles =
+      llvm::any_of(op.getResultTypes(), llvm::IsaPred<RankedTensorType>) ||
+      isa<tile::TileDialect>(op.getDialect()) || op.getNumRegions();
+  if (onTiles)
+    return op.emitError("expected an op that the GPU lowering has code for");
+  b.clone(op, mapping);
+  return success();
+}
+
+LogicalResult GpuExpander::expandElementwise(Operation &op) {
+  // What upstream turns into calls of libm has no code on a GPU.
+  if (isa<math::SinOp, math::CosOp, math::TanOp, math::PowFOp, math::AsinOp,
+          math::AcosOp, math::SinhOp, math::CoshOp>(op))
+    return op.emitError(
+               "expected a function that the GPU lowering has code for, got ")
+           << op.getName();
+  FailureOr<TileLayout> layout = layoutOf(&op, op.getResult(0));
+  if (failed(layout))
+    return failure();
+  Type element =
+      cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
+  Registers results;
+  for (int64_t reg = 0; reg < layout->registers(); ++reg) {
+    SmallVector<Value> operands;
+    for (Value operand : op.getOperands())
+      operands.push_back(isa<RankedTensorType>(operand.getType())
+                             ? tiles[operand][reg]
+                             : mapped(operand));
+    OperationState state(op.getLoc(), op.getName(), operands, {element},
+                         op.getAttrs());
+    results.push_back(b.create(state)->getResult(0));
+  }
+  tiles[op.getResult(0)] = std::move(results);
+  return success();
+}
+
+LogicalResult GpuExpander::expandIota(tile::IotaOp op) {
+  FailureOr<TileLayout> layout = layoutOf(op, op.getTile());
+  if (failed(layout))
+    return failure();
+  Registers results;
+  for (int64_t reg = 0; reg < layout->registers(); ++reg)
+    results.push_back(arith::IndexCastOp::create(
+        b, b.getI64Type(),
+        add(mapped(op.getStart()), coordinates(*layout, reg)[op.getAxis()])));
+  tiles[op.getTile()] = std::move(results);
+  return success();
+}
+
+/// Does the source hold, in the same lane and warp, what the result wants? Then
+/// register `reg` of the result is a register of the source.
+LogicalResult GpuExpander::expandBroadcast(tile::BroadcastOp op) {
+  FailureOr<TileLayout> from = layoutOf(op, op.getX()),
+                        to = layoutOf(op, op.getTile());
+  if (failed(from) || failed(to))
+    return failure();
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  size_t rank = type.getRank();
+  for (const char *name : {"lane", "warp"})
+    for (unsigned bit = 0; int64_t(1) << bit < to->atom().inputSize(name);
+         ++bit)
+      for (size_t d = 0; d < rank; ++d) {
+        int64_t wanted =
+            type.getDimSize(d) == 1
+                ? 0
+                : to->atom().basis(name, bit, to->atom().outputs()[d].name);
+        int64_t has =
+            int64_t(1) << bit < from->atom().inputSize(name)
+                ? from->atom().basis(name, bit, from->atom().outputs()[d].name)
+                : 0;
+        if (wanted != has)
+          return op.emitError("expected a broadcast that stays within lanes: "
+                              "the conversion of layouts has no code yet");
+      }
+  Registers results;
+  for (int64_t reg = 0; reg < to->registers(); ++reg) {
+    std::vector<int64_t> at = to->locate(reg, {});
+    for (size_t d = 0; d < rank; ++d)
+      at[d] = type.getDimSize(d) == 1 ? 0 : at[d];
+    results.push_back(tiles[op.getX()][from->find(at).reg]);
+  }
+  tiles[op.getTile()] = std::move(results);
+  return success();
+}
+
+// ---- coordinates
+
+/// One output of the linear map on a hardware index: bits whose bases are
+/// successive powers of two go together, by one multiplication.
+static Value linearPart(ImplicitLocOpBuilder &b, Value input,
+                        const LinearLayout &atom, StringRef name,
+                        StringRef out) {
+  Value result;
+  unsigned bits = llvm::Log2_64(atom.inputSize(name.str()));
+  for (unsigned bit = 0; bit < bits;) {
+    int64_t basis = atom.basis(name.str(), bit, out.str());
+    unsigned run = 1;
+    while (llvm::isPowerOf2_64(basis) && bit + run < bits &&
+           atom.basis(name.str(), bit + run, out.str()) == basis << run)
+      ++run;
+    if (basis) {
+      auto constant = [&](int64_t v) {
+        return Value(arith::ConstantIndexOp::create(b, v));
+      };
+      Value part =
+          bit ? b.createOrFold<arith::ShRUIOp>(input, constant(bit)) : input;
+      if (bit + run < bits)
+        part = b.createOrFold<arith::AndIOp>(part,
+                                             constant((int64_t(1) << run) - 1));
+      part = b.createOrFold<arith::MulIOp>(part, constant(basis));
+      result = result ? b.createOrFold<arith::XOrIOp>(result, part) : part;
+    }
+    bit += run;
+  }
+  return result;
+}
+
+GpuExpander::Registers GpuExpander::coordinates(const TileLayout &layout,
+                                                int64_t reg) {
+  const LinearLayout &atom = layout.atom();
+  Registers &base = bases[layout.str()];
+  if (base.empty()) {
+    // Once, at the top: they are the same all over the kernel.
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointAfterValue(warp);
+    for (const LinearLayout::Dim &dim : atom.outputs()) {
+      Value fromLane = linearPart(b, lane, atom, "lane", dim.name),
+            fromWarp = linearPart(b, warp, atom, "warp", dim.name);
+      base.push_back(!fromLane && !fromWarp ? index(0)
+                     : !fromLane            ? fromWarp
+                     : !fromWarp
+                         ? fromLane
+                         : b.createOrFold<arith::XOrIOp>(fromLane, fromWarp));
+    }
+  }
+  int64_t inAtom = reg % atom.inputSize("register");
+  std::vector<int64_t> whole = layout.locate(reg, {}),
+                       part = layout.locate(inAtom, {});
+  Registers result;
+  for (size_t d = 0; d < base.size(); ++d) {
+    int64_t reach = 0; // bits that lanes and warps can set
+    for (const char *name : {"lane", "warp"})
+      for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize(name); ++bit)
+        reach |= atom.basis(name, bit, atom.outputs()[d].name);
+    Value at = base[d];
+    if (part[d] & reach) {
+      at = b.createOrFold<arith::XOrIOp>(at, index(part[d]));
+      result.push_back(add(at, index(whole[d] - part[d])));
+    } else {
+      result.push_back(add(at, index(whole[d])));
+    }
+  }
+  return result;
+}
+
+int64_t bessemer::gpu::contiguousRegisters(const TileLayout &layout) {
+  const LinearLayout &atom = layout.atom();
+  int64_t count = 1;
+  for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("register");
+       ++bit, count *= 2)
+    for (size_t d = 0; d < atom.outputs().size(); ++d)
+      if (atom.basis("register", bit, atom.outputs()[d].name) !=
+          (d + 1 == atom.outputs().size() ? count : 0))
+        return count;
+  return count;
+}
+
+// ---- helpers
+
+Value GpuExpander::index(int64_t value) {
+  return arith::ConstantIndexOp::create(b, value);
+}
+Value GpuExpander::add(Value x, Value y) {
+  return b.createOrFold<arith::AddIOp>(x, y);
+}
+Value GpuExpander::mul(Value x, Value y) {
+  return b.createOrFold<arith::MulIOp>(x, y);
+}
+Value GpuExpander::both(Value x, Value y) {
+  return !x ? y : !y ? x : Value(arith::AndIOp::create(b, x, y));
+}
+
+Value GpuExpander::fromExpr(const SymbolicExpr &expr) {
+  Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
+    unsigned number = 0;
+    if (!name.consume_front("s") || name.getAsInteger(10, number) ||
+        number >= kernel.getSymbols())
+      return {};
+    return mapping.lookup(kernel.getSymbolArgument(number));
+  });
+  if (result)
+    return result;
+  kernel.emitError("expected an expression over the kernel's symbols, got '")
+      << expr.str() << "'";
+  return index(0);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the lowerings of all targets ask of a tile program.
+#pragma once
+
+#include "dialects/Tile/Tile.h"
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace bessemer {
+
+/// The memory type of an element: i1 is a byte, unsigned is signless.
+mlir::Type storageType(mlir::Type element);
+/// arith or math on tiles, element by element; constants are not.
+bool isElementwiseTileOp(mlir::Operation *op);
+/// The operand that gives a `?` extent, or null.
+mlir::Value tileSizeOperand(mlir::Value tile, unsigned dim);
+/// One step of a `tile.reduce`, on scalars or vectors.
+mlir::Value combineValues(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind,
+                          mlir::Value x, mlir::Value y);
+/// What changes nothing in such a step.
+mlir::Value neutralValue(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind,
+                         mlir::Type type);
+
+} // namespace bessemer
