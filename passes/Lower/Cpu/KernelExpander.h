@@ -24,6 +24,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -75,6 +76,7 @@ private:
   mlir::LogicalResult expandStores(mlir::ArrayRef<tile::StoreOp> group);
   mlir::LogicalResult expandReduce(tile::ReduceOp op);
   mlir::LogicalResult expandPanels(tile::PanelsOp op);
+  mlir::LogicalResult expandCheck(tile::CheckOp op);
   mlir::LogicalResult traverse(mlir::ValueRange tiles, const PointFn &fn);
   mlir::LogicalResult forEachPoint(Value tile, int64_t width, const PointFn &fn);
   mlir::LogicalResult ensureMaterialized(Value tile);
@@ -84,6 +86,7 @@ private:
   void planMaterialization();
   llvm::SmallVector<Value> pendingIn(mlir::ValueRange tiles);
   Value findDot(Value tile);
+  void findDots(Value tile, llvm::SetVector<Value> &dots);
   int64_t chooseWidth(mlir::ValueRange tiles);
   bool computesFunctions(Value tile);
 
