@@ -158,7 +158,7 @@ bool fuse::isTileableAnchor(Operation *op) {
     return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0 && !isContiguousConcat(concat);
   if (auto rope = dyn_cast<RopeOp>(op))
     return floating(rope.getX().getType()) && cast<RankedTensorType>(rope.getX().getType()).getRank() == 4 && !rope.getInterleaved();
-  if (isa<CumulateOp, TopKOp, ScatterElementsOp, ScatterNdOp>(op))
+  if (isa<CumulateOp, TopKOp, ScatterElementsOp, ScatterNdOp, MaxUnpoolOp>(op))
     return cast<RankedTensorType>(op->getResult(0).getType()).getRank() > 0;
   if (isa<LstmOp, GruOp, RnnOp>(op)) {
     auto weights = cast<RankedTensorType>(op->getOperand(1).getType());

@@ -36,6 +36,7 @@ Writer writerOf(StringRef kind) {
       .Case("topk", tilegen::writeTopKProgram)
       .Case("scatter_elements", tilegen::writeScatterElementsProgram)
       .Case("scatter_nd", tilegen::writeScatterNdProgram)
+      .Case("max_unpool", tilegen::writeMaxUnpoolProgram)
       .Case("point", tilegen::writePointProgram)
       .Default(nullptr);
 }

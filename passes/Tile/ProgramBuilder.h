@@ -113,6 +113,7 @@ tile::KernelOp writeCumulateProgram(ProgramBuilder &p);
 tile::KernelOp writeTopKProgram(ProgramBuilder &p);
 tile::KernelOp writeScatterElementsProgram(ProgramBuilder &p);
 tile::KernelOp writeScatterNdProgram(ProgramBuilder &p);
+tile::KernelOp writeMaxUnpoolProgram(ProgramBuilder &p);
 /// The general one (Point/PointWriter.h): what no other writer takes.
 tile::KernelOp writePointProgram(ProgramBuilder &p);
 

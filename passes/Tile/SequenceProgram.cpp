@@ -280,3 +280,24 @@ tile::KernelOp tilegen::writeScatterNdProgram(ProgramBuilder &p) {
   });
   return p.finish(tuples * slice);
 }
+
+/// Zeros, then each element where its index says; an image's whole tensor is one point of the grid.
+tile::KernelOp tilegen::writeMaxUnpoolProgram(ProgramBuilder &p) {
+  Block &body = p.fusion.getBody().front();
+  auto op = dyn_cast<MaxUnpoolOp>(body.front());
+  if (!op || body.getOperations().size() != 2 || op.getX() == op.getIndices())
+    return {};
+  SymbolicExpr count = product(getDims(op.getX().getType())), total = product(getDims(op.getY().getType()));
+  SmallVector<Dims> views = {{count}, {count}, {total}};
+  p.begin(views, {SymbolicExpr(1)});
+  ImplicitLocOpBuilder &b = p.b;
+  Value zero = p.index(0), out = p.view(2);
+  auto view = [&](Value operand) { return p.view(cast<BlockArgument>(operand).getArgNumber()); };
+  SmallVector<Extent> one = {Extent::of(1)}, all = {p.extentOf(total)};
+  p.store(p.constant(0, computeType(getElementTypeOrSelf(op.getX().getType())), all), out, {zero}, {0}, true);
+  emitLoop(p, zero, p.indexOf(count), [&](Value i) {
+    Value to = indexAt(p, view(op.getIndices()), {i}, getElementTypeOrSelf(op.getIndices().getType()), total);
+    p.store(p.load(view(op.getX()), {i}, {0}, one, true), out, {to}, {0}, true);
+  });
+  return p.finish(count);
+}

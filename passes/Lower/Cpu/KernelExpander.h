@@ -69,7 +69,8 @@ private:
   using PointFn = std::function<mlir::LogicalResult(Point &)>;
 
   // ---- Roots.cpp: the walk over the program
-  mlir::LogicalResult expandBlock(mlir::Block &block);
+  /// `atEnd` may read what the block has in memory.
+  mlir::LogicalResult expandBlock(mlir::Block &block, llvm::function_ref<mlir::LogicalResult()> atEnd = {});
   mlir::LogicalResult expandOp(mlir::Operation &op);
   mlir::LogicalResult expandFor(mlir::Operation &op);
   mlir::LogicalResult expandIf(mlir::Operation &op);

@@ -12,14 +12,17 @@
 using namespace mlir;
 using namespace bessemer;
 
-LogicalResult KernelExpander::expandBlock(Block &block) {
-  // Scratch lives as long as the block that asked for it.
+LogicalResult KernelExpander::expandBlock(Block &block, llvm::function_ref<LogicalResult()> atEnd) {
+  // Scratch lives as long as the block that asked for it, and so does what was
+  // written there.
   Value savedOffset = scratchOffset;
   SymbolicExpr savedBound = scratchBound;
   auto savedMemory = memory;
   for (Operation &op : block.without_terminator())
     if (failed(expandOp(op)))
       return failure();
+  if (atEnd && failed(atEnd()))
+    return failure();
   scratchOffset = savedOffset;
   scratchBound = savedBound;
   memory = savedMemory;
@@ -100,15 +103,18 @@ LogicalResult KernelExpander::expandFor(Operation &op) {
       b.setInsertionPoint(expanded.getBody()->getTerminator());
     else
       b.setInsertionPointToStart(expanded.getBody());
-    if (failed(expandBlock(*loop.getBody())))
-      return failure();
     SmallVector<Value> yielded;
-    for (Value value : loop.getBody()->getTerminator()->getOperands()) {
-      FailureOr<Value> v = whole(value);
-      if (failed(v))
-        return failure();
-      yielded.push_back(*v);
-    }
+    auto evaluateYielded = [&]() -> LogicalResult {
+      for (Value value : loop.getBody()->getTerminator()->getOperands()) {
+        FailureOr<Value> v = whole(value);
+        if (failed(v))
+          return failure();
+        yielded.push_back(*v);
+      }
+      return success();
+    };
+    if (failed(expandBlock(*loop.getBody(), evaluateYielded)))
+      return failure();
     if (!initial.empty())
       scf::YieldOp::create(b, yielded);
   }
