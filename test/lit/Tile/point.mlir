@@ -35,7 +35,7 @@ func.func @argmax(%x: tensor<16x100xf32>) -> tensor<16xi64> {
 
 // What is the same for all lanes is read once; only the last dimension is gathered.
 // CHECK-LABEL: func.func @upsample
-// CHECK: tile.kernel @point_0 grid <"2", "2*s0", "floordiv(2*s1 + 4095, 4096)">
+// CHECK: tile.kernel @point_0 grid <"2", "2*s0", "floordiv(s1 + 2047, 2048)">
 // CHECK: arith.fptosi {{.*}} : f64 to i64
 // CHECK: scf.for
 // CHECK: tile.gather
