@@ -36,8 +36,9 @@ func.func @argmax(%x: tensor<16x100xf32>) -> tensor<16xi64> {
 // What is the same for all lanes is read once; only the last dimension is gathered.
 // CHECK-LABEL: func.func @upsample
 // CHECK: tile.kernel @point_0 grid <"2", "2*s0", "floordiv(s1 + 2047, 2048)">
-// CHECK: arith.fptosi {{.*}} : f64 to i64
 // CHECK: scf.for
+// CHECK: arith.fptosi {{.*}} : f64 to i64
+// CHECK: arith.fptosi {{.*}} : tensor<16xf64> to tensor<16xi64>
 // CHECK: tile.gather
 // CHECK-NOT: tile.gather
 func.func @upsample(%x: tensor<2x?x?xf32, #bess.dims<"2", "h", "w">>) -> tensor<2x?x?xf32, #bess.dims<"2", "2*h", "2*w">> {
