@@ -201,6 +201,11 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
     for (Operation &op : block) {
       if (taken.contains(&op) || !fuse::isPointOp(&op) || op.getResult(0).use_empty())
         continue;
+      // Views: nothing has to move.
+      if (auto slice = dyn_cast<SliceOp>(op); slice && contiguousOffset(slice))
+        continue;
+      if (auto concat = dyn_cast<ConcatOp>(op); concat && isContiguousConcat(concat))
+        continue;
       Group group;
       group.insert(&op);
       taken.insert(&op);
