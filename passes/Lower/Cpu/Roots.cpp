@@ -272,7 +272,7 @@ LogicalResult KernelExpander::expandCheck(tile::CheckOp op) {
       return failure();
     Value all = *ok;
     if (point.mask)
-      all = arith::SelectOp::create(b, point.mask, all, neutral("and", all.getType()));
+      all = arith::SelectOp::create(b, point.mask, all, neutral(tile::ReductionKind::And, all.getType()));
     record(point.width ? Value(vector::ReductionOp::create(b, vector::CombiningKind::AND, all)) : all);
     return success();
   });

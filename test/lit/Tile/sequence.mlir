@@ -19,8 +19,8 @@ func.func @cumsum(%x: tensor<3x5x?xf32, #bess.dims<"3", "5", "n">>) -> tensor<3x
 // CHECK: %[[R:.*]]:2 = bess.launch @topk_0
 // CHECK: tile.kernel @topk_0 grid <"4", "1"> views 3 outputs 2
 // CHECK: scf.for {{.*}} -> (tensor<1xi32>, tensor<1xi64>)
-// CHECK: tile.reduce "max"
-// CHECK: tile.reduce "min"
+// CHECK: tile.reduce max
+// CHECK: tile.reduce min
 func.func @topk(%x: tensor<4x64xf32>) -> tensor<4x2xi64> {
   %0, %1 = bess.topk %x {axis = 1 : i64} : (tensor<4x64xf32>) -> (tensor<4x2xf32>, tensor<4x2xi64>)
   return %1 : tensor<4x2xi64>
