@@ -109,7 +109,20 @@ LogicalResult RopeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
 /// x [S, B, I], w [D, gates*H, I], r [D, gates*H, H], bias [D, 2*gates*H].
 static LogicalResult inferRecurrent(OptLoc loc, Value x, Value w, Value r, Value bias,
                                     Value lengths, ArrayRef<Value> states, StringRef direction,
-                                    int64_t gates, bool cell, Types &types) {
+                                    int64_t gates, bool cell, DictionaryAttr attributes,
+                                    Types &types) {
+  // The layout phase puts w and r in panels, a gate of a direction after the
+  // other: [D * gates, ceil(H / block), depth, block]; H is then in this attribute.
+  if (auto packed = attributes ? attributes.getAs<StringAttr>(packedColumnsName) : StringAttr()) {
+    if (failed(checkRank(loc, x, "x", 3)))
+      return failure();
+    Dims xs = dimsOf(x);
+    Dims state = {direction == "bidirectional" ? 2 : 1, xs[1],
+                  SymbolicExpr::parse(packed.getValue()).value_or(SymbolicExpr::invalid())};
+    types.push_back(getTensorType({xs[0], state[0], state[1], state[2]}, elementOf(x)));
+    types.append(cell ? 2 : 1, getTensorType(state, elementOf(x)));
+    return success();
+  }
   if (failed(checkRank(loc, x, "x", 3)) || failed(checkRank(loc, w, "w", 3)) ||
       failed(checkRank(loc, r, "r", 3)) ||
       failed(checkOneOf(loc, "direction", direction, {"forward", "reverse", "bidirectional"})))
@@ -154,15 +167,15 @@ static LogicalResult inferRecurrent(OptLoc loc, Value x, Value w, Value r, Value
 
 LogicalResult LstmOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a, Types &types) {
   return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(),
-                        {a.getInitialH(), a.getInitialC()}, a.getDirection(), 4, true, types);
+                        {a.getInitialH(), a.getInitialC()}, a.getDirection(), 4, true, a.getAttributes(), types);
 }
 
 LogicalResult GruOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a, Types &types) {
   return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(),
-                        {a.getInitialH()}, a.getDirection(), 3, false, types);
+                        {a.getInitialH()}, a.getDirection(), 3, false, a.getAttributes(), types);
 }
 
 LogicalResult RnnOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a, Types &types) {
   return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(),
-                        {a.getInitialH()}, a.getDirection(), 1, false, types);
+                        {a.getInitialH()}, a.getDirection(), 1, false, a.getAttributes(), types);
 }

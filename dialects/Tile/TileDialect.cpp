@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Tile/Tile.h"
 
+#include "bessemer/Support/KernelFault.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 
 using namespace mlir;
+using namespace bessemer;
 using namespace bessemer::tile;
 
 #include "dialects/Tile/TileOpsDialect.cpp.inc"
@@ -30,4 +32,12 @@ void TileDialect::initialize() {
 #define GET_OP_LIST
 #include "dialects/Tile/TileOps.cpp.inc"
       >();
+}
+
+mlir::LogicalResult CheckOp::verify() {
+  if (!getElementTypeOrSelf(getOk().getType()).isInteger(1))
+    return emitOpError() << "expected an i1 or a tile of i1, got " << getOk().getType();
+  if (kernelFaultNumber(getWhat().str()) == 0)
+    return emitOpError() << "expected one of the kernel faults, got \"" << getWhat() << "\"";
+  return mlir::success();
 }

@@ -175,6 +175,20 @@ def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments]> {
   let builders = [OpBuilder<(ins "::mlir::Value":$tile, "::mlir::Value":$view, "::mlir::ValueRange":$offsets, "::llvm::ArrayRef<int64_t>":$dims),
                             [{ build($_builder, $_state, tile, view, offsets, ::mlir::Value(), dims); }]>];
 }
+def Tile_CheckOp : Tile_Op<"check"> {
+  let summary = "the run ends with an error when what the data says does not hold";
+  let description = [{
+    `ok` is an i1 or a tile of them. The kernel goes on, so what follows must be safe for any data; the run fails after the launch and names
+    the node. `what` is an entry of `kernelFaults` (bessemer/Support/KernelFault.h): index, length, divisor, exponent.
+    ```mlir
+    %ok = arith.cmpi ult, %row, %rows : index
+    tile.check %ok "index" : i1
+    ```
+  }];
+  let arguments = (ins AnyType:$ok, StrAttr:$what);
+  let assemblyFormat = "$ok $what attr-dict `:` type($ok)";
+  let hasVerifier = 1;
+}
 def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let summary = "a tile of one value";
   let hasVerifier = 1;

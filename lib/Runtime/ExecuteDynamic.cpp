@@ -155,9 +155,8 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       return failed(step, status.message);
     if (Status status = ensureWorkspace(bytes); !status.ok())
       return status;
-    launch(step.kernel, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
-           tasks);
-    return {};
+    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
+                  tasks);
   }
   case InstructionKind::Copy: {
     const auto &op = std::get<Copy>(p.source->op);

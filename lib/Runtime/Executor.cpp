@@ -2,6 +2,8 @@
 #include "lib/Runtime/Executor.h"
 #include "lib/Runtime/Weights.h"
 
+#include "bessemer/Support/KernelFault.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -45,8 +47,10 @@ Status Executor::execute(Plan &plan, StepList &steps) {
       continue;
     }
     if (!step.dynamic && step.instruction->kind == InstructionKind::Launch) {
-      launch(step.kernel, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
-             step.tasks);
+      if (Status status = launch(step, &plan.slots[step.firstSlot],
+                                 plan.integers.data() + step.firstInteger, step.tasks);
+          !status.ok())
+        return status;
       continue;
     }
     if (Status status = executeStep(plan, step); !status.ok())
@@ -106,9 +110,8 @@ Status Executor::executeStep(Plan &plan, Step &step) {
   case InstructionKind::Launch:
     if (step.dynamic)
       return executeDynamic(plan, step);
-    launch(step.kernel, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
-           step.tasks);
-    return {};
+    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
+                  step.tasks);
   case InstructionKind::Copy:
     if (step.dynamic)
       return executeDynamic(plan, step);
@@ -196,11 +199,15 @@ struct CopyArguments {
 };
 } // namespace
 
-void Executor::launch(KernelFunction kernel, void *const *buffers, const int64_t *integers,
-                      int64_t tasks) {
+Status Executor::launch(const Step &step, void *const *buffers, const int64_t *integers,
+                        int64_t tasks) {
   if (tasks <= 0)
-    return;
-  LaunchArguments arguments{kernel, buffers, integers, static_cast<char *>(workspace.data()),
+    return {};
+  KernelFunction kernel = step.kernel;
+  if (workspaceStride == 0)
+    if (Status status = ensureWorkspace(0); !status.ok())
+      return status;
+  LaunchArguments arguments{kernel, buffers, integers, static_cast<char *>(workspace.data()) + kernelFaultBytes,
                             workspaceStride};
   region->run(
       tasks,
@@ -209,6 +216,18 @@ void Executor::launch(KernelFunction kernel, void *const *buffers, const int64_t
         a.kernel(a.buffers, a.integers, begin, end, a.workspace + a.workspaceStride * worker);
       },
       &arguments);
+  // What the kernel found wrong with the data, if anything.
+  for (int worker = 0, workers = model->threadPool().threads(); worker < workers; ++worker) {
+    auto &fault = *reinterpret_cast<int64_t *>(arguments.workspace + workspaceStride * worker - 8);
+    if (fault == 0) [[likely]]
+      continue;
+    auto number = static_cast<size_t>(fault) - 1;
+    for (int i = worker; i < workers; ++i)
+      *reinterpret_cast<int64_t *>(arguments.workspace + workspaceStride * i - 8) = 0;
+    return failed(step, number < kernelFaults.size() ? std::string(kernelFaults[number].text)
+                                                     : "a kernel found a fault in the data");
+  }
+  return {};
 }
 
 void Executor::copy(void *destination, const void *source, int64_t bytes) {
@@ -261,6 +280,8 @@ Status Executor::ensureWorkspace(int64_t bytes) {
                          "no memory for workspaces of " + std::to_string(bytes) + " bytes");
   workspace = std::move(block);
   workspaceStride = stride;
+  for (int worker = 0; worker < model->threadPool().threads(); ++worker)
+    std::memset(static_cast<char *>(workspace.data()) + stride * worker, 0, kernelFaultBytes);
   return {};
 }
 

@@ -70,7 +70,8 @@ private:
   std::vector<std::unique_ptr<Plan>> functionPlans; // of runFunction
   Status executeStep(Plan &plan, Step &step);
   Status executeLoop(Plan &plan, Step &step);
-  void launch(KernelFunction kernel, void *const *buffers, const int64_t *integers, int64_t tasks);
+  /// Fails when the kernel finds a fault in the data (bessemer/Support/KernelFault.h).
+  Status launch(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks);
   void copy(void *destination, const void *source, int64_t bytes);
   void record(const Plan &plan, const Step &step, std::chrono::steady_clock::duration time);
   void releaseStorage(Plan &plan);

@@ -48,7 +48,8 @@ SmallVector<Value> escaping(const Group &group) {
   SmallVector<Value> values;
   for (Operation *op : group)
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.contains(user); }))
+      // A program of several results writes all of them.
+      if (op->getNumResults() > 1 || llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.contains(user); }))
         values.push_back(result);
   return values;
 }
@@ -68,6 +69,7 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       SmallVector<std::pair<std::string, std::string>> kinds;
       formAnchored(*block, groups, kinds);
       formRows(*block, groups, kinds);
+      formPoints(*block, groups, kinds);
       for (auto [group, kind] : llvm::zip(groups, kinds))
         wrap(group, kind.first, kind.second);
     }
@@ -191,6 +193,24 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       groups.push_back(group);
       kinds.push_back({"row", group.size() == 1 ? names + " alone: what it reads has other readers or is not computed by rows"
                                                 : names + ": each is read only by the next, row by row"});
+    }
+  }
+
+  /// What is left: each op alone, its elements computed one by one.
+  void formPoints(Block &block, SmallVector<Group> &groups, SmallVector<std::pair<std::string, std::string>> &kinds) {
+    for (Operation &op : block) {
+      if (taken.contains(&op) || !fuse::isPointOp(&op) || op.getResult(0).use_empty())
+        continue;
+      // Views: nothing has to move.
+      if (auto slice = dyn_cast<SliceOp>(op); slice && contiguousOffset(slice))
+        continue;
+      if (auto concat = dyn_cast<ConcatOp>(op); concat && isContiguousConcat(concat))
+        continue;
+      Group group;
+      group.insert(&op);
+      taken.insert(&op);
+      groups.push_back(group);
+      kinds.push_back({"point", (op.getName().stripDialect() + " alone: each element by the indices it is made from").str()});
     }
   }
 

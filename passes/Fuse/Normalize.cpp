@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Fuse/Normalize.h"
 #include "passes/Fuse/Passes.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -102,10 +103,26 @@ struct TransposeLeft : OpRewritePattern<MatmulOp> {
   }
 };
 
+/// Softmax along another axis than the last goes there and back.
+struct SoftmaxAlongLast : OpRewritePattern<SoftmaxOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SoftmaxOp op, PatternRewriter &rewriter) const override {
+    int64_t rank = getDims(op.getX().getType()).size(), axis = op.getAxis();
+    if (axis < 0 || axis >= rank - 1)
+      return failure();
+    auto permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(permutation[axis], permutation[rank - 1]);
+    Value x = TransposeOp::create(rewriter, op.getLoc(), op.getX(), permutation);
+    Value y = SoftmaxOp::create(rewriter, op.getLoc(), x, rank - 1, op.getLog());
+    rewriter.replaceOpWithNewOp<TransposeOp>(op, y, permutation);
+    return success();
+  }
+};
 struct NormalizeForFusion : bessemer::impl::NormalizeForFusionBase<NormalizeForFusion> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft>(&getContext());
+    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft, SoftmaxAlongLast>(&getContext());
+    fuse::addConvTransposePatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
       getOperation().emitError("expected the patterns that precede fusion to come to an end");
       return signalPassFailure();

@@ -158,7 +158,22 @@ bool fuse::isTileableAnchor(Operation *op) {
     return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0 && !isContiguousConcat(concat);
   if (auto rope = dyn_cast<RopeOp>(op))
     return floating(rope.getX().getType()) && cast<RankedTensorType>(rope.getX().getType()).getRank() == 4 && !rope.getInterleaved();
+  if (isa<CumulateOp, TopKOp, ScatterElementsOp, ScatterNdOp, MaxUnpoolOp>(op))
+    return cast<RankedTensorType>(op->getResult(0).getType()).getRank() > 0;
+  if (isa<LstmOp, GruOp, RnnOp>(op)) {
+    auto weights = cast<RankedTensorType>(op->getOperand(1).getType());
+    return floating(weights) && weights.hasStaticShape();
+  }
   if (auto pool = dyn_cast<PoolOp>(op))
     return floating(pool.getX().getType()) && pool.getKind() != "lp";
   return false;
+}
+
+bool fuse::isPointOp(Operation *op) {
+  if (!allComputable(op) || op->getNumResults() != 1)
+    return false;
+  return op->hasTrait<Elementwise>() ||
+         isa<BroadcastOp, TransposeOp, SliceOp, ConcatOp, PadOp, RepeatOp, ReverseOp, RangeOp, IotaOp, TriluOp, GatherOp, GatherElementsOp,
+             GatherNdOp, OneHotOp, ReverseSequenceOp, ReduceOp, ArgReduceOp, MatmulOp, ConvOp, ConvTransposeOp, Col2ImOp, PoolOp,
+             MaxPoolIndicesOp, LrnOp, ResizeOp, GridSampleOp, TensorScatterOp>(op);
 }

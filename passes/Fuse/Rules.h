@@ -30,4 +30,8 @@ bool isConvEpilogueOperand(mlir::Type operand, mlir::Type result);
 /// Can a tile program compute this matmul, attention, conv, pool?
 bool isTileableAnchor(mlir::Operation *op);
 
+/// Can a point program (passes/Tile/Point) compute it? What it cannot is known
+/// only when it is written: the op is then left as it is.
+bool isPointOp(mlir::Operation *op);
+
 } // namespace bessemer::fuse

@@ -19,6 +19,30 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     int64_t columns = tile::getCpuSchedule(getOperation()).panelColumns();
     getOperation().walk([&](MatmulOp matmul) { pack(matmul, columns); });
     getOperation().walk([&](ConvOp conv) { pack(conv, columns); });
+    getOperation().walk([&](Operation *op) {
+      if (isa<LstmOp, GruOp, RnnOp>(op))
+        packRecurrent(op, columns);
+    });
+  }
+
+  /// w and r [D, gates * H, depth], each gate of a direction in panels of its own.
+  static void packRecurrent(Operation *op, int64_t columns) {
+    std::optional<int64_t> hidden = getDims(op->getResult(1).getType()).back().isConstant();
+    if (!hidden || *hidden < 1 || op->hasAttr(packedColumnsName) || op->getOperand(1) == op->getOperand(2))
+      return;
+    for (unsigned i : {1u, 2u})
+      if (!isFloat(op->getOperand(i)) || !isKnownAtLoad(op->getOperand(i)) || !cast<RankedTensorType>(op->getOperand(i).getType()).hasStaticShape())
+        return;
+    for (unsigned i : {1u, 2u}) {
+      Value weight = op->getOperand(i);
+      auto type = cast<RankedTensorType>(weight.getType());
+      int64_t gates = type.getDimSize(0) * type.getDimSize(1) / *hidden;
+      OpBuilder builder(op->getContext());
+      builder.setInsertionPointAfterValue(weight);
+      auto apart = RankedTensorType::get({gates, *hidden, type.getDimSize(2)}, type.getElementType());
+      op->setOperand(i, panelsOf(ReshapeOp::create(builder, weight.getLoc(), apart, weight), columns, /*transposed=*/true));
+    }
+    op->setAttr(packedColumnsName, StringAttr::get(op->getContext(), std::to_string(*hidden)));
   }
 
   /// The weight [.., K, N] (or [.., N, K]) in panels of `columns`.

@@ -40,7 +40,9 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
     manager.addPass(createSCFToControlFlowPass());
     manager.addPass(createConvertVectorToLLVMPass());
     manager.addPass(createConvertMathToLLVMPass());
+    // For what has no instruction, calls of the math library, which take vectors apart.
     manager.addPass(createConvertMathToLibmPass());
+    manager.addPass(createConvertVectorToLLVMPass());
     manager.addPass(createArithToLLVMConversionPass());
     manager.addPass(createConvertControlFlowToLLVMPass());
     manager.addPass(createConvertFuncToLLVMPass());

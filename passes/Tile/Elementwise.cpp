@@ -59,6 +59,17 @@ static arith::CmpIPredicate integerPredicate(Operation *op, bool isUnsigned) {
       .Default([&](auto) { return isUnsigned ? P::uge : P::sge; });
 }
 
+/// The exponent of a pow that is a product or a square root.
+static std::optional<double> knownExponent(Operation *op) {
+  auto pow = dyn_cast<PowOp>(op);
+  auto constant = pow ? pow.getB().getDefiningOp<ConstantOp>() : ConstantOp();
+  auto splat = constant ? dyn_cast<SplatElementsAttr>(constant.getValue()) : SplatElementsAttr();
+  if (!splat || !isa<FloatType>(splat.getElementType()))
+    return std::nullopt;
+  double value = splat.getSplatValue<APFloat>().convertToDouble();
+  return llvm::is_contained({1.0, 2.0, 3.0, -1.0, 0.5, -0.5}, value) ? std::optional<double>(value) : std::nullopt;
+}
+
 Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<Extent> extents) {
   Type graphElement = getElementTypeOrSelf(op->getOperand(op->getNumOperands() - 1).getType());
   bool isFloat = isa<FloatType>(graphElement);
@@ -84,7 +95,7 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
     return either(OP(arith::SubFOp), OP(arith::SubIOp));
   if (isa<MulOp>(op))
     return either(OP(arith::MulFOp), OP(arith::MulIOp));
-  if (isa<DivOp>(op))
+  if (isa<DivOp>(op) && isFloat)
     return arith::DivFOp::create(b, x, operands[1]);
   if (isa<MinOp>(op))
     return isUnsigned ? bits(OP(arith::MinUIOp)) : either(OP(arith::MinimumFOp), OP(arith::MinSIOp));
@@ -109,14 +120,15 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
     return isFloat ? unary(OP(arith::NegFOp)) : Value(arith::SubIOp::create(b, c(0), x));
   if (isa<ReluOp>(op))
     return isFloat ? Value(arith::MaximumFOp::create(b, x, c(0))) : isUnsigned ? x : Value(arith::MaxSIOp::create(b, x, c(0)));
-  if (isa<SignOp>(op)) {
-    if (!isFloat)
-      return {};
+  if (isa<SignOp>(op) && isFloat) {
     Value positive = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, c(0));
     Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, c(0));
     // Neither: zero or NaN, which stay what they are.
     return arith::SelectOp::create(b, positive, c(1), arith::SelectOp::create(b, negative, c(-1), x));
   }
+  bool onFloats = isa<IsNanOp, ExpOp, LogOp, SqrtOp, RsqrtOp, ReciprocalOp, TanhOp, ErfOp, SinOp, CosOp, SigmoidOp, SoftplusOp, GeluOp>(op);
+  if (onFloats && !isFloat)
+    return {};
   if (isa<IsNanOp>(op))
     return arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, x, x);
   if (isa<ExpOp>(op))
@@ -152,9 +164,9 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
   }
   if (auto geluOp = dyn_cast<GeluOp>(op))
     return gelu(x, geluOp.getApproximate(), extents);
-  if (auto pow = dyn_cast<PowOp>(op)) {
-    auto exponent = cast<SplatElementsAttr>(pow.getB().getDefiningOp<ConstantOp>().getValue());
-    double value = exponent.getSplatValue<APFloat>().convertToDouble();
+  std::optional<double> exponent = isFloat ? knownExponent(op) : std::nullopt;
+  if (exponent) {
+    double value = *exponent;
     if (value == 1)
       return x;
     if (value == 2)
@@ -187,12 +199,14 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
     }
     if (isa<FloatType>(to))
       return isUnsigned ? Value(arith::UIToFPOp::create(b, resultType, x)) : Value(arith::SIToFPOp::create(b, resultType, x));
-    if (isFloat || from == to)
-      return isFloat ? Value() : x;
+    if (isFloat)
+      return arithmetic(op, operands, extents);
+    if (from == to)
+      return x;
     if (from.getIntOrFloatBitWidth() > to.getIntOrFloatBitWidth())
       return arith::TruncIOp::create(b, resultType, x);
     return isUnsigned ? Value(arith::ExtUIOp::create(b, resultType, x)) : Value(arith::ExtSIOp::create(b, resultType, x));
   }
-  return {};
+  return arithmetic(op, operands, extents);
 #undef OP
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "dialects/Bess/TakeApart.h"
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Tile/Passes.h"
 #include "passes/Tile/ProgramBuilder.h"
@@ -32,6 +31,13 @@ Writer writerOf(StringRef kind) {
       .Case("winograd_output", tilegen::writeWinogradOutputProgram)
       .Case("concat", tilegen::writeConcatProgram)
       .Case("rope", tilegen::writeRopeProgram)
+      .Cases({"lstm", "gru", "rnn"}, tilegen::writeRecurrentProgram)
+      .Case("cumulate", tilegen::writeCumulateProgram)
+      .Case("topk", tilegen::writeTopKProgram)
+      .Case("scatter_elements", tilegen::writeScatterElementsProgram)
+      .Case("scatter_nd", tilegen::writeScatterNdProgram)
+      .Case("max_unpool", tilegen::writeMaxUnpoolProgram)
+      .Case("point", tilegen::writePointProgram)
       .Default(nullptr);
 }
 
@@ -69,30 +75,86 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
     return kernel;
   }
 
+  /// Each op of the fusion as a fusion of its own. Constants move out.
+  static SmallVector<FusionOp> splitUp(FusionOp fusion) {
+    Block &body = fusion.getBody().front();
+    OpBuilder builder(fusion);
+    IRMapping mapping;
+    mapping.map(body.getArguments(), fusion.getInputs());
+    SmallVector<FusionOp> singles;
+    for (Operation &op : body.without_terminator()) {
+      Operation *outside = builder.clone(op, mapping);
+      if (isa<ConstantOp>(op))
+        continue;
+      auto single = FusionOp::create(builder, op.getLoc(), outside->getResultTypes(), "point",
+                                     (op.getName().stripDialect() + " alone: no program for the group that it was in").str(), outside->getOperands());
+      Block *block = new Block();
+      single.getBody().push_back(block);
+      for (OpOperand &operand : outside->getOpOperands())
+        operand.set(block->addArgument(operand.get().getType(), operand.get().getLoc()));
+      mapping.map(op.getResults(), single.getOutputs());
+      outside->moveBefore(block, block->end());
+      OpBuilder inside(builder.getContext());
+      inside.setInsertionPointToEnd(block);
+      YieldOp::create(inside, op.getLoc(), outside->getResults());
+      singles.push_back(single);
+    }
+    for (auto [result, value] : llvm::zip(fusion.getOutputs(), cast<YieldOp>(body.getTerminator()).getValues()))
+      result.replaceAllUsesWith(mapping.lookup(value));
+    fusion.erase();
+    return singles;
+  }
+
+  /// Back to the op itself, which lib/Kernels runs.
+  static void unwrap(FusionOp single) {
+    Block &body = single.getBody().front();
+    for (auto [argument, input] : llvm::zip(body.getArguments(), single.getInputs()))
+      argument.replaceAllUsesWith(input);
+    auto yield = cast<YieldOp>(body.getTerminator());
+    for (auto [result, value] : llvm::zip(single.getOutputs(), yield.getValues()))
+      result.replaceAllUsesWith(value);
+    yield.erase();
+    for (Operation &op : llvm::make_early_inc_range(body))
+      op.moveBefore(single);
+    single.erase();
+  }
+
+  /// Launches a program of `fusion` in its place; false when there is none.
+  bool launch(FusionOp fusion, const CpuSchedule &schedule, Writer writer, StringRef kind) {
+    if (!writer)
+      return false;
+    tilegen::ProgramBuilder p(fusion, schedule);
+    tile::KernelOp kernel = writer(p);
+    if (!kernel) {
+      if (p.kernel)
+        p.kernel.erase();
+      return false;
+    }
+    kernel.setKind(kind);
+    kernel = share(kernel);
+    OpBuilder builder(fusion);
+    SmallVector<StringAttr> arguments;
+    for (const std::string &symbol : p.symbols)
+      arguments.push_back(builder.getStringAttr(SymbolicExpr::symbol(symbol).str()));
+    auto launch = LaunchOp::create(builder, fusion.getLoc(), fusion.getResultTypes(), kernel.getSymName(), fusion.getInputs());
+    launch->setAttr("symbol_args", DimsAttr::get(builder.getContext(), arguments));
+    fusion.replaceAllUsesWith(launch.getOutputs());
+    fusion.erase();
+    return true;
+  }
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     CpuSchedule schedule = tile::getCpuSchedule(module);
     SmallVector<FusionOp> fusions;
     module.walk([&](FusionOp fusion) { fusions.push_back(fusion); });
     for (FusionOp fusion : fusions) {
-      tilegen::ProgramBuilder p(fusion, schedule);
-      Writer writer = writerOf(fusion.getKind());
-      tile::KernelOp kernel = writer ? writer(p) : tile::KernelOp();
-      if (!kernel) {
-        if (p.kernel)
-          p.kernel.erase();
-        takeApart(fusion); // lib/Kernels runs its ops
+      std::string kind = fusion.getKind().str();
+      if (launch(fusion, schedule, writerOf(kind), kind) || launch(fusion, schedule, tilegen::writePointProgram, "point"))
         continue;
-      }
-      kernel = share(kernel);
-      OpBuilder builder(fusion);
-      SmallVector<StringAttr> arguments;
-      for (const std::string &symbol : p.symbols)
-        arguments.push_back(builder.getStringAttr(SymbolicExpr::symbol(symbol).str()));
-      auto launch = LaunchOp::create(builder, fusion.getLoc(), fusion.getResultTypes(), kernel.getSymName(), fusion.getInputs());
-      launch->setAttr("symbol_args", DimsAttr::get(builder.getContext(), arguments));
-      fusion.replaceAllUsesWith(launch.getOutputs());
-      fusion.erase();
+      for (FusionOp single : splitUp(fusion))
+        if (!launch(single, schedule, tilegen::writeRowProgram, "row") && !launch(single, schedule, tilegen::writePointProgram, "point"))
+          unwrap(single);
     }
   }
 };

@@ -78,10 +78,16 @@ public:
   /// An elementwise bess op on tiles of one shape; null when there is none.
   /// `extents` is that shape.
   mlir::Value elementwise(mlir::Operation *op, mlir::ValueRange operands, llvm::ArrayRef<Extent> extents);
+  /// Of the tiles that elementwise ops work on, the elements that exist; null: all.
+  mlir::Value existing;
   mlir::Value gelu(mlir::Value x, llvm::StringRef approximate, llvm::ArrayRef<Extent> extents);
   mlir::Value sigmoid(mlir::Value x, llvm::ArrayRef<Extent> extents);
 
 private:
+  mlir::Value arithmetic(mlir::Operation *op, mlir::ValueRange operands, llvm::ArrayRef<Extent> extents);
+  mlir::Value floatToInteger(mlir::Value x, mlir::Type graphTo, llvm::ArrayRef<Extent> extents);
+  mlir::Value safeDivisor(mlir::Value divisor, llvm::ArrayRef<Extent> extents);
+
   std::map<std::string, std::string, std::less<>> renamed;
 };
 
@@ -102,5 +108,13 @@ tile::KernelOp writeWinogradInputProgram(ProgramBuilder &p);
 tile::KernelOp writeWinogradOutputProgram(ProgramBuilder &p);
 tile::KernelOp writeConcatProgram(ProgramBuilder &p);
 tile::KernelOp writeRopeProgram(ProgramBuilder &p);
+tile::KernelOp writeRecurrentProgram(ProgramBuilder &p);
+tile::KernelOp writeCumulateProgram(ProgramBuilder &p);
+tile::KernelOp writeTopKProgram(ProgramBuilder &p);
+tile::KernelOp writeScatterElementsProgram(ProgramBuilder &p);
+tile::KernelOp writeScatterNdProgram(ProgramBuilder &p);
+tile::KernelOp writeMaxUnpoolProgram(ProgramBuilder &p);
+/// The general one (Point/PointWriter.h): what no other writer takes.
+tile::KernelOp writePointProgram(ProgramBuilder &p);
 
 } // namespace bessemer::tilegen

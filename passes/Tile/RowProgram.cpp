@@ -300,12 +300,6 @@ private:
       return emitSlice(slice, request);
     if (auto transpose = dyn_cast<TransposeOp>(op))
       return emitTranspose(transpose, request);
-    if (auto pad = dyn_cast<PadOp>(op))
-      return emitPad(pad, request);
-    if (auto repeat = dyn_cast<RepeatOp>(op))
-      return emitRepeat(repeat, request);
-    if (auto range = dyn_cast<RangeOp>(op))
-      return emitRange(range, extents);
     if (auto trilu = dyn_cast<TriluOp>(op))
       return emitTrilu(trilu, request, extents);
     return {};
@@ -313,123 +307,6 @@ private:
 
   Value i64Splat(Value index, ArrayRef<Extent> extents) {
     return p.splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), index), extents);
-  }
-
-  /// Elements outside of the operand are the pad value: a masked gather.
-  Value emitPad(PadOp pad, const Request &request) {
-    auto x = dyn_cast<BlockArgument>(pad.getX());
-    if (!x || (pad.getValue() && !isa<BlockArgument>(pad.getValue()) && !pad.getValue().getDefiningOp<ConstantOp>()))
-      return {};
-    auto from = getDims(pad.getX().getType()), low = parseDims(pad.getLow());
-    SmallVector<Extent> extents = extentsOf(pad.getY(), request);
-    if (pad.getMode() != "constant")
-      return emitFoldedPad(pad, x, request, extents);
-    auto inRange = [&](Value at, const SymbolicExpr &extent) -> Value {
-      return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, p.indexOf(extent));
-    };
-    Value base = p.index(0), inside = arith::ConstantOp::create(b, b.getBoolAttr(true));
-    size_t last = from.size() - 1;
-    for (size_t i = 0; i < last; ++i) {
-      Value at = p.sub(request.outer[i], p.indexOf(low[i]));
-      inside = arith::AndIOp::create(b, inside, inRange(at, from[i]));
-      base = p.mul(p.add(base, at), p.indexOf(from[i + 1]));
-    }
-    Value column = arith::SubIOp::create(b, p.iota(p.index(0), 0, extents), i64Splat(p.indexOf(low[last]), extents));
-    Value mask = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, column, i64Splat(p.indexOf(from[last]), extents));
-    mask = arith::AndIOp::create(b, mask, p.splat(inside, extents));
-    Value linear = arith::AddIOp::create(b, column, i64Splat(base, extents));
-    Value value = gather(x, linear, mask, extents);
-    if (!pad.getValue())
-      return value;
-    Value filler;
-    if (auto constant = pad.getValue().getDefiningOp<ConstantOp>())
-      filler = splatConstant(constant, extents);
-    else
-      filler = scalarSplat(cast<BlockArgument>(pad.getValue()), getDims(pad.getValue().getType()).size(), extents);
-    return filler ? Value(arith::SelectOp::create(b, mask, value, filler)) : Value();
-  }
-
-  /// reflect, edge, wrap: every element is one of the operand's.
-  Value emitFoldedPad(PadOp pad, BlockArgument x, const Request &request, ArrayRef<Extent> extents) {
-    auto from = getDims(pad.getX().getType()), low = parseDims(pad.getLow());
-    StringRef mode = pad.getMode();
-    // Where place `at` of [.., 0) [0, n) [n, ..) comes from; `c` makes constants
-    // of the kind that `at` has, an index or a tile of i64.
-    auto fold = [&](Value at, Value n, auto &&c) -> Value {
-      Value zero = c(0), one = c(1), most = arith::SubIOp::create(b, n, one);
-      if (mode == "edge")
-        return arith::MaxSIOp::create(b, zero, arith::MinSIOp::create(b, at, most));
-      if (mode == "wrap") {
-        Value rest = arith::RemSIOp::create(b, at, n);
-        return arith::RemSIOp::create(b, arith::AddIOp::create(b, rest, n), n);
-      }
-      // There and back again: a period of 2 (n - 1).
-      Value period = arith::AddIOp::create(b, most, most);
-      Value distance = arith::MaxSIOp::create(b, at, arith::SubIOp::create(b, zero, at));
-      distance = arith::RemSIOp::create(b, distance, arith::MaxSIOp::create(b, period, one));
-      return arith::MinSIOp::create(b, distance, arith::SubIOp::create(b, period, distance));
-    };
-    auto scalar = [&](int64_t v) { return p.index(v); };
-    auto wide = [&](int64_t v) { return p.constant(v, b.getI64Type(), extents); };
-    Value base = p.index(0);
-    size_t last = from.size() - 1;
-    for (size_t i = 0; i < last; ++i) {
-      Value at = request.outer[i];
-      if (!(low[i] == SymbolicExpr::constant(0) && from[i] == getDims(pad.getY().getType())[i]))
-        at = fold(p.sub(at, p.indexOf(low[i])), p.indexOf(from[i]), scalar);
-      base = p.mul(p.add(base, at), p.indexOf(from[i + 1]));
-    }
-    Value column = arith::SubIOp::create(b, p.iota(p.index(0), 0, extents), i64Splat(p.indexOf(low[last]), extents));
-    column = fold(column, i64Splat(p.indexOf(from[last]), extents), wide);
-    return gather(x, arith::AddIOp::create(b, column, i64Splat(base, extents)), {}, extents);
-  }
-
-  Value gather(BlockArgument x, Value linear, Value mask, ArrayRef<Extent> extents) {
-    Value view = p.view(x.getArgNumber());
-    Type stored = cast<tile::ViewType>(view.getType()).getElementType();
-    Type loaded = stored.isInteger() ? computeType(stored) : stored;
-    Value value = tile::GatherOp::create(b, tileType(extents, loaded), view, linear, mask);
-    return loaded == computeType(stored) ? value : Value(arith::ExtFOp::create(b, tileType(extents, computeType(stored)), value));
-  }
-
-  Value emitRepeat(RepeatOp repeat, const Request &request) {
-    auto x = dyn_cast<BlockArgument>(repeat.getX());
-    if (!x)
-      return {};
-    auto from = getDims(repeat.getX().getType()), to = getDims(repeat.getY().getType());
-    SmallVector<Extent> extents = extentsOf(repeat.getY(), request);
-    size_t last = from.size() - 1;
-    Request own;
-    for (size_t i = 0; i < last; ++i)
-      own.outer.push_back(from[i] == to[i] ? request.outer[i] : b.createOrFold<arith::RemUIOp>(request.outer[i], p.indexOf(from[i])));
-    if (from[last] == to[last])
-      return loadInput(x, own);
-    Value base = p.index(0);
-    for (size_t i = 0; i < last; ++i)
-      base = p.mul(p.add(base, own.outer[i]), p.indexOf(from[i + 1]));
-    Value column = arith::RemUIOp::create(b, p.iota(p.index(0), 0, extents), i64Splat(p.indexOf(from[last]), extents));
-    return gather(x, arith::AddIOp::create(b, column, i64Splat(base, extents)), {}, extents);
-  }
-
-  Value emitRange(RangeOp range, ArrayRef<Extent> extents) {
-    auto scalar = [&](Value v) -> Value {
-      if (auto constant = v.getDefiningOp<ConstantOp>())
-        return splatConstant(constant, extents);
-      auto argument = dyn_cast<BlockArgument>(v);
-      return argument ? scalarSplat(argument, getDims(v.getType()).size(), extents) : Value();
-    };
-    Value start = scalar(range.getStart()), delta = scalar(range.getDelta());
-    if (!start || !delta)
-      return {};
-    Type element = getElementTypeOrSelf(start.getType());
-    Value steps = p.iota(p.index(0), 0, extents);
-    if (isa<FloatType>(element)) {
-      steps = arith::SIToFPOp::create(b, tileType(extents, element), steps);
-      return arith::AddFOp::create(b, start, arith::MulFOp::create(b, steps, delta));
-    }
-    if (!element.isInteger(64))
-      steps = arith::TruncIOp::create(b, tileType(extents, element), steps);
-    return arith::AddIOp::create(b, start, arith::MulIOp::create(b, steps, delta));
   }
 
   Value emitTrilu(TriluOp trilu, const Request &request, ArrayRef<Extent> extents) {
@@ -559,7 +436,9 @@ private:
     Value size = p.indexOf(extent), zero = p.index(0);
     Value negative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, raw, zero);
     Value wrapped = arith::SelectOp::create(b, negative, p.add(raw, size), raw);
-    // Never outside of the table, whatever the data says.
+    // Never outside of the table, whatever the data says: that ends the run.
+    Value ok = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, wrapped, size);
+    tile::CheckOp::create(b, ok, "index");
     Value most = p.sub(size, p.index(1));
     return arith::MaxSIOp::create(b, zero, arith::MinSIOp::create(b, wrapped, most));
   }

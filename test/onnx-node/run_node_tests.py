@@ -5,6 +5,7 @@
     run_node_tests.py                  all cases
     run_node_tests.py --sample 200     a sample spread over all cases
     run_node_tests.py --filter lstm    cases whose name matches a regular expression
+    run_node_tests.py --fallbacks      also counts the passing cases in which something runs on a reference kernel, by op
     run_node_tests.py --update         adds new passes to expected_passes.txt, which may only grow
 
 Each case ends as one of
@@ -27,6 +28,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 
 from make_cases import make_cases
@@ -107,6 +109,27 @@ def report_reasons(results):
         print(f"  {count:4} {reason[:160]}")
 
 
+def fallbacks_of(name, arguments):
+    """The ops of a case for which there is no compiled kernel."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = pathlib.Path(folder, "report.json")
+        subprocess.run([str(arguments.bessemer), "compile", str(arguments.cases / name / "model.onnx"), "-o",
+                        str(report.with_name("model.bsm")), f"--report={report}"], capture_output=True,
+                       timeout=arguments.timeout, check=True)
+        return {fallback["op"] for fallback in json.loads(report.read_text())["fallbacks"]}
+
+
+def report_fallbacks(passes, arguments):
+    cases = collections.defaultdict(list)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        for name, ops in zip(passes, pool.map(lambda name: fallbacks_of(name, arguments), passes)):
+            for op in ops:
+                cases[op].append(name)
+    print(f"{len(set().union(*cases.values()))} of {len(passes)} passing cases use a reference kernel")
+    for op, names in sorted(cases.items(), key=lambda item: -len(item[1])):
+        print(f"  {len(names):4} {op:20} {', '.join(names[:3])}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bessemer", type=pathlib.Path, default=ROOT / "build" / "bin" / "bessemer")
@@ -115,6 +138,7 @@ def main():
     parser.add_argument("--filter", metavar="REGEX")
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--reasons", action="store_true", help="count the reasons of refusals")
+    parser.add_argument("--fallbacks", action="store_true", help="count what runs on reference kernels")
     parser.add_argument("--show", action="append", default=[], metavar="RESULT", help="print each case with this result")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=60)
@@ -142,6 +166,8 @@ def main():
     if arguments.reasons:
         report_reasons(results)
     passes = {r["name"] for r in results if r["result"] == "pass"}
+    if arguments.fallbacks:
+        report_fallbacks(sorted(passes), arguments)
     if arguments.update and passes - expected:
         EXPECTED.write_text("\n".join(sorted(expected | passes)) + "\n")
         print(f"{len(passes - expected)} new passes are now expected")

@@ -61,7 +61,8 @@ using Block = std::vector<Instruction>;
 
 /// Run a compiled kernel: `void kernel(void *const *buffers, const int64_t
 /// *symbols, int64_t begin, int64_t end, void *workspace)` over all tasks
-/// [0, product of grid), cut into ranges for the threads.
+/// [0, product of grid), cut into ranges for the threads. The int64_t before
+/// the workspace is 0; a kernel may put a fault there (Support/KernelFault.h).
 struct Launch {
   int32_t kernel = 0; ///< index in Program::kernels
   std::vector<BufferId> buffers;

@@ -133,7 +133,7 @@ static llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>> cutIntoParts(mlir::M
   }
   for (mlir::OwningOpRef<mlir::ModuleOp> &part : parts) {
     mlir::OpBuilder builder = mlir::OpBuilder::atBlockBegin(part->getBody());
-    for (mlir::Operation &declaration : module.getBody()->without_terminator())
+    for (mlir::Operation &declaration : *module.getBody())
       if (!mlir::SymbolTable::symbolKnownUseEmpty(&declaration, part.get()))
         builder.clone(declaration);
   }

@@ -25,6 +25,7 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -69,13 +70,15 @@ private:
   using PointFn = std::function<mlir::LogicalResult(Point &)>;
 
   // ---- Roots.cpp: the walk over the program
-  mlir::LogicalResult expandBlock(mlir::Block &block);
+  /// `atEnd` may read what the block has in memory.
+  mlir::LogicalResult expandBlock(mlir::Block &block, llvm::function_ref<mlir::LogicalResult()> atEnd = {});
   mlir::LogicalResult expandOp(mlir::Operation &op);
   mlir::LogicalResult expandFor(mlir::Operation &op);
   mlir::LogicalResult expandIf(mlir::Operation &op);
   mlir::LogicalResult expandStores(mlir::ArrayRef<tile::StoreOp> group);
   mlir::LogicalResult expandReduce(tile::ReduceOp op);
   mlir::LogicalResult expandPanels(tile::PanelsOp op);
+  mlir::LogicalResult expandCheck(tile::CheckOp op);
   mlir::LogicalResult traverse(mlir::ValueRange tiles, const PointFn &fn);
   mlir::LogicalResult forEachPoint(Value tile, int64_t width, const PointFn &fn);
   mlir::LogicalResult ensureMaterialized(Value tile);
@@ -85,6 +88,7 @@ private:
   void planMaterialization();
   llvm::SmallVector<Value> pendingIn(mlir::ValueRange tiles);
   Value findDot(Value tile);
+  void findDots(Value tile, llvm::SetVector<Value> &dots);
   int64_t chooseWidth(mlir::ValueRange tiles);
   bool computesFunctions(Value tile);
 

@@ -29,7 +29,7 @@ static void collectTree(Value tile, llvm::SetVector<Value> &tree) {
 }
 
 static bool isRoot(Operation *op) {
-  return isa<tile::StoreOp, tile::PanelsOp, tile::DotOp>(op) || (isa<tile::ReduceOp>(op) && !isLazy(op));
+  return isa<tile::StoreOp, tile::PanelsOp, tile::DotOp, tile::CheckOp>(op) || (isa<tile::ReduceOp>(op) && !isLazy(op));
 }
 
 static SmallVector<Value> rootOperands(Operation *op) {
@@ -141,20 +141,27 @@ SmallVector<Value> KernelExpander::pendingIn(ValueRange tiles) {
   return pending;
 }
 
-/// The dot that a traversal of `tile` would come to, or null.
+/// The dots that a traversal of `tile` would come to.
+void KernelExpander::findDots(Value tile, llvm::SetVector<Value> &dots) {
+  llvm::SetVector<Value> seen;
+  seen.insert(tile);
+  for (size_t i = 0; i < seen.size(); ++i) {
+    Value value = seen[i];
+    if (!isTile(value) || memory.count(value) || registers.count(value))
+      continue;
+    Operation *op = value.getDefiningOp();
+    if (isa_and_nonnull<tile::DotOp>(op))
+      dots.insert(value);
+    else if (isLazy(op))
+      seen.insert(op->operand_begin(), op->operand_end());
+  }
+}
+
+/// … one of them, or null.
 Value KernelExpander::findDot(Value tile) {
-  if (memory.count(tile) || registers.count(tile))
-    return {};
-  Operation *op = tile.getDefiningOp();
-  if (isa_and_nonnull<tile::DotOp>(op))
-    return tile;
-  if (!isLazy(op))
-    return {};
-  for (Value operand : op->getOperands())
-    if (isTile(operand))
-      if (Value dot = findDot(operand))
-        return dot;
-  return {};
+  llvm::SetVector<Value> dots;
+  findDots(tile, dots);
+  return dots.empty() ? Value() : dots.back();
 }
 
 static bool isFunction(Operation *op) {

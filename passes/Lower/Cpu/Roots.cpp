@@ -3,6 +3,7 @@
 // The walk over the tile program: scalars are cloned, roots start traversals.
 #include "passes/Lower/Cpu/KernelExpander.h"
 
+#include "bessemer/Support/KernelFault.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -11,15 +12,20 @@
 using namespace mlir;
 using namespace bessemer;
 
-LogicalResult KernelExpander::expandBlock(Block &block) {
-  // Scratch lives as long as the block that asked for it.
+LogicalResult KernelExpander::expandBlock(Block &block, llvm::function_ref<LogicalResult()> atEnd) {
+  // Scratch lives as long as the block that asked for it, and so does what was
+  // written there.
   Value savedOffset = scratchOffset;
   SymbolicExpr savedBound = scratchBound;
+  auto savedMemory = memory;
   for (Operation &op : block.without_terminator())
     if (failed(expandOp(op)))
       return failure();
+  if (atEnd && failed(atEnd()))
+    return failure();
   scratchOffset = savedOffset;
   scratchBound = savedBound;
+  memory = savedMemory;
   return success();
 }
 
@@ -42,6 +48,8 @@ LogicalResult KernelExpander::expandOp(Operation &op) {
     return expandPatches(patches);
   if (auto panels = dyn_cast<tile::PanelsOp>(op))
     return expandPanels(panels);
+  if (auto check = dyn_cast<tile::CheckOp>(op))
+    return expandCheck(check);
   if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
     bool alongColumns = reduce.getAxis() == cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
     return alongColumns ? expandReduce(reduce) : success();
@@ -95,15 +103,18 @@ LogicalResult KernelExpander::expandFor(Operation &op) {
       b.setInsertionPoint(expanded.getBody()->getTerminator());
     else
       b.setInsertionPointToStart(expanded.getBody());
-    if (failed(expandBlock(*loop.getBody())))
-      return failure();
     SmallVector<Value> yielded;
-    for (Value value : loop.getBody()->getTerminator()->getOperands()) {
-      FailureOr<Value> v = whole(value);
-      if (failed(v))
-        return failure();
-      yielded.push_back(*v);
-    }
+    auto evaluateYielded = [&]() -> LogicalResult {
+      for (Value value : loop.getBody()->getTerminator()->getOperands()) {
+        FailureOr<Value> v = whole(value);
+        if (failed(v))
+          return failure();
+        yielded.push_back(*v);
+      }
+      return success();
+    };
+    if (failed(expandBlock(*loop.getBody(), evaluateYielded)))
+      return failure();
     if (!initial.empty())
       scf::YieldOp::create(b, yielded);
   }
@@ -174,6 +185,13 @@ LogicalResult KernelExpander::forEachPoint(Value tile, int64_t width, const Poin
 /// A traversal of `tiles`, which have one shape: `fn` at each point; what is to be
 /// kept is written to scratch on the way, and read from there by whoever comes later.
 LogicalResult KernelExpander::traverse(ValueRange tiles, const PointFn &fn) {
+  // One dot makes the blocks; what others sum is kept before.
+  llvm::SetVector<Value> dots;
+  for (Value tile : tiles)
+    findDots(tile, dots);
+  for (size_t i = 0; i + 1 < dots.size(); ++i)
+    if (failed(ensureMaterialized(dots[i])))
+      return failure();
   SmallVector<std::pair<Value, MemoryTile>> kept;
   Value tile = tiles.front();
   for (Value pending : pendingIn(tiles))
@@ -229,6 +247,33 @@ LogicalResult KernelExpander::expandStores(ArrayRef<tile::StoreOp> group) {
     }
     for (auto [place, value] : llvm::zip(places, values))
       storeAt(place, point, value);
+    return success();
+  });
+}
+
+/// The fault's number is written before the workspace, where the executor looks.
+LogicalResult KernelExpander::expandCheck(tile::CheckOp op) {
+  auto record = [&](Value ok) {
+    Value wrong = arith::XOrIOp::create(b, ok, arith::ConstantOp::create(b, b.getBoolAttr(true)));
+    auto branch = scf::IfOp::create(b, wrong, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    auto pointer = LLVM::LLVMPointerType::get(b.getContext());
+    Value place = LLVM::GEPOp::create(b, pointer, b.getI64Type(), workspace, ArrayRef<LLVM::GEPArg>{-1});
+    LLVM::StoreOp::create(b, arith::ConstantOp::create(b, b.getI64IntegerAttr(kernelFaultNumber(op.getWhat().str()))), place);
+  };
+  if (!isa<RankedTensorType>(op.getOk().getType())) {
+    record(mapped(op.getOk()));
+    return success();
+  }
+  return traverse(op.getOk(), [&](Point &point) -> LogicalResult {
+    FailureOr<Value> ok = evaluate(op.getOk(), point);
+    if (failed(ok))
+      return failure();
+    Value all = *ok;
+    if (point.mask)
+      all = arith::SelectOp::create(b, point.mask, all, neutral(tile::ReductionKind::And, all.getType()));
+    record(point.width ? Value(vector::ReductionOp::create(b, vector::CombiningKind::AND, all)) : all);
     return success();
   });
 }

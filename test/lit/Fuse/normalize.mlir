@@ -26,3 +26,14 @@ func.func @mean_pool(%x: tensor<2x5x8xf32>) -> tensor<2x8xf32> {
   %0 = bess.reduce %x {kind = "sum", axes = array<i64: 1>, keepdims = false} : (tensor<2x5x8xf32>) -> tensor<2x8xf32>
   return %0 : tensor<2x8xf32>
 }
+
+// A window of two strides: four residues are channels of one convolution.
+// CHECK-LABEL: func.func @upsample
+// CHECK: %[[W:.*]] = bess.reverse {{.*}} {axes = array<i64: 2, 3>} : (tensor<24x3x2x2xf32>) -> tensor<24x3x2x2xf32>
+// CHECK: %[[S:.*]] = bess.conv %arg0, %[[W]] {{.*}}pads = array<i64: 1, 1, 1, 1>, strides = array<i64: 1, 1>{{.*}} -> tensor<1x24x6x6xf32>
+// CHECK: bess.transpose {{.*}} {permutation = array<i64: 0, 1, 4, 2, 5, 3>} : (tensor<1x6x2x2x6x6xf32>)
+// CHECK: bess.slice {{.*}} -> tensor<1x6x10x10xf32>
+func.func @upsample(%x: tensor<1x3x5x5xf32>, %w: tensor<3x6x4x4xf32>) -> tensor<1x6x10x10xf32> {
+  %0 = bess.conv_transpose %x, %w {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, groups = 1 : i64} : (tensor<1x3x5x5xf32>, tensor<3x6x4x4xf32>) -> tensor<1x6x10x10xf32>
+  return %0 : tensor<1x6x10x10xf32>
+}

@@ -31,6 +31,9 @@ public:
                         mlir::NVVM::NVVMDialect, mlir::vector::VectorDialect>();
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module) << text;
+    // Each op of a model knows the node that it comes from.
+    mlir::Location node = mlir::NameLoc::get(mlir::StringAttr::get(&context, "node"));
+    module->walk([&](mlir::Operation *op) { op->setLoc(node); });
     mlir::PassManager passes(&context);
     addFusePasses(passes);
     addTilePasses(passes);

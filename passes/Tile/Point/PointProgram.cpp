@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The frame of a point program, reads, and elementwise ops.
+#include "passes/Tile/Point/PointWriter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
+#include "llvm/Support/SaveAndRestore.h"
+
+#include <cmath>
+#include <functional>
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+using namespace bessemer::tilegen;
+
+/// Elements of the lane dimension that a point of the grid computes.
+static constexpr int64_t blockElements = 4096;
+
+tile::KernelOp PointWriter::write() {
+  auto yield = cast<YieldOp>(p.fusion.getBody().front().getTerminator());
+  SmallVector<SmallVector<SymbolicExpr>> views;
+  auto viewOf = [](Type type) {
+    auto dims = getDims(type);
+    if (dims.empty())
+      dims.push_back(1);
+    return dims;
+  };
+  for (Value input : p.fusion.getInputs())
+    views.push_back(viewOf(input.getType()));
+  for (Value output : yield.getValues())
+    views.push_back(viewOf(output.getType()));
+  if (yield.getNumOperands() != 1)
+    return {};
+  Value root = yield.getValues()[0];
+  auto dims = getDims(root.getType());
+  int64_t rank = dims.size(), lane = rank - 1;
+  while (lane > 0 && dims[lane] == SymbolicExpr(1))
+    --lane;
+  SymbolicExpr count = rank ? dims[lane] : SymbolicExpr(1);
+  SmallVector<SymbolicExpr> grid;
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != lane)
+      grid.push_back(dims[i]);
+  grid.push_back(SymbolicExpr::ceilDiv(count, blockElements));
+  p.begin(views, grid);
+
+  // Two registers of 32-bit elements: their indices take four of 64 bits.
+  int64_t width = 2 * p.schedule.lanes();
+  std::optional<int64_t> known = count.isConstant();
+  if (known)
+    width = std::min<int64_t>(width, llvm::PowerOf2Ceil(std::max<int64_t>(*known, 1)));
+  whole = known && *known % width == 0;
+  extents = {Extent::of(width)};
+
+  Value first = p.mul(p.gridId(grid.size() - 1), p.index(blockElements));
+  Value end = p.minimum(p.add(first, p.index(blockElements)), p.indexOf(count));
+  auto body = [&](Value start) -> LogicalResult {
+    Place place;
+    for (int64_t i = 0, next = 0; i < rank; ++i)
+      place.push_back(i == lane ? Index{start, width == 1 ? 0 : 1, {}} : uniform(p.gridId(next++)));
+    if (!whole) {
+      Value column = toTile({start, 1, {}});
+      laneMask = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, column, splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.indexOf(count))));
+      mask = laneMask;
+    }
+    Value tile = at(root, place);
+    if (!tile)
+      return failure();
+    SmallVector<Value> offsets;
+    for (const Index &index : place)
+      offsets.push_back(index.base);
+    if (offsets.empty())
+      offsets.push_back(p.index(0));
+    b.setLoc(p.fusion.getLoc());
+    p.store(tile, p.view(views.size() - 1), offsets, {std::max<int64_t>(lane, 0)}, whole);
+    return success();
+  };
+  if (known && *known <= width) {
+    if (failed(body(p.index(0))))
+      return {};
+  } else {
+    auto loop = scf::ForOp::create(b, first, end, p.index(width));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    if (failed(body(loop.getInductionVar())))
+      return {};
+  }
+  SymbolicExpr flops = product(dims) * static_cast<int64_t>(p.fusion.getBody().front().getOperations().size() - 1);
+  return p.finish(flops);
+}
+
+// ---- values ---------------------------------------------------------------------
+
+static bool same(const Index &x, const Index &y) { return x.base == y.base && x.step == y.step && x.lanes == y.lanes; }
+
+Value PointWriter::at(Value value, ArrayRef<Index> place) {
+  for (Answer &answer : answers)
+    if (answer.value == value && answer.mask == mask && answer.place.size() == place.size() &&
+        llvm::all_of(llvm::zip(answer.place, place), [](auto pair) { return same(std::get<0>(pair), std::get<1>(pair)); }))
+      return answer.tile;
+  Value tile;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    tile = read(argument, place);
+  } else {
+    Location saved = b.getLoc();
+    b.setLoc(value.getLoc());
+    tile = compute(value.getDefiningOp(), cast<OpResult>(value).getResultNumber(), place);
+    b.setLoc(saved);
+  }
+  if (tile)
+    answers.push_back({value, Place(place), mask, tile});
+  return tile;
+}
+
+Value PointWriter::compute(Operation *op, unsigned result, ArrayRef<Index> place) {
+  if (op->getNumResults() != 1)
+    return {};
+  if (auto constantOp = dyn_cast<ConstantOp>(op))
+    return constantAt(constantOp);
+  if (isa<QuantizeOp, DequantizeOp>(op))
+    return quantize(op, place);
+  if (op->hasTrait<Elementwise>())
+    return elementwise(op, place);
+  if (Value moved = move(op, place))
+    return moved;
+  return combine(op, place);
+}
+
+Value PointWriter::read(BlockArgument argument, ArrayRef<Index> place) {
+  Value view = p.view(argument.getArgNumber());
+  auto dims = getDims(argument.getType());
+  Type stored = cast<tile::ViewType>(view.getType()).getElementType();
+  Type loaded = stored.isInteger() ? computeType(stored) : stored, wanted = computeType(stored);
+  auto widen = [&](Value v) -> Value {
+    if (loaded == wanted)
+      return v;
+    Type type = isa<RankedTensorType>(v.getType()) ? Type(tileType(extents, wanted)) : wanted;
+    return arith::ExtFOp::create(b, type, v);
+  };
+  SmallVector<Value> offsets;
+  int64_t moving = -1, count = 0;
+  bool apart = false;
+  for (auto [i, index] : llvm::enumerate(place)) {
+    offsets.push_back(index.base);
+    if (index.isUniform())
+      continue;
+    moving = i;
+    ++count;
+    apart |= index.lanes || index.step != 1;
+  }
+  // Lanes that do not exist read what lies behind, inside of the view.
+  bool masked = mask != laneMask;
+  if (count == 0 && !masked) {
+    if (offsets.empty())
+      offsets.push_back(p.index(0));
+    return splat(widen(tile::LoadScalarOp::create(b, loaded, view, offsets)));
+  }
+  if (count == 1 && !apart && !masked)
+    return p.load(view, offsets, {moving}, extents, whole);
+  Index linear = uniform(int64_t(0));
+  for (auto [i, index] : llvm::enumerate(place))
+    linear = plus(times(linear, dims[i]), index);
+  return widen(tile::GatherOp::create(b, tileType(extents, loaded), view, toTile(linear), mask));
+}
+
+Value PointWriter::constantAt(ConstantOp op) {
+  auto dense = dyn_cast<SplatElementsAttr>(op.getValue());
+  if (!dense)
+    return {};
+  Type element = computeType(dense.getElementType());
+  TypedAttr attribute;
+  if (auto floating = dyn_cast<FloatType>(element))
+    attribute = b.getFloatAttr(floating, dense.getSplatValue<APFloat>().convertToDouble());
+  else
+    attribute = b.getIntegerAttr(element, dense.getSplatValue<APInt>());
+  return splat(arith::ConstantOp::create(b, attribute));
+}
+
+Place PointWriter::broadcastPlace(Value from, Value to, ArrayRef<Index> place) {
+  auto fromDims = getDims(from.getType()), toDims = getDims(to.getType());
+  size_t shift = toDims.size() - fromDims.size();
+  Place own;
+  for (size_t i = 0; i < fromDims.size(); ++i)
+    own.push_back(fromDims[i] == SymbolicExpr(1) ? uniform(int64_t(0)) : place[i + shift]);
+  return own;
+}
+
+Value PointWriter::elementwise(Operation *op, ArrayRef<Index> place) {
+  SmallVector<Value> operands;
+  for (Value operand : op->getOperands()) {
+    Value tile = at(operand, broadcastPlace(operand, op->getResult(0), place));
+    if (!tile)
+      return {};
+    operands.push_back(tile);
+  }
+  p.existing = mask;
+  Value tile = p.elementwise(op, operands, extents);
+  p.existing = {};
+  return tile;
+}
+
+/// Scale and zero point at the element's group: all, a slice of `axis`, or a block of it.
+Value PointWriter::quantize(Operation *op, ArrayRef<Index> place) {
+  auto quantizeOp = dyn_cast<QuantizeOp>(op);
+  auto dequantizeOp = dyn_cast<DequantizeOp>(op);
+  Value graphScale = op->getOperand(1), graphZero = op->getNumOperands() > 2 ? op->getOperand(2) : Value();
+  int64_t axis = quantizeOp ? quantizeOp.getAxis() : dequantizeOp.getAxis(), rank = place.size();
+  int64_t block = quantizeOp ? quantizeOp.getBlockSize() : dequantizeOp.getBlockSize();
+  axis = axis < 0 ? axis + rank : axis;
+  auto group = [&](Value parameter) -> Place {
+    auto dims = getDims(parameter.getType());
+    if (block == 0 && dims.size() <= 1 && (dims.empty() || dims[0] == SymbolicExpr(1)))
+      return Place(dims.size(), uniform(int64_t(0)));
+    if (block == 0)
+      return {place[axis]};
+    Place own(place);
+    own[axis] = divide(own[axis], block);
+    return own;
+  };
+  Value x = at(op->getOperand(0), place), scale = at(graphScale, group(graphScale));
+  Value zero = graphZero ? at(graphZero, group(graphZero)) : Value();
+  if (!x || !scale || (graphZero && !zero))
+    return {};
+  Type graphX = getElementTypeOrSelf(op->getOperand(0).getType()), graphY = getElementTypeOrSelf(op->getResult(0).getType());
+  Type graphZ = graphZero ? getElementTypeOrSelf(graphZero.getType()) : graphX;
+  Type scaleType = getElementTypeOrSelf(scale.getType());
+  auto toFloat = [&](Value v, Type graph, Type to) -> Value {
+    Type type = tileType(extents, to), from = getElementTypeOrSelf(v.getType());
+    if (from == to)
+      return v;
+    if (isa<FloatType>(from))
+      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(b, type, v)) : Value(arith::TruncFOp::create(b, type, v));
+    return graph.isUnsignedInteger() ? Value(arith::UIToFPOp::create(b, type, v)) : Value(arith::SIToFPOp::create(b, type, v));
+  };
+  if (dequantizeOp) {
+    // The difference of 32-bit integers needs more than 24 bits.
+    Type wide = graphX.getIntOrFloatBitWidth() > 16 ? f64() : scaleType;
+    Value value = toFloat(x, graphX, wide);
+    if (zero)
+      value = arith::SubFOp::create(b, value, toFloat(zero, graphZ, wide));
+    value = arith::MulFOp::create(b, value, toFloat(scale, scaleType, wide));
+    return toFloat(value, wide, computeType(graphY));
+  }
+  auto integer = dyn_cast<IntegerType>(graphY);
+  if (!integer || integer.getWidth() > 16)
+    return {};
+  Type xType = getElementTypeOrSelf(x.getType());
+  if (!isa<FloatType>(xType))
+    return {};
+  // The quotient is rounded in the type of x, then to a whole number.
+  Value value = math::RoundEvenOp::create(b, arith::DivFOp::create(b, x, toFloat(scale, scaleType, xType)));
+  bool isUnsigned = integer.isUnsigned();
+  double low = isUnsigned ? 0 : -std::ldexp(1.0, integer.getWidth() - 1);
+  double high = std::ldexp(1.0, isUnsigned ? integer.getWidth() : integer.getWidth() - 1) - 1;
+  Value offset = zero ? toFloat(zero, graphZ, xType) : constant(0, xType);
+  value = arith::AddFOp::create(b, value, offset);
+  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
+  value = arith::SelectOp::create(b, isNan, offset, value);
+  value = arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, value, constant(low, xType)), constant(high, xType));
+  Type i32 = b.getI32Type(), signless = computeType(graphY);
+  Value wide = arith::FPToSIOp::create(b, tileType(extents, i32), value);
+  return arith::TruncIOp::create(b, tileType(extents, signless), wide);
+}
+
+// ---- indices --------------------------------------------------------------------
+
+Value PointWriter::toTile(const Index &index) {
+  if (index.lanes)
+    return index.lanes;
+  if (index.step == 1)
+    return p.iota(index.base, 0, extents);
+  Value base = splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), index.base));
+  if (index.step == 0)
+    return base;
+  Value steps = arith::MulIOp::create(b, p.iota(p.index(0), 0, extents), constant(index.step, b.getI64Type()));
+  return arith::AddIOp::create(b, base, steps);
+}
+
+Index PointWriter::plus(const Index &x, const Index &y) {
+  if (!x.lanes && !y.lanes)
+    return {p.add(x.base, y.base), x.step + y.step, {}};
+  return lanesOf(arith::AddIOp::create(b, toTile(x), toTile(y)));
+}
+
+Index PointWriter::minus(const Index &x, const Index &y) {
+  if (!x.lanes && !y.lanes)
+    return {p.sub(x.base, y.base), x.step - y.step, {}};
+  return lanesOf(arith::SubIOp::create(b, toTile(x), toTile(y)));
+}
+
+Index PointWriter::times(const Index &x, const SymbolicExpr &factor) {
+  std::optional<int64_t> constantFactor = factor.isConstant();
+  if (constantFactor == 1)
+    return x;
+  if (x.isUniform() || (!x.lanes && constantFactor))
+    return {p.mul(x.base, p.indexOf(factor)), x.step * constantFactor.value_or(0), {}};
+  return lanesOf(arith::MulIOp::create(b, toTile(x), toTile(uniform(factor))));
+}
+
+Index PointWriter::divide(const Index &x, const SymbolicExpr &by) {
+  if (by.isConstant() == 1)
+    return x;
+  if (x.isUniform())
+    return uniform(b.createOrFold<arith::FloorDivSIOp>(x.base, p.indexOf(by)));
+  return lanesOf(arith::FloorDivSIOp::create(b, toTile(x), toTile(uniform(by))));
+}
+
+/// Of the divisor's sign, as floor division leaves it.
+Index PointWriter::modulo(const Index &x, const SymbolicExpr &by) { return minus(x, times(divide(x, by), by)); }
+
+Value PointWriter::inside(const Index &x, const SymbolicExpr &extent) {
+  // One unsigned comparison covers both ends.
+  if (x.isUniform())
+    return splat(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, x.base, p.indexOf(extent)));
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, toTile(x), toTile(uniform(extent)));
+}
+
+Index PointWriter::clamped(const Index &x, const SymbolicExpr &extent) {
+  Index last = uniform(extent - 1);
+  if (x.isUniform())
+    return uniform(b.createOrFold<arith::MaxSIOp>(p.minimum(x.base, last.base), p.index(0)));
+  Value upper = arith::MinSIOp::create(b, toTile(x), toTile(last));
+  return lanesOf(arith::MaxSIOp::create(b, upper, constant(0, b.getI64Type())));
+}
+
+Index PointWriter::rawFromData(Value indices, ArrayRef<Index> place) {
+  bool isUniform = mask == laneMask && llvm::all_of(place, [](const Index &index) { return index.isUniform(); });
+  auto argument = dyn_cast<BlockArgument>(indices);
+  auto graph = getElementTypeOrSelf(indices.getType());
+  if (isUniform && argument) {
+    Value view = p.view(argument.getArgNumber());
+    SmallVector<Value> offsets;
+    for (const Index &index : place)
+      offsets.push_back(index.base);
+    if (offsets.empty())
+      offsets.push_back(p.index(0));
+    Value raw = tile::LoadScalarOp::create(b, computeType(graph), view, offsets);
+    return uniform(graph.isUnsignedInteger() ? Value(arith::IndexCastUIOp::create(b, b.getIndexType(), raw))
+                                             : Value(arith::IndexCastOp::create(b, b.getIndexType(), raw)));
+  }
+  if (auto constantOp = indices.getDefiningOp<ConstantOp>())
+    if (auto dense = dyn_cast<SplatElementsAttr>(constantOp.getValue()))
+      return uniform(graph.isUnsignedInteger() ? int64_t(dense.getSplatValue<APInt>().getZExtValue()) : dense.getSplatValue<APInt>().getSExtValue());
+  Value tile = at(indices, place);
+  if (!tile)
+    return {};
+  Type i64s = tileType(extents, b.getI64Type());
+  if (tile.getType() == i64s)
+    return lanesOf(tile);
+  return lanesOf(graph.isUnsignedInteger() ? Value(arith::ExtUIOp::create(b, i64s, tile)) : Value(arith::ExtSIOp::create(b, i64s, tile)));
+}
+
+Index PointWriter::fromData(Value indices, ArrayRef<Index> place, const SymbolicExpr &extent, bool check) {
+  Index raw = rawFromData(indices, place);
+  if (!raw.base && !raw.lanes)
+    return {};
+  Index wrapped;
+  if (raw.isUniform()) {
+    Value negative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, raw.base, p.index(0));
+    wrapped = uniform(arith::SelectOp::create(b, negative, p.add(raw.base, p.indexOf(extent)), raw.base));
+  } else {
+    Value negative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, raw.lanes, constant(0, b.getI64Type()));
+    Value moved = arith::AddIOp::create(b, raw.lanes, toTile(uniform(extent)));
+    wrapped = lanesOf(arith::SelectOp::create(b, negative, moved, raw.lanes));
+  }
+  if (!check)
+    return wrapped;
+  if (wrapped.isUniform()) {
+    Value ok = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, wrapped.base, p.indexOf(extent));
+    tile::CheckOp::create(b, ok, "index");
+  } else {
+    Value ok = inside(wrapped, extent);
+    if (mask)
+      ok = arith::OrIOp::create(b, ok, arith::XOrIOp::create(b, mask, constant(1, b.getI1Type())));
+    tile::CheckOp::create(b, ok, "index");
+  }
+  return clamped(wrapped, extent);
+}
+
+// ---- tiles ------------------------------------------------------------------------
+
+Value PointWriter::both(Value x, Value y) { return !x ? y : !y ? x : Value(arith::AndIOp::create(b, x, y)); }
+
+Value PointWriter::selectNew(Value condition, Value x, Value y) { return arith::SelectOp::create(b, condition, x, y); }
+
+Value PointWriter::under(Value condition, llvm::function_ref<Value()> fn) {
+  llvm::SaveAndRestore<Value> saved(mask, both(mask, condition));
+  return fn();
+}
+
+SmallVector<Value> PointWriter::loop(const SymbolicExpr &count, ValueRange initial,
+                                     llvm::function_ref<SmallVector<Value>(Value, ValueRange)> step) {
+  size_t known = answers.size();
+  if (count.isConstant() == 1)
+    return step(p.index(0), initial);
+  auto loop = scf::ForOp::create(b, p.index(0), p.indexOf(count), p.index(1), initial);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  SmallVector<Value> next = step(loop.getInductionVar(), loop.getRegionIterArgs());
+  // What was computed in the loop is not there after it.
+  answers.truncate(known);
+  if (next.empty())
+    return {};
+  scf::YieldOp::create(b, next);
+  return SmallVector<Value>(loop.getResults());
+}
+
+SmallVector<Value> PointWriter::loops(ArrayRef<SymbolicExpr> counts, ValueRange initial,
+                                      llvm::function_ref<SmallVector<Value>(ArrayRef<Value>, ValueRange)> step) {
+  SmallVector<Value> indices;
+  std::function<SmallVector<Value>(ValueRange)> nest = [&](ValueRange carried) -> SmallVector<Value> {
+    if (indices.size() == counts.size())
+      return step(indices, carried);
+    return loop(counts[indices.size()], carried, [&](Value i, ValueRange inner) {
+      indices.push_back(i);
+      SmallVector<Value> next = nest(inner);
+      indices.pop_back();
+      return next;
+    });
+  };
+  return nest(initial);
+}
+
+tile::KernelOp tilegen::writePointProgram(ProgramBuilder &p) { return PointWriter(p).write(); }
