@@ -121,7 +121,8 @@ struct ConvTransposeToConv : OpRewritePattern<ConvTransposeOp> {
     }
     Ints pads = lowPads;
     pads.append(highPads);
-    Value sums = ConvOp::create(rewriter, loc, op.getX(), weights, bias, Ints(spatial, 1), Ints(spatial, 1), pads, groups, TypeAttr());
+    Value sums = ConvOp::create(rewriter, loc, op.getX(), weights, bias, Ints(spatial, 1), Ints(spatial, 1), pads, groups, TypeAttr(), channelsFirst,
+                                DenseI64ArrayAttr());
 
     // [N, O, s0, s1, .., Q0, Q1, ..] -> [N, O, Q0, s0, Q1, s1, ..]
     Dims spread = {x[0], SymbolicExpr(groups * outputs)}, whole = spread;

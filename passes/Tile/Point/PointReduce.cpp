@@ -211,6 +211,8 @@ Value PointWriter::matmul(MatmulOp op, ArrayRef<Index> place) {
 }
 
 Value PointWriter::conv(ConvOp op, ArrayRef<Index> place) {
+  if (op.getLayout() != channelsFirst || op.getWeightShape())
+    return {};
   auto x = getDims(op.getX().getType()), w = getDims(op.getW().getType());
   Type graphX = getElementTypeOrSelf(op.getX().getType()), graphW = getElementTypeOrSelf(op.getW().getType());
   Type sumType = elementType(op.getY());
@@ -321,6 +323,8 @@ Value PointWriter::col2Im(Col2ImOp op, ArrayRef<Index> place) {
 }
 
 Value PointWriter::pool(PoolOp op, ArrayRef<Index> place) {
+  if (op.getLayout() != channelsFirst)
+    return {};
   auto x = getDims(op.getX().getType());
   Type graph = getElementTypeOrSelf(op.getX().getType()), element = computeType(graph);
   bool isFloat = isa<FloatType>(element), isMax = op.getKind() == "max";
