@@ -138,7 +138,7 @@ int explain(const Arguments &arguments) {
   for (const std::string &text : arguments.memory)
     (text.ends_with(".svg") ? picture : compile.memory) = text;
   std::optional<int64_t> limit = compile.memoryLimit();
-  if (!limit || !compile.convert(options))
+  if (!limit || !compile.convert(options) || (!picture.empty() && !checkWritable(picture)))
     return Refused;
   if (!parseSizes(arguments.sizes, sizes, error)) {
     printError(error);
