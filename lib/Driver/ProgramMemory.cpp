@@ -67,7 +67,8 @@ private:
         seen[member] = 1;
       }
       if (bytes < smallestUnit) {
-        out.smallWeightBytes += bytes;
+        for (int32_t member : members) // each in a block of its own, as MemoryBlock::make rounds it
+          out.smallWeightBytes += (bytesOf(program.weights[member]) + alignment) / alignment * alignment;
         continue;
       }
       for (int32_t member : members)
