@@ -41,6 +41,8 @@ public:
     }
   }
 
+  int64_t memoryLimit = 0;
+
   /// The bytes behind sources `host:KEY`.
   void addHostBytes(const std::string &key, std::span<const uint8_t> bytes) {
     shared.files->addHost(key, {reinterpret_cast<const char *>(bytes.data()), bytes.size()});
@@ -156,7 +158,10 @@ private:
       if (!dim.exact)
         program.entryGuards.push_back({"le", SymbolicExpr::symbol(dim.name), SymbolicExpr::constant(dim.value),
                                        "the program was compiled for " + dim.name + " <= " + std::to_string(dim.value)});
+    program.memoryLimit = memoryLimit;
     fillReport(*module, program, result.report);
+    if (std::string error = fillMemoryReport(program, options.machine, result.report); !error.empty())
+      return fail("--memory: " + error);
     for (ModuleOp kernels : llvm::to_vector(module->getOps<ModuleOp>())) {
       if (kernels.getSymName() != "kernels" || kernels.getBody()->empty())
         continue;
@@ -222,6 +227,7 @@ SupportedNodes Compiler::supportedNodes(std::span<const uint8_t> model, const st
 
 CompileResult Compiler::compileFile(const std::string &path) const {
   Compilation compilation(options, *this);
+  compilation.memoryLimit = memoryLimit;
   return compilation.run(path, [&](MLIRContext *context, const ImportOptions &importOptions) {
     return importOnnxFile(context, path, importOptions);
   });
@@ -229,6 +235,7 @@ CompileResult Compiler::compileFile(const std::string &path) const {
 
 CompileResult Compiler::compileMemory(std::span<const uint8_t> model, const std::string &directory) const {
   Compilation compilation(options, *this);
+  compilation.memoryLimit = memoryLimit;
   compilation.addHostBytes("model", model);
   llvm::ArrayRef<char> bytes(reinterpret_cast<const char *>(model.data()), model.size());
   return compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &importOptions) {

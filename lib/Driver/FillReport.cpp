@@ -3,6 +3,7 @@
 
 #include "bessemer/Driver/Provenance.h"
 #include "dialects/Bess/Bess.h"
+#include "lib/Driver/ProgramMemory.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -146,4 +147,49 @@ void bessemer::fillReport(ModuleOp module, const runtime::Program &program, Repo
   });
   for (auto &[key, record] : fallbacks)
     report.fallbacks.push_back(std::move(record));
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (auto order = function->getAttrOfType<StringAttr>("bess.order"))
+      report.orders.push_back(function.getName().str() + ": " + order.str());
+}
+
+std::string bessemer::fillMemoryReport(const runtime::Program &program, const MachineInfo &machine, Report &report) {
+  ProgramMemory memory = describeMemory(program);
+  if (memory.known)
+    report.liveBytes = largestLiveSum(memory.boxes);
+  if (program.memoryLimit <= 0)
+    return "";
+  Report::MemoryRecord record;
+  record.limit = program.memoryLimit;
+  record.known = memory.known;
+  if (!memory.known) {
+    record.reasons.push_back("sizes are free: what stays and what is streamed is decided when a run binds them");
+    report.memory = std::move(record);
+    return "";
+  }
+  StreamPlan plan = planMemoryLimit(memory, program.memoryLimit);
+  record.minimumBytes = plan.minimumBytes;
+  if (plan.fits) {
+    record.totalBytes = plan.totalBytes;
+    record.residentBytes = plan.residentBytes + memory.smallWeightBytes;
+    record.areaBytes = plan.areaBytes;
+    record.streamedBytes = plan.streamedBytes;
+    record.readsAhead = plan.readsAhead;
+    std::set<int> streamed;
+    for (const StreamRequest &request : plan.requests)
+      streamed.insert(request.unit);
+    record.streamedWeights = streamed.size();
+    // Once out of the file's pages and once into place.
+    record.streamSeconds = 2.0 * double(plan.streamedBytes) / (machine.memoryGBs * 1e9);
+    for (int unit : streamed)
+      if (record.reasons.size() < 8)
+        record.reasons.push_back("streamed: " + memory.unitNames[unit] + ", " + std::to_string(memory.unitBytes[unit]) +
+                                 " bytes");
+    if (streamed.size() > record.reasons.size())
+      record.reasons.push_back("and " + std::to_string(streamed.size() - record.reasons.size()) + " more");
+    if (!streamed.empty())
+      record.reasons.push_back(plan.readsAhead ? "each is read while the one before it is in use"
+                                               : "each is read when it is needed: there is no room to read ahead");
+  }
+  report.memory = std::move(record);
+  return plan.fits ? "" : limitTooSmall(memory, plan, program.memoryLimit);
 }

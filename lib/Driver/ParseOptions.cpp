@@ -25,6 +25,26 @@ std::optional<DimOption> bessemer::parseDimOption(std::string_view view, std::st
   return dim;
 }
 
+std::optional<int64_t> bessemer::parseBytes(std::string_view view, std::string &error) {
+  llvm::StringRef text = llvm::StringRef(view.data(), view.size()).trim(), number = text;
+  if (!number.consume_back("iB"))
+    number.consume_back("B");
+  double factor = 1;
+  constexpr llvm::StringLiteral units = "KMGT";
+  if (size_t unit = number.empty() ? llvm::StringRef::npos : units.find(llvm::toUpper(number.back()));
+      unit != llvm::StringRef::npos) {
+    factor = double(int64_t(1) << (10 * (unit + 1)));
+    number = number.drop_back();
+  }
+  double value = 0;
+  if (number.empty() || !llvm::isDigit(number.front()) || number.getAsDouble(value) ||
+      !(value * factor >= 1 && value * factor < 1e15)) {
+    error = "expected a number of bytes like 1048576, 64K or 1.5G, got '" + text.str() + "'";
+    return std::nullopt;
+  }
+  return int64_t(value * factor);
+}
+
 bool bessemer::parseNumerics(std::string_view view, Numerics &numerics, std::string &error) {
   llvm::SmallVector<llvm::StringRef> words;
   llvm::StringRef(view.data(), view.size()).split(words, ',', -1, false);

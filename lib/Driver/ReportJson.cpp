@@ -60,6 +60,23 @@ std::string bessemer::reportJson(const Report &report) {
   json.key("derived_weight_bytes").value(report.derivedWeightBytes);
   json.key("constant_bytes").value(report.constantBytes);
   json.key("code_bytes").value(report.codeBytes);
+  json.key("live_bytes").value(report.liveBytes);
+  json.key("orders").value(report.orders);
+  if (report.memory) {
+    const Report::MemoryRecord &memory = *report.memory;
+    json.key("memory").open('{');
+    json.key("limit").value(memory.limit);
+    json.key("known").value(int64_t(memory.known));
+    json.key("total_bytes").value(memory.totalBytes);
+    json.key("minimum_bytes").value(memory.minimumBytes);
+    json.key("resident_bytes").value(memory.residentBytes);
+    json.key("area_bytes").value(memory.areaBytes);
+    json.key("streamed_bytes").value(memory.streamedBytes);
+    json.key("streamed_weights").value(memory.streamedWeights);
+    json.key("reads_ahead").value(int64_t(memory.readsAhead));
+    json.key("reasons").value(memory.reasons);
+    json.close('}');
+  }
   json.key("functions").value(report.functions);
   json.key("calls").value(report.calls);
   json.key("compiler_peak_bytes").value(report.peakResidentBytes);

@@ -79,7 +79,7 @@ def LowerKernelsToLlvm : Pass<"bessemer-lower-kernels-to-llvm", "::mlir::ModuleO
 def VerifyLowered : Pass<"bessemer-verify-lowered", "::mlir::ModuleOp"> {
   let summary = "state the form that lower leaves";
   let description = [{
-    Fails when a `tile.kernel` is left, when an op of the nested module @kernels is not of the LLVM dialect, when a
+    Fails when a `tile.kernel` is left, when an op of the nested module @kernels is not of the LLVM or NVVM dialect, when a
     `bess.launch` names no function of it that has a grid, or when a `bess` op has a location without a name. Changes nothing.
     ```mlir
     llvm.func @row_0(...) attributes {bess.grid = #bess.dims<"4">, bess.workspace = "0"}   // in module @kernels

@@ -6,6 +6,8 @@
 #include "dialects/Tile/Tile.h"
 #include "passes/Lower/Passes.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+
 namespace bessemer {
 #define GEN_PASS_DEF_VERIFYLOWERED
 #include "passes/Lower/Passes.h.inc"
@@ -26,9 +28,9 @@ struct VerifyLowered : bessemer::impl::VerifyLoweredBase<VerifyLowered> {
     if (kernels)
       for (Operation &top : *kernels.getBody()) {
         WalkResult result = top.walk<WalkOrder::PreOrder>([](Operation *op) {
-          if (isa_and_nonnull<LLVM::LLVMDialect>(op->getDialect()))
+          if (isa_and_nonnull<LLVM::LLVMDialect, NVVM::NVVMDialect>(op->getDialect()))
             return WalkResult::advance();
-          op->emitError("expected an op of the LLVM dialect in @kernels, got ") << op->getName();
+          op->emitError("expected an op of the LLVM or NVVM dialect in @kernels, got ") << op->getName();
           return WalkResult::interrupt();
         });
         if (result.wasInterrupted())

@@ -77,7 +77,7 @@ def _progress(function, raised):
     return _PROGRESS(call)
 
 
-def _options(target, dims, cpu, threads, numerics, directory, host_weights):
+def _options(target, dims, cpu, threads, numerics, directory, host_weights, memory=None):
     options = CompileOptions(struct_size=ctypes.sizeof(CompileOptions))
     options.target = target.encode()
     options.cpu = cpu.encode() if cpu else None
@@ -86,7 +86,7 @@ def _options(target, dims, cpu, threads, numerics, directory, host_weights):
     options.directory = os.fsencode(directory) if directory else None
     items = _dims(dims or {})
     options.dims, options.dim_count = items, len(dims or {})
-    loading, alive = load_options(threads, host_weights)
+    loading, alive = load_options(threads, host_weights, memory)
     options.host_weights, options.host_weight_count = loading.host_weights, loading.host_weight_count
     return options, loading, [items, alive]
 
@@ -97,17 +97,18 @@ def _need_compiler():
 
 
 def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=None, directory=None, host_weights=None,
-            progress=None):
+            progress=None, memory=None):
     """Compiles a model and makes it ready to run.
 
     model: a path, serialized bytes, or an onnx.ModelProto. dims: {"batch": 1, "seq": "<=512"}; the others stay free.
     cpu: LLVM's name of a processor; None: this machine's. numerics: as with `bessemer compile --numerics`.
+    memory: bytes that the arena of a run and the weights in memory may take together; weights that do not fit are read again in each run.
     directory: where external weights of a model in memory are; host_weights: arrays for them, by
     location (NumPy, DLPack or bytes; they are used where they are and kept alive). progress: called with the name of
     each phase as it begins; when it returns False, the compilation ends with bessemer.Cancelled.
     """
     _need_compiler()
-    options, loading, alive = _options(target, dims, cpu, threads, numerics, directory, host_weights)
+    options, loading, alive = _options(target, dims, cpu, threads, numerics, directory, host_weights, memory)
     handle = c_void_p()
     raised = []
     if progress is not None:

@@ -44,7 +44,7 @@ class LoadOptions(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_size_t), ("threads", c_int32), ("check_all_weights", c_int32), ("thread_pool", ThreadPool),
         ("allocator", Allocator), ("host_weights", POINTER(HostWeight)), ("host_weight_count", c_size_t),
-        ("weight_folder", c_char_p),
+        ("weight_folder", c_char_p), ("memory_limit", c_int64),
     ]
 
 

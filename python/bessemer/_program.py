@@ -176,9 +176,9 @@ class Program:
         return f"Program(inputs={self.inputs}, outputs={self.outputs})"
 
 
-def load_options(threads=None, host_weights=None):
+def load_options(threads=None, host_weights=None, memory=None):
     """LoadOptions and what must stay alive with them."""
-    options = LoadOptions(struct_size=ctypes.sizeof(LoadOptions), threads=threads or 0)
+    options = LoadOptions(struct_size=ctypes.sizeof(LoadOptions), threads=threads or 0, memory_limit=memory or 0)
     alive = []
     if host_weights:
         items = (_library.HostWeight * len(host_weights))()
@@ -195,13 +195,14 @@ def load_options(threads=None, host_weights=None):
     return options, alive
 
 
-def load(source, threads=None, host_weights=None, check_all_weights=False):
+def load(source, threads=None, host_weights=None, check_all_weights=False, memory=None):
     """Loads an artifact from a path or from bytes.
 
     threads: with the caller's; None: one for each physical core. host_weights: arrays for weights that were compiled
     as host pointers, by key. check_all_weights: hash weights of more than 256 MiB in the artifact whole, too.
+    memory: bytes that the arena of a run and the weights in memory may take together; None: no limit.
     """
-    options, alive = load_options(threads, host_weights)
+    options, alive = load_options(threads, host_weights, memory)
     options.check_all_weights = int(check_all_weights)
     handle = c_void_p()
     if isinstance(source, (bytes, bytearray, memoryview)):

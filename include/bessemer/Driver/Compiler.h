@@ -61,6 +61,21 @@ struct Report {
   std::vector<FallbackRecord> fallbacks; ///< one for each op name and type
   std::vector<NearMissRecord> nearMisses;
   std::vector<std::string> unsupported;  ///< a diagnostic for each node that cannot be compiled
+  /// What a limit on the arena and the weights in memory leads to.
+  struct MemoryRecord {
+    int64_t limit = 0;
+    bool known = false;        ///< false: sizes are free, decided when a run binds them
+    int64_t totalBytes = 0;    ///< arena, weights that stay, and room for those that are read again
+    int64_t minimumBytes = 0;  ///< the smallest limit that fits
+    int64_t residentBytes = 0, streamedBytes = 0, areaBytes = 0;
+    int64_t streamedWeights = 0;
+    bool readsAhead = false;
+    double streamSeconds = 0;  ///< to read what is streamed from memory, at the machine's bandwidth
+    std::vector<std::string> reasons;
+  };
+  std::optional<MemoryRecord> memory;
+  int64_t liveBytes = -1;                ///< most bytes live at a time under the chosen order; -1: sizes are free
+  std::vector<std::string> orders;       ///< functions whose operations were reordered, and what it saved
   std::string arena;                     ///< bytes of the entry's frame: a number or an expression
   int64_t weightBytes = 0, derivedWeightBytes = 0, constantBytes = 0, codeBytes = 0;
   int64_t functions = 0, calls = 0;
@@ -95,6 +110,8 @@ public:
   /// Called when a phase begins; false ends the compilation.
   std::function<bool(const PhaseInfo &)> onPhase;
   Exposure exposure = Exposure::Nothing;
+  /// Bytes that the arena of a run and the weights in memory may take together; 0: no limit.
+  int64_t memoryLimit = 0;
 
   /// External data by its location: read from here instead of from a file. The
   /// sources of such weights are `host:LOCATION`; the bytes must live as those of
@@ -122,6 +139,9 @@ std::string reportJson(const Report &report);
 
 /// "seq=128" or "seq<=4096"; nullopt and a sentence in `error` otherwise.
 std::optional<DimOption> parseDimOption(std::string_view text, std::string &error);
+
+/// "1048576", "64K", "1.5G", "200MiB" (binary units); nullopt and a sentence in `error` otherwise.
+std::optional<int64_t> parseBytes(std::string_view text, std::string &error);
 
 /// "default", "strict", "fast", or a list of "+reassociate", "-approximate" … ; false on an unknown word.
 bool parseNumerics(std::string_view text, Numerics &numerics, std::string &error);

@@ -28,18 +28,20 @@ Action addPlanBuffersCommand(CLI::App &app);
 
 /// Options of the compiler as they come from the command line.
 struct CompileArguments {
-  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory;
+  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory, memory;
   std::vector<std::string> dims;
   bool noKernels = false;
 
-  /// `stages`: also what looks at the phases one by one.
-  void add(CLI::App &command, bool stages);
+  /// `stages`: also what looks at the phases one by one. `withMemory`: `--memory` as well; `explain` has one of its own.
+  void add(CLI::App &command, bool stages, bool withMemory = true);
   /// False after a diagnostic.
   bool convert(CompileOptions &options) const;
+  /// The limit of `--memory`, 0 without it; none after a diagnostic.
+  std::optional<int64_t> memoryLimit() const;
 };
 
 /// Compiles; prints diagnostics on stderr.
-CompileResult compileModel(const std::string &path, const CompileOptions &options, Progress &progress,
+CompileResult compileModel(const std::string &path, const CompileOptions &options, int64_t memoryLimit, Progress &progress,
                            Exposure exposure = Exposure::Nothing);
 
 /// A model made ready: from an artifact, or compiled in memory. Null after a diagnostic.

@@ -21,7 +21,7 @@ static std::string phaseHelp() {
   return help;
 }
 
-void CompileArguments::add(CLI::App &command, bool stages) {
+void CompileArguments::add(CLI::App &command, bool stages, bool withMemory) {
   const char *group = "Compiler";
   command.add_option("--target", target, "What to compile for: cpu")->type_name("TARGET")->capture_default_str()->group(group);
   command.add_option("--cpu", cpu, "LLVM's name of a processor: native (this machine), generic, x86-64-v3 (AVX2), x86-64-v4 and\n"
@@ -32,6 +32,10 @@ void CompileArguments::add(CLI::App &command, bool stages) {
   command.add_option("--numerics", numerics, "default, strict (no sum in another order), fast, or a list of reassociate,\n"
                                              "approximate, narrow-accumulate; -WORD switches one off")
       ->type_name("POLICY")->group(group);
+  if (withMemory)
+    command.add_option("--memory", memory, "What the arena and the weights in memory may take (64M, 1.5G, ...); weights that do\n"
+                                           "not fit are read again in each run")
+        ->type_name("BYTES")->group(group);
   command.add_option("--dump-phases", dumpDirectory, "Write the module after each phase to DIR/NN-PHASE.mlir")->type_name("DIR")->group(group);
   command.add_flag("--no-kernels", noKernels, "Compile no kernels: every op runs on the reference kernels")->group(group);
   if (stages)
@@ -60,9 +64,18 @@ bool CompileArguments::convert(CompileOptions &options) const {
   return true;
 }
 
-CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, Progress &progress,
+std::optional<int64_t> CompileArguments::memoryLimit() const {
+  std::string error;
+  std::optional<int64_t> limit = memory.empty() ? 0 : parseBytes(memory, error);
+  if (!limit)
+    printError("--memory: " + error);
+  return limit;
+}
+
+CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, int64_t memoryLimit, Progress &progress,
                                      Exposure exposure) {
   Compiler compiler(options);
+  compiler.memoryLimit = memoryLimit;
   compiler.exposure = exposure;
   compiler.onPhase = [&](const PhaseInfo &phase) {
     enterStage(phase.name, Refused);
@@ -104,16 +117,22 @@ std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &pat
     exitCode = Refused;
     return nullptr;
   }
+  std::optional<int64_t> limit = arguments.memoryLimit();
+  exitCode = Refused;
+  if (!limit)
+    return nullptr;
   if (isArtifact(path)) {
     progress.say("load: check the artifact, prepare its weights");
-    status = runtime::Model::load(path, options, model);
+    runtime::LoadOptions limited = options;
+    limited.memoryLimit = *limit;
+    status = runtime::Model::load(path, limited, model);
   } else {
     CompileOptions compileOptions;
     compileOptions.threads = options.threads;
     exitCode = Refused;
     if (!arguments.convert(compileOptions))
       return nullptr;
-    CompileResult result = compileModel(path, compileOptions, progress, exposure);
+    CompileResult result = compileModel(path, compileOptions, *limit, progress, exposure);
     if (!result.ok())
       return nullptr;
     enterStage("loading the program", commands::Failed);

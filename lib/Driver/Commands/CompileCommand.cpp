@@ -20,7 +20,8 @@ struct Arguments {
 
 int compile(const Arguments &arguments) {
   CompileOptions options;
-  if (!arguments.compile.convert(options))
+  std::optional<int64_t> limit = arguments.compile.memoryLimit();
+  if (!limit || !arguments.compile.convert(options))
     return Refused;
   // Before the work, not behind it.
   if (arguments.output.empty() && (options.compileTo.empty() || options.compileTo == "emit")) {
@@ -31,7 +32,7 @@ int compile(const Arguments &arguments) {
     if (!file.empty() && file != "-" && !checkWritable(file))
       return Refused;
   Progress progress;
-  CompileResult result = compileModel(arguments.model, options, progress);
+  CompileResult result = compileModel(arguments.model, options, *limit, progress);
   if (!arguments.report.empty()) {
     std::ofstream file(arguments.report);
     file << reportJson(result.report);

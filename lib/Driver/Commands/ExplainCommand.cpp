@@ -7,8 +7,11 @@
 #include "lib/Driver/Commands/PeakMeasure.h"
 #include "lib/Driver/Json.h"
 
+#include "lib/Driver/ProgramMemory.h"
+
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 
 using namespace bessemer;
 using namespace bessemer::commands;
@@ -20,6 +23,7 @@ struct Arguments {
   std::vector<std::string> sizes;
   int threads = 0;
   bool json = false;
+  std::vector<std::string> memory;
   CompileArguments compile;
 };
 
@@ -106,18 +110,42 @@ std::string withEstimate(std::string report, const runtime::Program &program, co
   return report + ", \"estimate\": " + out.text + "}\n";
 }
 
+/// The picture of the arena; false after a diagnostic.
+bool drawMemory(const runtime::Program &program, const std::string &model, const std::string &file) {
+  ProgramMemory memory = describeMemory(program);
+  if (!memory.known) {
+    std::string symbols;
+    for (const std::string &symbol : memory.freeSymbols)
+      symbols += (symbols.empty() ? "" : ", ") + symbol;
+    printError("--memory=" + file + ": expected sizes that are known, got free dimensions (" + symbols +
+               "): bind or bound them with --dim");
+    return false;
+  }
+  std::ofstream out(file);
+  out << drawArena(memory.boxes, memory.arenaBytes, model.substr(model.rfind('/') + 1));
+  out.close();
+  if (!out)
+    printError("cannot write '" + file + "'");
+  return bool(out);
+}
+
 int explain(const Arguments &arguments) {
   CompileOptions options;
   SymbolicExpr::Values sizes;
   std::string error;
-  if (!arguments.compile.convert(options))
+  CompileArguments compile = arguments.compile;
+  std::string picture;
+  for (const std::string &text : arguments.memory)
+    (text.ends_with(".svg") ? picture : compile.memory) = text;
+  std::optional<int64_t> limit = compile.memoryLimit();
+  if (!limit || !compile.convert(options) || (!picture.empty() && !checkWritable(picture)))
     return Refused;
   if (!parseSizes(arguments.sizes, sizes, error)) {
     printError(error);
     return Refused;
   }
   Progress progress;
-  CompileResult result = compileModel(arguments.model, options, progress);
+  CompileResult result = compileModel(arguments.model, options, *limit, progress);
   std::string report = arguments.json ? reportJson(result.report) : reportText(result.report);
   if (result.program && !checkSizes(result.program->functions.front(), sizes, error)) {
     printError(error);
@@ -135,6 +163,8 @@ int explain(const Arguments &arguments) {
                             : report + estimateText(*result.program, estimate, peak);
   }
   std::fputs(report.c_str(), stdout);
+  if (result.program && !picture.empty() && !drawMemory(*result.program, arguments.model, picture))
+    return Refused;
   return result.ok() ? Fine : Refused;
 }
 
@@ -147,7 +177,8 @@ Action commands::addExplainCommand(CLI::App &app) {
   addList(*command, "--size", arguments->sizes, "N=V", "The size of a free dimension in the estimates (else its bound, or 1)");
   addThreads(*command, arguments->threads);
   command->add_flag("--json", arguments->json, "As JSON; the same as `compile --report`, and the estimates");
-  arguments->compile.add(*command, /*stages=*/true);
+  addList(*command, "--memory", arguments->memory, "BYTES|F.svg", "BYTES: what such a limit on arena and weights leads to. F.svg: draw the arena");
+  arguments->compile.add(*command, /*stages=*/true, /*withMemory=*/false);
   command->footer("Weights are not read. The report: phases; nodes that are not supported; kernels with their reasons; ops without\n"
                   "a compiled kernel; patterns that were nearly recognized; memory; and for each kernel how much work it has and the\n"
                   "least time that the roofline of this machine allows.\n\n"

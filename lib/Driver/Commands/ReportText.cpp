@@ -106,6 +106,25 @@ std::string commands::reportText(const Report &report) {
   text += "  constants       " + bytesText(report.constantBytes) + "\n";
   text += "  code            " + bytesText(report.codeBytes) + "\n";
   text += "  arena           " + report.arena + " bytes\n";
+  if (report.liveBytes >= 0)
+    text += "  live at most    " + std::to_string(report.liveBytes) + " bytes\n";
+  for (const std::string &order : report.orders)
+    text += "  order           " + order + "\n";
+  if (report.memory) {
+    const Report::MemoryRecord &memory = *report.memory;
+    text += "  limit           " + std::to_string(memory.limit) + " bytes\n";
+    if (memory.known) {
+      text += "  smallest limit  " + std::to_string(memory.minimumBytes) + " bytes\n";
+      text += "  takes           " + std::to_string(memory.totalBytes) + " bytes: weights that stay " +
+              std::to_string(memory.residentBytes) + ", room to read into " + std::to_string(memory.areaBytes) + "\n";
+      char seconds[32];
+      std::snprintf(seconds, sizeof seconds, "%.1f", memory.streamSeconds * 1000);
+      text += "  streamed        " + std::to_string(memory.streamedBytes) + " bytes in each run, " +
+              std::to_string(memory.streamedWeights) + " weights; about " + seconds + " ms of memory traffic\n";
+    }
+    for (const std::string &reason : memory.reasons)
+      text += "    " + reason + "\n";
+  }
   text += "  compiler's peak " + bytesText(report.peakResidentBytes) + "\n";
   text += "\nfunctions " + std::to_string(report.functions) + ", calls " + std::to_string(report.calls) + "\n";
   return text;

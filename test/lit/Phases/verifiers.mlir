@@ -189,7 +189,7 @@ func.func @main() {
   return
 }
 module @kernels {
-  // expected-error @+1 {{expected an op of the LLVM dialect in @kernels, got func.func}}
+  // expected-error @+1 {{expected an op of the LLVM or NVVM dialect in @kernels, got func.func}}
   func.func @k() {
     return
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: bessemer-opt --pass-pipeline='builtin.module(func.func(bessemer-fuse),bessemer-pack-weights,bessemer-generate-tile-programs)' %s | FileCheck %s
+// RUN: bessemer-opt --pass-pipeline='builtin.module(bessemer-pack-weights,func.func(bessemer-fuse),bessemer-generate-tile-programs)' %s | FileCheck %s
 
 // Weights in panels, a gate after the other; the loop over time is in the
 // kernel, and the first step, without a state, has no product with r.
