@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#define BESSEMER_WITH_COMPILER // the header must compile; nothing of it is called
-#include "bessemer/bessemer.hpp"
+#include "bessemer/runtime.hpp"
 
 #include "bessemer/Runtime/Artifact.h"
 #include "test/unit/Runtime/TestPrograms.h"
@@ -10,9 +9,28 @@
 
 using namespace bessemer::runtime;
 using namespace bessemer::runtime::test;
-
+namespace api = bessemer::api;
 
 namespace {
+
+api::Tensor view(std::vector<float> &data, const api::Shape &shape) { return api::Tensor::view(data.data(), shape); }
+
+std::vector<api::Tensor> both(api::Tensor a, api::Tensor b) {
+  std::vector<api::Tensor> tensors;
+  tensors.push_back(std::move(a));
+  tensors.push_back(std::move(b));
+  return tensors;
+}
+
+/// The status that the C++ layer turned into an exception.
+template <typename Call> bessemer_status statusOf(Call call) {
+  try {
+    call();
+  } catch (const api::Error &error) {
+    return error.status();
+  }
+  return BESSEMER_OK;
+}
 
 std::vector<uint8_t> artifact(const Program &program) {
   std::vector<uint8_t> bytes;
@@ -50,7 +68,7 @@ TEST(CApi, LoadsQueriesAndRuns) {
   ASSERT_EQ(bessemer_context_create(program, &context), BESSEMER_OK);
   bessemer_program_release(program); // the context keeps it
   std::vector<float> a{1, 2, 3, 4}, b{1, 1, 1, 1}, y(4);
-  bessemer_tensor inputs[2] = {bessemer::view(a, {2, 2}), bessemer::view(b, {2, 2})};
+  bessemer_tensor inputs[2] = {view(a, {2, 2}).raw, view(b, {2, 2}).raw};
   bessemer_tensor outputs[2] = {};
   ASSERT_EQ(bessemer_output_shapes(context, inputs, 2, outputs, 2), BESSEMER_OK);
   EXPECT_EQ(outputs[0].rank, 2);
@@ -87,16 +105,16 @@ TEST(CApi, NullAndNonsenseGiveErrors) {
   EXPECT_STREQ(bessemer_status_name(BESSEMER_BAD_INPUT), "bad input");
 
   program = load(dynamicProgram());
-  bessemer::Session session(program);
+  api::Context context{api::Program(program)};
   bessemer_tensor tensors[2] = {};
-  EXPECT_EQ(bessemer_run(session.contextHandle(), nullptr, 2, tensors, 2),
+  EXPECT_EQ(bessemer_run(context.handle(), nullptr, 2, tensors, 2),
             BESSEMER_INVALID_ARGUMENT);
   tensors[0].rank = 99;
-  EXPECT_EQ(bessemer_run(session.contextHandle(), tensors, 2, tensors, 2),
+  EXPECT_EQ(bessemer_run(context.handle(), tensors, 2, tensors, 2),
             BESSEMER_INVALID_ARGUMENT);
   tensors[0].rank = 2;
   tensors[0].dtype = 77;
-  EXPECT_EQ(bessemer_run(session.contextHandle(), tensors, 2, tensors, 2), BESSEMER_BAD_INPUT);
+  EXPECT_EQ(bessemer_run(context.handle(), tensors, 2, tensors, 2), BESSEMER_BAD_INPUT);
 }
 
 TEST(CApi, HostAllocatorAndThreadPool) {
@@ -126,10 +144,9 @@ TEST(CApi, HostAllocatorAndThreadPool) {
                          },
                          &host};
   {
-    bessemer::Session session(load(dynamicProgram(), &options));
+    api::Context context{api::Program(load(dynamicProgram(), &options))};
     std::vector<float> a(50, 1.0f), b(50, 2.0f);
-    std::vector<bessemer::Array> y =
-        session.run({bessemer::view(a, {10, 5}), bessemer::view(b, {10, 5})});
+    std::vector<api::Tensor> y = context.run(both(view(a, {10, 5}), view(b, {10, 5})));
     EXPECT_EQ(y[1].data<float>()[9], 30);
     EXPECT_GT(host.allocated, 0);
     EXPECT_EQ(host.loops, 3);
@@ -141,30 +158,28 @@ TEST(CApi, OutOfMemoryIsAStatus) {
   bessemer_load_options options{};
   options.struct_size = sizeof(options);
   options.allocator.allocate = [](void *, size_t, size_t) -> void * { return nullptr; };
-  bessemer::Session session(load(dynamicProgram(), &options));
+  api::Context context{api::Program(load(dynamicProgram(), &options))};
   std::vector<float> a(4), b(4);
-  std::vector<bessemer_tensor> outputs(2);
-  EXPECT_EQ(session.runStatus({bessemer::view(a, {2, 2}), bessemer::view(b, {2, 2})}, outputs),
-            BESSEMER_OUT_OF_MEMORY);
+  EXPECT_EQ(statusOf([&] { context.run(both(view(a, {2, 2}), view(b, {2, 2}))); }), BESSEMER_OUT_OF_MEMORY);
 }
 
 TEST(CApi, ExceptionsCarryTheText) {
-  bessemer::Session session(load(dynamicProgram()));
+  api::Context context{api::Program(load(dynamicProgram()))};
   try {
-    session.run({});
+    context.run({});
     FAIL();
-  } catch (const bessemer::Error &error) {
-    EXPECT_EQ(error.code, BESSEMER_INVALID_ARGUMENT);
+  } catch (const api::Error &error) {
+    EXPECT_EQ(error.status(), BESSEMER_INVALID_ARGUMENT);
     EXPECT_STREQ(error.what(), "expected 2 inputs, got 0");
   }
 }
 
 TEST(CApi, ProfileIsJson) {
-  bessemer::Session session(load(dynamicProgram()));
-  bessemer_set_profiling(session.contextHandle(), 1);
+  api::Context context{api::Program(load(dynamicProgram()))};
+  bessemer_set_profiling(context.handle(), 1);
   std::vector<float> a(4), b(4);
-  session.run({bessemer::view(a, {2, 2}), bessemer::view(b, {2, 2})});
-  std::string json = bessemer_profile_json(session.contextHandle());
+  context.run(both(view(a, {2, 2}), view(b, {2, 2})));
+  std::string json = bessemer_profile_json(context.handle());
   EXPECT_NE(json.find("\"name\":\"row_sum\""), std::string::npos) << json;
 }
 
@@ -191,12 +206,14 @@ TEST(CApi, CustomOp) {
                 },
                 nullptr),
             BESSEMER_OK);
-  bessemer::Session session(load(program));
+  api::Context context{api::Program(load(program))};
   std::vector<float> a{1, 2, 3};
-  std::vector<bessemer::Array> y2 = session.run({bessemer::view(a, {2})});
+  std::vector<api::Tensor> inputs, y2;
+  inputs.push_back(view(a, {2}));
+  y2 = context.run(inputs);
   EXPECT_EQ(y2[0].data<float>()[1], 4.5f);
-  std::vector<bessemer_tensor> outputs(1);
-  EXPECT_EQ(session.runStatus({bessemer::view(a, {3})}, outputs), BESSEMER_FAILED);
+  inputs[0] = view(a, {3});
+  EXPECT_EQ(statusOf([&] { context.run(inputs); }), BESSEMER_FAILED);
   EXPECT_STREQ(bessemer_last_error(), "Custom_3: expected two elements");
   EXPECT_EQ(bessemer_register_op("test.AddConstant", nullptr, nullptr), BESSEMER_OK);
 }
