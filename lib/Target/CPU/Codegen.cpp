@@ -134,7 +134,8 @@ static llvm::SmallVector<mlir::OwningOpRef<mlir::ModuleOp>> cutIntoParts(mlir::M
   for (mlir::OwningOpRef<mlir::ModuleOp> &part : parts) {
     mlir::OpBuilder builder = mlir::OpBuilder::atBlockBegin(part->getBody());
     for (mlir::Operation &declaration : *module.getBody())
-      if (!mlir::SymbolTable::symbolKnownUseEmpty(&declaration, part.get()))
+      // By name: the op itself is in another module.
+      if (!mlir::SymbolTable::symbolKnownUseEmpty(mlir::SymbolTable::getSymbolName(&declaration), part.get()))
         builder.clone(declaration);
   }
   return parts;
