@@ -14,40 +14,32 @@ enum { Chains = 12, Unroll = 4, Rounds = 15 };
 
 #define REPEAT4(X) X X X X
 
-#define FMA_BLOCK(R)                                                           \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "0\n vfmadd231ps %%" R "12, %%" R   \
-  "13, %%" R "1\n"                                                             \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "2\n vfmadd231ps %%" R "12, %%" R   \
-  "13, %%" R "3\n"                                                             \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "4\n vfmadd231ps %%" R "12, %%" R   \
-  "13, %%" R "5\n"                                                             \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "6\n vfmadd231ps %%" R "12, %%" R   \
-  "13, %%" R "7\n"                                                             \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "8\n vfmadd231ps %%" R "12, %%" R   \
-  "13, %%" R "9\n"                                                             \
-  "vfmadd231ps %%" R "12, %%" R "13, %%" R "10\n vfmadd231ps %%" R "12, %%" R  \
-  "13, %%" R "11\n"
+#define FMA_BLOCK(R)                                                                                                   \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "0\n vfmadd231ps %%" R "12, %%" R "13, %%" R "1\n"                          \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "2\n vfmadd231ps %%" R "12, %%" R "13, %%" R "3\n"                          \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "4\n vfmadd231ps %%" R "12, %%" R "13, %%" R "5\n"                          \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "6\n vfmadd231ps %%" R "12, %%" R "13, %%" R "7\n"                          \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "8\n vfmadd231ps %%" R "12, %%" R "13, %%" R "9\n"                          \
+  "vfmadd231ps %%" R "12, %%" R "13, %%" R "10\n vfmadd231ps %%" R "12, %%" R "13, %%" R "11\n"
 
-#define CLOBBERS                                                               \
-  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",      \
-      "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "cc"
+#define CLOBBERS                                                                                                       \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13",  \
+      "cc"
 
 static void runAvx2(uint64_t iterations) {
-  __asm__ volatile(
-      "vzeroall\n"
-      "1:\n" REPEAT4(FMA_BLOCK("ymm")) "dec %0\n jnz 1b\n vzeroupper\n"
-      : "+r"(iterations)
-      :
-      : CLOBBERS);
+  __asm__ volatile("vzeroall\n"
+                   "1:\n" REPEAT4(FMA_BLOCK("ymm")) "dec %0\n jnz 1b\n vzeroupper\n"
+                   : "+r"(iterations)
+                   :
+                   : CLOBBERS);
 }
 
 static void runAvx512(uint64_t iterations) {
-  __asm__ volatile(
-      "vzeroall\n"
-      "1:\n" REPEAT4(FMA_BLOCK("zmm")) "dec %0\n jnz 1b\n vzeroupper\n"
-      : "+r"(iterations)
-      :
-      : CLOBBERS);
+  __asm__ volatile("vzeroall\n"
+                   "1:\n" REPEAT4(FMA_BLOCK("zmm")) "dec %0\n jnz 1b\n vzeroupper\n"
+                   : "+r"(iterations)
+                   :
+                   : CLOBBERS);
 }
 
 typedef void (*Kernel)(uint64_t);

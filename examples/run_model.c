@@ -15,9 +15,17 @@
 
 static size_t element_bytes(int32_t dtype) {
   switch (dtype) {
-  case BESSEMER_F64: case BESSEMER_I64: case BESSEMER_U64: case BESSEMER_COMPLEX64: return 8;
-  case BESSEMER_F32: case BESSEMER_I32: case BESSEMER_U32: return 4;
-  case BESSEMER_F16: case BESSEMER_BF16: case BESSEMER_I16: case BESSEMER_U16: return 2;
+  case BESSEMER_F64:
+  case BESSEMER_I64:
+  case BESSEMER_U64:
+  case BESSEMER_COMPLEX64: return 8;
+  case BESSEMER_F32:
+  case BESSEMER_I32:
+  case BESSEMER_U32: return 4;
+  case BESSEMER_F16:
+  case BESSEMER_BF16:
+  case BESSEMER_I16:
+  case BESSEMER_U16: return 2;
   case BESSEMER_COMPLEX128: return 16;
   default: return 1;
   }

@@ -17,7 +17,8 @@ inline void requestUnderstood() { requestPending = false; }
 
 inline void refuseWithExitCode2(int argc, char **argv) {
   for (int i = 1; i < argc; ++i)
-    if (std::string_view(argv[i]).find("-help") != std::string_view::npos || std::string_view(argv[i]).ends_with("-version"))
+    if (std::string_view(argv[i]).find("-help") != std::string_view::npos ||
+        std::string_view(argv[i]).ends_with("-version"))
       return; // these end the process as well, and all is fine
   requestPending = true;
   std::atexit([] {

@@ -9,8 +9,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/AffineMap.h"
-#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -36,14 +36,11 @@ enum class LoopKind { Parallel, Reduction, Window };
 
 /// An op that computes each element of its result from one element of each
 /// operand, after broadcasting.
-template <typename ConcreteType>
-class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
+template <typename ConcreteType> class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
 /// An op that is defined by its decomposition.
-template <typename ConcreteType>
-class Composite : public mlir::OpTrait::TraitBase<ConcreteType, Composite> {};
+template <typename ConcreteType> class Composite : public mlir::OpTrait::TraitBase<ConcreteType, Composite> {};
 /// An op that only `lib/Kernels` defines.
-template <typename ConcreteType>
-class Opaque : public mlir::OpTrait::TraitBase<ConcreteType, Opaque> {};
+template <typename ConcreteType> class Opaque : public mlir::OpTrait::TraitBase<ConcreteType, Opaque> {};
 
 /// One type may stand for the other: equal element types, equal ranks, and no
 /// dimension that is a constant in both and differs.
@@ -52,8 +49,8 @@ bool compatibleTypes(mlir::TypeRange l, mlir::TypeRange r);
 
 } // namespace bessemer::bess
 
-#include "dialects/Bess/BessOpsDialect.h.inc"
 #include "dialects/Bess/BessInterfaces.h.inc"
+#include "dialects/Bess/BessOpsDialect.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Bess/BessOpsAttrs.h.inc"
 #define GET_OP_CLASSES
@@ -91,16 +88,14 @@ bool definesSymbols(mlir::Operation *op);
 /// Creates an op whose result types are inferred, or gives a diagnostic at
 /// `loc` when operands and attributes do not fit. (The generated `build`
 /// functions abort the process in that case.)
-mlir::FailureOr<mlir::Operation *> tryCreate(mlir::OpBuilder &builder, mlir::Location loc,
-                                             llvm::StringRef name, mlir::ValueRange operands,
+mlir::FailureOr<mlir::Operation *> tryCreate(mlir::OpBuilder &builder, mlir::Location loc, llvm::StringRef name,
+                                             mlir::ValueRange operands,
                                              llvm::ArrayRef<mlir::NamedAttribute> attributes = {});
 
 template <typename OpTy>
-mlir::FailureOr<OpTy> tryCreate(mlir::OpBuilder &builder, mlir::Location loc,
-                                mlir::ValueRange operands,
+mlir::FailureOr<OpTy> tryCreate(mlir::OpBuilder &builder, mlir::Location loc, mlir::ValueRange operands,
                                 llvm::ArrayRef<mlir::NamedAttribute> attributes = {}) {
-  mlir::FailureOr<mlir::Operation *> op =
-      tryCreate(builder, loc, OpTy::getOperationName(), operands, attributes);
+  mlir::FailureOr<mlir::Operation *> op = tryCreate(builder, loc, OpTy::getOperationName(), operands, attributes);
   if (mlir::failed(op))
     return mlir::failure();
   return llvm::cast<OpTy>(*op);

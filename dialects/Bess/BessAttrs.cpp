@@ -56,8 +56,7 @@ SmallVector<SymbolicExpr> bess::getDims(Type type) {
     return parseDims(encoding);
   SmallVector<SymbolicExpr> dims;
   for (int64_t extent : tensor.getShape())
-    dims.push_back(ShapedType::isDynamic(extent) ? SymbolicExpr::symbol("?")
-                                                 : SymbolicExpr::constant(extent));
+    dims.push_back(ShapedType::isDynamic(extent) ? SymbolicExpr::symbol("?") : SymbolicExpr::constant(extent));
   return dims;
 }
 

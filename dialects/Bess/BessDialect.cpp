@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "dialects/Bess/Bess.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace bessemer::bess;
 
-#include "dialects/Bess/BessOpsDialect.cpp.inc"
 #include "dialects/Bess/BessInterfaces.cpp.inc"
+#include "dialects/Bess/BessOpsDialect.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/Bess/BessOpsAttrs.cpp.inc"
 

@@ -10,8 +10,7 @@ bool bess::compatibleTypes(Type l, Type r) {
   if (l == r)
     return true;
   auto left = dyn_cast<RankedTensorType>(l), right = dyn_cast<RankedTensorType>(r);
-  if (!left || !right || left.getElementType() != right.getElementType() ||
-      left.getRank() != right.getRank())
+  if (!left || !right || left.getElementType() != right.getElementType() || left.getRank() != right.getRank())
     return false;
   for (auto [a, b] : llvm::zip(left.getShape(), right.getShape()))
     if (!ShapedType::isDynamic(a) && !ShapedType::isDynamic(b) && a != b)
@@ -20,17 +19,15 @@ bool bess::compatibleTypes(Type l, Type r) {
 }
 
 bool bess::compatibleTypes(TypeRange l, TypeRange r) {
-  return l.size() == r.size() && llvm::all_of(llvm::zip(l, r), [](auto pair) {
-           return compatibleTypes(std::get<0>(pair), std::get<1>(pair));
-         });
+  return l.size() == r.size() &&
+         llvm::all_of(llvm::zip(l, r), [](auto pair) { return compatibleTypes(std::get<0>(pair), std::get<1>(pair)); });
 }
 
 LogicalResult infer::unify(OptLoc loc, SymbolicExpr &a, const SymbolicExpr &b, StringRef what) {
   if (a == b)
     return success();
   if (a.isConstant() && b.isConstant())
-    return emitOptionalError(loc, "expected ", what, " to be equal, got ", a.str(), " and ",
-                             b.str());
+    return emitOptionalError(loc, "expected ", what, " to be equal, got ", a.str(), " and ", b.str());
   if (b.isConstant() || (!a.isConstant() && b.str().size() < a.str().size()))
     a = b;
   return success();
@@ -60,20 +57,18 @@ LogicalResult infer::checkAxes(OptLoc loc, ArrayRef<int64_t> axes, size_t rank) 
   return success();
 }
 
-LogicalResult infer::checkSameElement(OptLoc loc, Value a, Value b, StringRef whatA,
-                                      StringRef whatB) {
+LogicalResult infer::checkSameElement(OptLoc loc, Value a, Value b, StringRef whatA, StringRef whatB) {
   if (elementOf(a) != elementOf(b))
-    return emitOptionalError(loc, "expected ", whatA, " and ", whatB,
-                             " of one element type, got ", elementOf(a), " and ", elementOf(b));
+    return emitOptionalError(loc, "expected ", whatA, " and ", whatB, " of one element type, got ", elementOf(a),
+                             " and ", elementOf(b));
   return success();
 }
 
-LogicalResult infer::checkOneOf(OptLoc loc, StringRef what, StringRef value,
-                                ArrayRef<StringRef> allowed) {
+LogicalResult infer::checkOneOf(OptLoc loc, StringRef what, StringRef value, ArrayRef<StringRef> allowed) {
   if (llvm::is_contained(allowed, value))
     return success();
-  return emitOptionalError(loc, "expected ", what, " to be one of ", llvm::join(allowed, ", "),
-                           ", got \"", value, "\"");
+  return emitOptionalError(loc, "expected ", what, " to be one of ", llvm::join(allowed, ", "), ", got \"", value,
+                           "\"");
 }
 
 FailureOr<Dims> infer::broadcast(OptLoc loc, ValueRange values) {
@@ -85,33 +80,29 @@ FailureOr<Dims> infer::broadcast(OptLoc loc, ValueRange values) {
     return dims;
   if (loc) {
     InFlightDiagnostic error = emitError(*loc) << "expected shapes that broadcast, got ";
-    llvm::interleave(
-        values, [&](Value value) { error << value.getType(); }, [&] { error << " and "; });
+    llvm::interleave(values, [&](Value value) { error << value.getType(); }, [&] { error << " and "; });
   }
   return failure();
 }
 
-LogicalResult infer::checkBroadcastTo(OptLoc loc, Value value, ArrayRef<SymbolicExpr> dims,
-                                      StringRef what) {
+LogicalResult infer::checkBroadcastTo(OptLoc loc, Value value, ArrayRef<SymbolicExpr> dims, StringRef what) {
   Dims from = dimsOf(value);
   if (from.size() > dims.size())
-    return emitOptionalError(loc, "expected ", what, " of rank at most ", dims.size(),
-                             ", got rank ", from.size());
+    return emitOptionalError(loc, "expected ", what, " of rank at most ", dims.size(), ", got rank ", from.size());
   for (auto [dim, target] : llvm::zip(from, dims.take_back(from.size())))
     if (dim.isConstant() && target.isConstant() && dim != target && *dim.isConstant() != 1)
-      return emitOptionalError(loc, "expected ", what, " to broadcast to extent ", target.str(),
-                               ", got ", dim.str());
+      return emitOptionalError(loc, "expected ", what, " to broadcast to extent ", target.str(), ", got ", dim.str());
   return success();
 }
 
-SymbolicExpr infer::windowCount(const SymbolicExpr &extent, const SymbolicExpr &window,
-                                int64_t stride, int64_t dilation, int64_t low, int64_t high) {
+SymbolicExpr infer::windowCount(const SymbolicExpr &extent, const SymbolicExpr &window, int64_t stride,
+                                int64_t dilation, int64_t low, int64_t high) {
   SymbolicExpr span = (window - 1) * dilation + 1;
   return SymbolicExpr::floorDiv(extent + low + high - span, stride) + 1;
 }
 
-FailureOr<Operation *> bess::tryCreate(OpBuilder &builder, Location loc, StringRef name,
-                                       ValueRange operands, ArrayRef<NamedAttribute> attributes) {
+FailureOr<Operation *> bess::tryCreate(OpBuilder &builder, Location loc, StringRef name, ValueRange operands,
+                                       ArrayRef<NamedAttribute> attributes) {
   OperationState state(loc, name);
   state.addOperands(operands);
   state.addAttributes(attributes);
@@ -122,12 +113,12 @@ FailureOr<Operation *> bess::tryCreate(OpBuilder &builder, Location loc, StringR
   DictionaryAttr dictionary = state.attributes.getDictionary(builder.getContext());
   // The properties live in the operation state only while it is typed; a
   // detached operation is the one place that has them without knowing the op.
-  Operation *probe = Operation::create(loc, state.name, TypeRange{}, operands, dictionary,
-                                       OpaqueProperties(nullptr), BlockRange(), 0);
+  Operation *probe =
+      Operation::create(loc, state.name, TypeRange{}, operands, dictionary, OpaqueProperties(nullptr), BlockRange(), 0);
   SmallVector<Type> types;
-  LogicalResult inferred = inference->inferReturnTypes(
-      builder.getContext(), loc, operands, probe->getDiscardableAttrDictionary(),
-      probe->getPropertiesStorage(), RegionRange(), types);
+  LogicalResult inferred =
+      inference->inferReturnTypes(builder.getContext(), loc, operands, probe->getDiscardableAttrDictionary(),
+                                  probe->getPropertiesStorage(), RegionRange(), types);
   probe->erase();
   if (failed(inferred))
     return failure();

@@ -10,14 +10,12 @@ using namespace bessemer::bess::infer;
 
 using Types = SmallVectorImpl<Type>;
 
-LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                          Types &types) {
+LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   types.push_back(adaptor.getX().getType());
   return checkAxis(loc, adaptor.getAxis(), dimsOf(adaptor.getX()).size());
 }
 
-LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                            Types &types) {
+LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX());
   if (failed(checkAxis(loc, adaptor.getAxis(), dims.size())) ||
       failed(checkBroadcastTo(loc, adaptor.getScale(), dims, "scale")) ||
@@ -27,8 +25,7 @@ LogicalResult LayerNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a
   return success();
 }
 
-LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                          Types &types) {
+LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX());
   if (failed(checkAxis(loc, adaptor.getAxis(), dims.size())) ||
       failed(checkBroadcastTo(loc, adaptor.getScale(), dims, "scale")))
@@ -37,12 +34,10 @@ LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor ada
   return success();
 }
 
-LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                            Types &types) {
+LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   // Dimensions of an operand in the order B, H, S, D.
   auto canonical = [&](Value value, StringRef layout, StringRef what) -> FailureOr<Dims> {
-    if (failed(checkRank(loc, value, what, 4)) ||
-        failed(checkOneOf(loc, "layout", layout, {"bhsd", "bshd"})))
+    if (failed(checkRank(loc, value, what, 4)) || failed(checkOneOf(loc, "layout", layout, {"bhsd", "bshd"})))
       return failure();
     Dims dims = dimsOf(value);
     if (layout == "bshd")
@@ -63,8 +58,8 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a
     return failure();
   std::optional<int64_t> queryHeads = (*q)[1].isConstant(), keyHeads = heads.isConstant();
   if (queryHeads && keyHeads && (*keyHeads == 0 || *queryHeads % *keyHeads))
-    return emitOptionalError(loc, "expected heads of q to be a multiple of those of k, got ",
-                             *queryHeads, " and ", *keyHeads);
+    return emitOptionalError(loc, "expected heads of q to be a multiple of those of k, got ", *queryHeads, " and ",
+                             *keyHeads);
   if (Value mask = adaptor.getMask()) {
     if (failed(checkBroadcastTo(loc, mask, {batch, (*q)[1], (*q)[2], keys}, "mask")))
       return failure();
@@ -75,8 +70,7 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a
     if (failed(checkRank(loc, valid, "valid lengths", 1)))
       return failure();
     if (!elementOf(valid).isInteger(64) && !elementOf(valid).isInteger(32))
-      return emitOptionalError(loc, "expected valid lengths of i64 or i32, got ",
-                               elementOf(valid));
+      return emitOptionalError(loc, "expected valid lengths of i64 or i32, got ", elementOf(valid));
     if (failed(unify(loc, batch, dimsOf(valid)[0], "batch dimensions of q and valid")))
       return failure();
   }
@@ -96,8 +90,7 @@ LogicalResult RopeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
   int64_t rotary = adaptor.getRotary();
   std::optional<int64_t> depth = dims[3].isConstant();
   if (rotary < 0 || rotary % 2 || (depth && rotary > *depth))
-    return emitOptionalError(loc, "expected an even `rotary` of at most ", dims[3].str(), ", got ",
-                             rotary);
+    return emitOptionalError(loc, "expected an even `rotary` of at most ", dims[3].str(), ", got ", rotary);
   dims[3] = rotary / 2;
   if (failed(checkBroadcastTo(loc, adaptor.getCos(), dims, "cos")) ||
       failed(checkBroadcastTo(loc, adaptor.getSin(), dims, "sin")))
@@ -107,10 +100,9 @@ LogicalResult RopeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
 }
 
 /// x [S, B, I], w [D, gates*H, I], r [D, gates*H, H], bias [D, 2*gates*H].
-static LogicalResult inferRecurrent(OptLoc loc, Value x, Value w, Value r, Value bias,
-                                    Value lengths, ArrayRef<Value> states, StringRef direction,
-                                    int64_t gates, bool cell, DictionaryAttr attributes,
-                                    Types &types) {
+static LogicalResult inferRecurrent(OptLoc loc, Value x, Value w, Value r, Value bias, Value lengths,
+                                    ArrayRef<Value> states, StringRef direction, int64_t gates, bool cell,
+                                    DictionaryAttr attributes, Types &types) {
   // The layout phase puts w and r in panels, a gate of a direction after the
   // other: [D * gates, ceil(H / block), depth, block]; H is then in this attribute.
   if (auto packed = attributes ? attributes.getAs<StringAttr>(packedColumnsName) : StringAttr()) {
@@ -123,8 +115,7 @@ static LogicalResult inferRecurrent(OptLoc loc, Value x, Value w, Value r, Value
     types.append(cell ? 2 : 1, getTensorType(state, elementOf(x)));
     return success();
   }
-  if (failed(checkRank(loc, x, "x", 3)) || failed(checkRank(loc, w, "w", 3)) ||
-      failed(checkRank(loc, r, "r", 3)) ||
+  if (failed(checkRank(loc, x, "x", 3)) || failed(checkRank(loc, w, "w", 3)) || failed(checkRank(loc, r, "r", 3)) ||
       failed(checkOneOf(loc, "direction", direction, {"forward", "reverse", "bidirectional"})))
     return failure();
   Dims xs = dimsOf(x), ws = dimsOf(w), rs = dimsOf(r);
@@ -171,11 +162,11 @@ LogicalResult LstmOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a, Typ
 }
 
 LogicalResult GruOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a, Types &types) {
-  return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(),
-                        {a.getInitialH()}, a.getDirection(), 3, false, a.getAttributes(), types);
+  return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(), {a.getInitialH()},
+                        a.getDirection(), 3, false, a.getAttributes(), types);
 }
 
 LogicalResult RnnOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a, Types &types) {
-  return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(),
-                        {a.getInitialH()}, a.getDirection(), 1, false, a.getAttributes(), types);
+  return inferRecurrent(loc, a.getX(), a.getW(), a.getR(), a.getBias(), a.getLengths(), {a.getInitialH()},
+                        a.getDirection(), 1, false, a.getAttributes(), types);
 }

@@ -10,15 +10,12 @@ using namespace bessemer::bess::infer;
 
 using Types = SmallVectorImpl<Type>;
 
-LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                         Types &types) {
+LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims a = dimsOf(adaptor.getA()), b = dimsOf(adaptor.getB());
   for (auto [dims, what] : {std::pair<Dims &, StringRef>{a, "left"}, {b, "right"}})
     if (dims.size() < 2)
-      return emitOptionalError(loc, "expected a ", what, " operand of rank at least 2, got rank ",
-                               dims.size());
-  if (!adaptor.getTo() &&
-      failed(checkSameElement(loc, adaptor.getA(), adaptor.getB(), "both operands", "each other")))
+      return emitOptionalError(loc, "expected a ", what, " operand of rank at least 2, got rank ", dims.size());
+  if (!adaptor.getTo() && failed(checkSameElement(loc, adaptor.getA(), adaptor.getB(), "both operands", "each other")))
     return failure();
   // The layout phase puts the right operand in panels [.., N / block, K, block];
   // N itself is then in this attribute.
@@ -26,8 +23,7 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
   auto packed = attributes ? attributes.getAs<StringAttr>(packedColumnsName) : StringAttr();
   if (packed && b.size() >= 3)
     b.pop_back();
-  SymbolicExpr m = a.pop_back_val(), k = a.pop_back_val(), n = b.pop_back_val(),
-               k2 = b.pop_back_val();
+  SymbolicExpr m = a.pop_back_val(), k = a.pop_back_val(), n = b.pop_back_val(), k2 = b.pop_back_val();
   // What was popped is the last and the one before it.
   if (!adaptor.getTransposeA())
     std::swap(m, k);
@@ -41,12 +37,11 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
     return failure();
   FailureOr<Dims> dims = broadcastDims({a, b});
   if (failed(dims))
-    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ",
-                             adaptor.getA().getType(), " and ", adaptor.getB().getType());
+    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ", adaptor.getA().getType(), " and ",
+                             adaptor.getB().getType());
   dims->push_back(m);
   dims->push_back(n);
-  types.push_back(
-      getTensorType(*dims, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getA())));
+  types.push_back(getTensorType(*dims, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getA())));
   return success();
 }
 
@@ -60,37 +55,31 @@ static Dims reduceDims(ArrayRef<SymbolicExpr> dims, ArrayRef<int64_t> axes, bool
   return result;
 }
 
-LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                         Types &types) {
+LogicalResult ReduceOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX());
   if (failed(checkAxes(loc, adaptor.getAxes(), dims.size())) ||
-      failed(checkOneOf(loc, "kind", adaptor.getKind(),
-                        {"sum", "mean", "prod", "max", "min", "l1", "l2", "sum_square", "log_sum",
-                         "log_sum_exp", "and", "or"})))
+      failed(checkOneOf(
+          loc, "kind", adaptor.getKind(),
+          {"sum", "mean", "prod", "max", "min", "l1", "l2", "sum_square", "log_sum", "log_sum_exp", "and", "or"})))
     return failure();
-  types.push_back(getTensorType(reduceDims(dims, adaptor.getAxes(), adaptor.getKeepdims()),
-                                elementOf(adaptor.getX())));
+  types.push_back(getTensorType(reduceDims(dims, adaptor.getAxes(), adaptor.getKeepdims()), elementOf(adaptor.getX())));
   return success();
 }
 
-LogicalResult ArgReduceOp::inferReturnTypes(MLIRContext *context, OptLoc loc, Adaptor adaptor,
-                                            Types &types) {
+LogicalResult ArgReduceOp::inferReturnTypes(MLIRContext *context, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX());
   int64_t axis = adaptor.getAxis();
-  if (failed(checkAxis(loc, axis, dims.size())) ||
-      failed(checkOneOf(loc, "kind", adaptor.getKind(), {"max", "min"})))
+  if (failed(checkAxis(loc, axis, dims.size())) || failed(checkOneOf(loc, "kind", adaptor.getKind(), {"max", "min"})))
     return failure();
-  types.push_back(
-      getTensorType(reduceDims(dims, axis, adaptor.getKeepdims()), IntegerType::get(context, 64)));
+  types.push_back(getTensorType(reduceDims(dims, axis, adaptor.getKeepdims()), IntegerType::get(context, 64)));
   return success();
 }
 
 /// Window attributes have one (pads: two) entries a spatial dimension, strides
 /// and dilations are positive.
-static LogicalResult checkWindow(OptLoc loc, size_t spatial, ArrayRef<int64_t> strides,
-                                 ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
-  for (auto [values, what] : {std::pair<ArrayRef<int64_t>, StringRef>{strides, "strides"},
-                              {dilations, "dilations"}}) {
+static LogicalResult checkWindow(OptLoc loc, size_t spatial, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+                                 ArrayRef<int64_t> pads) {
+  for (auto [values, what] : {std::pair<ArrayRef<int64_t>, StringRef>{strides, "strides"}, {dilations, "dilations"}}) {
     if (values.size() != spatial)
       return emitOptionalError(loc, "expected ", spatial, " ", what, ", got ", values.size());
     for (int64_t value : values)
@@ -106,11 +95,11 @@ static LogicalResult pushWindowCounts(OptLoc loc, Dims &result, ArrayRef<Symboli
                                       ArrayRef<SymbolicExpr> windows, ArrayRef<int64_t> strides,
                                       ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
   for (size_t i = 0; i < extents.size(); ++i) {
-    SymbolicExpr count = windowCount(extents[i], windows[i], strides[i], dilations[i], pads[i],
-                                     pads[extents.size() + i]);
+    SymbolicExpr count =
+        windowCount(extents[i], windows[i], strides[i], dilations[i], pads[i], pads[extents.size() + i]);
     if (count.isConstant() && *count.isConstant() < 0)
-      return emitOptionalError(loc, "expected a window that fits the padded operand, got extent ",
-                               extents[i].str(), " and window ", windows[i].str());
+      return emitOptionalError(loc, "expected a window that fits the padded operand, got extent ", extents[i].str(),
+                               " and window ", windows[i].str());
     result.push_back(count);
   }
   return success();
@@ -129,7 +118,8 @@ static void channelsBack(Dims &dims, StringRef layout) {
 /// Weights in panels are what the layout phase makes of them: the shape that they had.
 static LogicalResult checkPackedWeights(OptLoc loc, Dims &w, ArrayRef<int64_t> shape, int64_t groups, size_t rank) {
   if (shape.size() != rank || llvm::any_of(shape, [](int64_t v) { return v < 1; }) || groups < 1 || shape[0] % groups)
-    return emitOptionalError(loc, "expected a weight_shape of ", rank, " positive extents, outputs a multiple of the groups");
+    return emitOptionalError(loc, "expected a weight_shape of ", rank,
+                             " positive extents, outputs a multiple of the groups");
   int64_t taps = 1;
   for (int64_t extent : shape.drop_front(2))
     taps *= extent;
@@ -139,7 +129,8 @@ static LogicalResult checkPackedWeights(OptLoc loc, Dims &w, ArrayRef<int64_t> s
     if (w.size() != 4 || !w[3].isConstant() || *w[3].isConstant() < 1)
       return emitOptionalError(loc, "expected weights in panels, of rank 4, got rank ", w.size());
     int64_t block = *w[3].isConstant();
-    expected = {SymbolicExpr(groups), SymbolicExpr((shape[0] / groups + block - 1) / block), SymbolicExpr(taps * shape[1]), SymbolicExpr(block)};
+    expected = {SymbolicExpr(groups), SymbolicExpr((shape[0] / groups + block - 1) / block),
+                SymbolicExpr(taps * shape[1]), SymbolicExpr(block)};
   }
   if (w != expected)
     return emitOptionalError(loc, "expected packed weights that fit the weight_shape");
@@ -167,20 +158,18 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
   } else if (failed(checkRank(loc, adaptor.getW(), "weights", x.size()))) {
     return failure();
   }
-  if (failed(checkWindow(loc, x.size() - 2, adaptor.getStrides(), adaptor.getDilations(),
-                         adaptor.getPads())))
+  if (failed(checkWindow(loc, x.size() - 2, adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
     return failure();
-  if (!adaptor.getTo() &&
-      failed(checkSameElement(loc, adaptor.getX(), adaptor.getW(), "operand", "weights")))
+  if (!adaptor.getTo() && failed(checkSameElement(loc, adaptor.getX(), adaptor.getW(), "operand", "weights")))
     return failure();
   int64_t groups = adaptor.getGroups();
   if (groups < 1)
     return emitOptionalError(loc, "expected at least 1 group, got ", groups);
-  if (groups > 1 && (!w[0].isConstant() || !w[1].isConstant() || *w[0].isConstant() < 1 ||
-                     *w[0].isConstant() % groups))
-    return emitOptionalError(loc, "expected constant channels of the weights, the outputs a "
-                                  "multiple of the ", groups, " groups, got ", w[0].str(), " and ",
-                             w[1].str());
+  if (groups > 1 && (!w[0].isConstant() || !w[1].isConstant() || *w[0].isConstant() < 1 || *w[0].isConstant() % groups))
+    return emitOptionalError(loc,
+                             "expected constant channels of the weights, the outputs a "
+                             "multiple of the ",
+                             groups, " groups, got ", w[0].str(), " and ", w[1].str());
   SymbolicExpr channels = w[1] * groups;
   if (failed(unify(loc, channels, x[1], "channels of weights (times groups) and operand")))
     return failure();
@@ -192,12 +181,11 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
       return failure();
   }
   Dims result = {x[0], w[0]};
-  if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), ArrayRef(w).drop_front(2),
-                              adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
+  if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), ArrayRef(w).drop_front(2), adaptor.getStrides(),
+                              adaptor.getDilations(), adaptor.getPads())))
     return failure();
   channelsBack(result, layout);
-  types.push_back(
-      getTensorType(result, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getX())));
+  types.push_back(getTensorType(result, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getX())));
   return success();
 }
 
@@ -211,15 +199,12 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
     return failure();
   channelsToFront(x, layout);
   if (failed(checkOneOf(loc, "kind", adaptor.getKind(), {"max", "average", "lp"})) ||
-      failed(checkWindow(loc, spatial, adaptor.getStrides(), adaptor.getDilations(),
-                         adaptor.getPads())))
+      failed(checkWindow(loc, spatial, adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
     return failure();
   if (adaptor.getWindow().size() != spatial)
-    return emitOptionalError(loc, "expected a window of ", spatial, " extents, got ",
-                             adaptor.getWindow().size());
+    return emitOptionalError(loc, "expected a window of ", spatial, " extents, got ", adaptor.getWindow().size());
   if (adaptor.getCeilPads().size() != spatial)
-    return emitOptionalError(loc, "expected ", spatial, " ceil_pads, got ",
-                             adaptor.getCeilPads().size());
+    return emitOptionalError(loc, "expected ", spatial, " ceil_pads, got ", adaptor.getCeilPads().size());
   Dims windows;
   for (int64_t extent : adaptor.getWindow()) {
     if (extent < 1)
@@ -227,24 +212,21 @@ LogicalResult PoolOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapto
     windows.push_back(extent);
   }
   Dims result = {x[0], x[1]};
-  if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), windows,
-                              adaptor.getStrides(), adaptor.getDilations(), adaptor.getPads())))
+  if (failed(pushWindowCounts(loc, result, ArrayRef(x).drop_front(2), windows, adaptor.getStrides(),
+                              adaptor.getDilations(), adaptor.getPads())))
     return failure();
   channelsBack(result, layout);
   types.push_back(getTensorType(result, elementOf(adaptor.getX())));
   return success();
 }
 
-LogicalResult CumulateOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                           Types &types) {
+LogicalResult CumulateOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   types.push_back(adaptor.getX().getType());
-  return success(
-      succeeded(checkAxis(loc, adaptor.getAxis(), dimsOf(adaptor.getX()).size())) &&
-      succeeded(checkOneOf(loc, "kind", adaptor.getKind(), {"sum", "prod"})));
+  return success(succeeded(checkAxis(loc, adaptor.getAxis(), dimsOf(adaptor.getX()).size())) &&
+                 succeeded(checkOneOf(loc, "kind", adaptor.getKind(), {"sum", "prod"})));
 }
 
-LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                             Types &types) {
+LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims x = dimsOf(adaptor.getX()), grid = dimsOf(adaptor.getGrid());
   if (x.size() < 3)
     return emitOptionalError(loc, "expected an operand of rank at least 3, got rank ", x.size());
@@ -252,8 +234,7 @@ LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor 
       failed(unify(loc, grid[0], x[0], "batch dimensions")))
     return failure();
   SymbolicExpr coordinates(static_cast<int64_t>(x.size()) - 2);
-  if (failed(unify(loc, grid.back(), coordinates,
-                   "last dimension of the grid and spatial rank")))
+  if (failed(unify(loc, grid.back(), coordinates, "last dimension of the grid and spatial rank")))
     return failure();
   Dims result = {grid[0], x[1]};
   result.append(grid.begin() + 1, grid.end() - 1);
@@ -261,28 +242,23 @@ LogicalResult GridSampleOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor 
   return success();
 }
 
-LogicalResult RoiAlignOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                           Types &types) {
+LogicalResult RoiAlignOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims rois = dimsOf(adaptor.getRois()), indices = dimsOf(adaptor.getBatchIndices());
-  if (failed(checkRank(loc, adaptor.getX(), "an operand", 4)) ||
-      failed(checkRank(loc, adaptor.getRois(), "rois", 2)) ||
+  if (failed(checkRank(loc, adaptor.getX(), "an operand", 4)) || failed(checkRank(loc, adaptor.getRois(), "rois", 2)) ||
       failed(checkRank(loc, adaptor.getBatchIndices(), "batch indices", 1)) ||
       failed(unify(loc, rois[0], indices[0], "counts of rois and batch indices")) ||
       failed(unify(loc, rois[1], 4, "rois and 4 coordinates")))
     return failure();
   int64_t height = adaptor.getOutputHeight(), width = adaptor.getOutputWidth();
   if (height < 0 || width < 0)
-    return emitOptionalError(loc, "expected output extents of at least 0, got ", height, " and ",
-                             width);
-  types.push_back(getTensorType({rois[0], dimsOf(adaptor.getX())[1], height, width},
-                                elementOf(adaptor.getX())));
+    return emitOptionalError(loc, "expected output extents of at least 0, got ", height, " and ", width);
+  types.push_back(getTensorType({rois[0], dimsOf(adaptor.getX())[1], height, width}, elementOf(adaptor.getX())));
   return success();
 }
 
 LogicalResult LrnOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   if (dimsOf(adaptor.getX()).size() < 2)
-    return emitOptionalError(loc, "expected an operand of rank at least 2, got ",
-                             adaptor.getX().getType());
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got ", adaptor.getX().getType());
   types.push_back(adaptor.getX().getType());
   return success();
 }
@@ -290,8 +266,7 @@ LogicalResult LrnOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor
 LogicalResult DetOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX());
   if (dims.size() < 2)
-    return emitOptionalError(loc, "expected an operand of rank at least 2, got ",
-                             adaptor.getX().getType());
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got ", adaptor.getX().getType());
   if (failed(unify(loc, dims[dims.size() - 2], dims.back(), "the last two dimensions")))
     return failure();
   dims.pop_back_n(2);

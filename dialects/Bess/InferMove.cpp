@@ -17,13 +17,11 @@ static LogicalResult checkIndices(OptLoc loc, Value indices) {
   return success();
 }
 
-LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                            Types &types) {
+LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), result;
   ArrayRef<int64_t> permutation = adaptor.getPermutation();
   if (permutation.size() != dims.size())
-    return emitOptionalError(loc, "expected a permutation of ", dims.size(), " axes, got ",
-                             permutation.size());
+    return emitOptionalError(loc, "expected a permutation of ", dims.size(), " axes, got ", permutation.size());
   if (failed(checkAxes(loc, permutation, dims.size())))
     return failure();
   for (int64_t axis : permutation)
@@ -32,8 +30,7 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a
   return success();
 }
 
-LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                         Types &types) {
+LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   if (adaptor.getXs().empty())
     return emitOptionalError(loc, "expected at least one operand");
   Value first = adaptor.getXs().front();
@@ -55,14 +52,12 @@ LogicalResult ConcatOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
   return success();
 }
 
-LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                          Types &types) {
+LogicalResult ReverseOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   types.push_back(adaptor.getX().getType());
   return checkAxes(loc, adaptor.getAxes(), dimsOf(adaptor.getX()).size());
 }
 
-LogicalResult GatherOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                         Types &types) {
+LogicalResult GatherOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), indices = dimsOf(adaptor.getIndices());
   int64_t axis = adaptor.getAxis();
   if (failed(checkAxis(loc, axis, dims.size())) || failed(checkIndices(loc, adaptor.getIndices())))
@@ -74,11 +69,9 @@ LogicalResult GatherOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
   return success();
 }
 
-LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                                 Types &types) {
+LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), indices = dimsOf(adaptor.getIndices());
-  if (failed(checkAxis(loc, adaptor.getAxis(), dims.size())) ||
-      failed(checkIndices(loc, adaptor.getIndices())) ||
+  if (failed(checkAxis(loc, adaptor.getAxis(), dims.size())) || failed(checkIndices(loc, adaptor.getIndices())) ||
       failed(checkRank(loc, adaptor.getIndices(), "indices", dims.size())))
     return failure();
   types.push_back(getTensorType(indices, elementOf(adaptor.getX())));
@@ -89,20 +82,16 @@ LogicalResult GatherElementsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adap
 static FailureOr<int64_t> tupleLength(OptLoc loc, Value indices, size_t rank, int64_t batchDims) {
   Dims dims = dimsOf(indices);
   if (dims.empty() || batchDims < 0 || batchDims >= static_cast<int64_t>(dims.size()))
-    return emitOptionalError(loc, "expected indices of rank above ", batchDims, ", got rank ",
-                             dims.size());
+    return emitOptionalError(loc, "expected indices of rank above ", batchDims, ", got rank ", dims.size());
   std::optional<int64_t> length = dims.back().isConstant();
   if (!length)
-    return emitOptionalError(loc, "expected a constant last dimension of the indices, got ",
-                             dims.back().str());
+    return emitOptionalError(loc, "expected a constant last dimension of the indices, got ", dims.back().str());
   if (*length < 0 || *length + batchDims > static_cast<int64_t>(rank))
-    return emitOptionalError(loc, "expected index tuples of at most ", rank - batchDims,
-                             " elements, got ", *length);
+    return emitOptionalError(loc, "expected index tuples of at most ", rank - batchDims, " elements, got ", *length);
   return *length;
 }
 
-LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                           Types &types) {
+LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), indices = dimsOf(adaptor.getIndices());
   int64_t batchDims = adaptor.getBatchDims();
   FailureOr<int64_t> length = tupleLength(loc, adaptor.getIndices(), dims.size(), batchDims);
@@ -119,11 +108,9 @@ LogicalResult GatherNdOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor ad
 
 static constexpr StringRef scatterReductions[] = {"none", "add", "mul", "max", "min"};
 
-LogicalResult ScatterElementsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                                  Types &types) {
+LogicalResult ScatterElementsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   size_t rank = dimsOf(adaptor.getX()).size();
-  if (failed(checkAxis(loc, adaptor.getAxis(), rank)) ||
-      failed(checkIndices(loc, adaptor.getIndices())) ||
+  if (failed(checkAxis(loc, adaptor.getAxis(), rank)) || failed(checkIndices(loc, adaptor.getIndices())) ||
       failed(checkOneOf(loc, "reduction", adaptor.getReduction(), scatterReductions)) ||
       failed(checkSameElement(loc, adaptor.getX(), adaptor.getUpdates(), "operand", "updates")) ||
       failed(checkRank(loc, adaptor.getIndices(), "indices", rank)) ||
@@ -136,8 +123,7 @@ LogicalResult ScatterElementsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Ada
   return success();
 }
 
-LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                            Types &types) {
+LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), updates = dimsOf(adaptor.getUpdates());
   FailureOr<int64_t> length = tupleLength(loc, adaptor.getIndices(), dims.size(), 0);
   if (failed(length) || failed(checkIndices(loc, adaptor.getIndices())) ||
@@ -158,8 +144,7 @@ LogicalResult ScatterNdOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a
 
 LogicalResult TriluOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   if (dimsOf(adaptor.getX()).size() < 2)
-    return emitOptionalError(loc, "expected an operand of rank at least 2, got ",
-                             adaptor.getX().getType());
+    return emitOptionalError(loc, "expected an operand of rank at least 2, got ", adaptor.getX().getType());
   std::string error;
   if (!SymbolicExpr::parse(adaptor.getK(), &error))
     return emitOptionalError(loc, "bad expression for the diagonal: ", error);
@@ -167,21 +152,17 @@ LogicalResult TriluOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adapt
   return success();
 }
 
-LogicalResult ReverseSequenceOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                                  Types &types) {
+LogicalResult ReverseSequenceOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), lengths = dimsOf(adaptor.getLengths());
-  int64_t axes[] = {static_cast<int64_t>(adaptor.getBatchAxis()),
-                    static_cast<int64_t>(adaptor.getTimeAxis())};
-  if (failed(checkAxes(loc, axes, dims.size())) ||
-      failed(checkRank(loc, adaptor.getLengths(), "lengths", 1)) ||
+  int64_t axes[] = {static_cast<int64_t>(adaptor.getBatchAxis()), static_cast<int64_t>(adaptor.getTimeAxis())};
+  if (failed(checkAxes(loc, axes, dims.size())) || failed(checkRank(loc, adaptor.getLengths(), "lengths", 1)) ||
       failed(checkIndices(loc, adaptor.getLengths())))
     return failure();
   types.push_back(adaptor.getX().getType());
   return unify(loc, lengths[0], dims[axes[0]], "lengths and the batch dimension");
 }
 
-LogicalResult TensorScatterOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor,
-                                                Types &types) {
+LogicalResult TensorScatterOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims dims = dimsOf(adaptor.getX()), update = dimsOf(adaptor.getUpdate());
   if (failed(checkAxis(loc, adaptor.getAxis(), dims.size())) ||
       failed(checkRank(loc, adaptor.getUpdate(), "the update", dims.size())) ||

@@ -25,7 +25,8 @@ LogicalResult WinogradInputOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adapt
   Dims x = dimsOf(adaptor.getX());
   SymbolicExpr tiles = x[0];
   for (unsigned i = 0; i < 2; ++i)
-    tiles *= SymbolicExpr::ceilDiv(windowCount(x[i + 1], 3, 1, 1, adaptor.getPads()[i], adaptor.getPads()[i + 2]), tile);
+    tiles *=
+        SymbolicExpr::ceilDiv(windowCount(x[i + 1], 3, 1, 1, adaptor.getPads()[i], adaptor.getPads()[i + 2]), tile);
   types.push_back(getTensorType({SymbolicExpr((tile + 2) * (tile + 2)), tiles, x[3]}, elementOf(adaptor.getX())));
   return success();
 }
@@ -55,7 +56,8 @@ LogicalResult WinogradOutputOp::verify() {
     return failure();
   if (elementOf(getV()) != elementOf(getY()))
     return emitOpError("expected one element type, got ") << elementOf(getV()) << " and " << elementOf(getY());
-  if (getBias() && (failed(checkRank(getLoc(), getBias(), "a bias", 1)) || failed(unify(getLoc(), v[2], dimsOf(getBias())[0], "channels and bias"))))
+  if (getBias() && (failed(checkRank(getLoc(), getBias(), "a bias", 1)) ||
+                    failed(unify(getLoc(), v[2], dimsOf(getBias())[0], "channels and bias"))))
     return failure();
   return success();
 }

@@ -32,9 +32,7 @@ static SmallVector<AffineExpr> loopExprs(int64_t first, int64_t count, MLIRConte
 
 // ---- elementwise ------------------------------------------------------------
 
-static Loops elementwiseLoops(Operation *op) {
-  return Loops(rankOf(op->getResult(0)), LoopKind::Parallel);
-}
+static Loops elementwiseLoops(Operation *op) { return Loops(rankOf(op->getResult(0)), LoopKind::Parallel); }
 
 static Maps elementwiseMaps(Operation *op) {
   int64_t rank = rankOf(op->getResult(0));
@@ -46,9 +44,9 @@ static Maps elementwiseMaps(Operation *op) {
   return maps;
 }
 
-#define BESS_ELEMENTWISE(Op, cost)                                                                 \
-  Loops Op::getLoopKinds() { return elementwiseLoops(*this); }                                     \
-  Maps Op::getIndexingMaps() { return elementwiseMaps(*this); }                                    \
+#define BESS_ELEMENTWISE(Op, cost)                                                                                     \
+  Loops Op::getLoopKinds() { return elementwiseLoops(*this); }                                                         \
+  Maps Op::getIndexingMaps() { return elementwiseMaps(*this); }                                                        \
   double Op::getOpsPerPoint() { return cost; }
 #define BESS_UNARY BESS_ELEMENTWISE
 #define BESS_PREDICATE BESS_ELEMENTWISE
@@ -107,23 +105,19 @@ Maps ReduceOp::getIndexingMaps() {
       result.push_back(getAffineDimExpr(i, getContext()));
     else if (getKeepdims())
       result.push_back(getAffineConstantExpr(0, getContext()));
-  return {AffineMap::getMultiDimIdentityMap(rank, getContext()),
-          AffineMap::get(rank, 0, result, getContext())};
+  return {AffineMap::getMultiDimIdentityMap(rank, getContext()), AffineMap::get(rank, 0, result, getContext())};
 }
 
 double ReduceOp::getOpsPerPoint() {
-  return llvm::StringSwitch<double>(getKind())
-      .Cases({"l1", "l2", "sum_square"}, 2)
-      .Case("log_sum_exp", 13)
-      .Default(1);
+  return llvm::StringSwitch<double>(getKind()).Cases({"l1", "l2", "sum_square"}, 2).Case("log_sum_exp", 13).Default(1);
 }
 
 // ---- conv: n, o, out.., c, window..  (c: channel within the group) ------------
 
 /// out * stride + window * dilation - pad, for each spatial dimension.
 static void appendWindowAccess(SmallVectorImpl<AffineExpr> &exprs, ArrayRef<AffineExpr> out,
-                               ArrayRef<AffineExpr> window, ArrayRef<int64_t> strides,
-                               ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
+                               ArrayRef<AffineExpr> window, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+                               ArrayRef<int64_t> pads) {
   for (size_t i = 0; i < out.size(); ++i)
     exprs.push_back(out[i] * strides[i] + window[i] * dilations[i] - pads[i]);
 }
@@ -145,13 +139,12 @@ Loops ConvOp::getLoopKinds() {
 Maps ConvOp::getIndexingMaps() {
   MLIRContext *context = getContext();
   int64_t rank = rankOf(getX()), spatial = rank - 2, loops = 2 * rank - 1;
-  AffineExpr n = getAffineDimExpr(0, context), o = getAffineDimExpr(1, context),
-             c = getAffineDimExpr(rank, context);
-  SmallVector<AffineExpr> out = loopExprs(2, spatial, context),
-                          window = loopExprs(rank + 1, spatial, context);
+  AffineExpr n = getAffineDimExpr(0, context), o = getAffineDimExpr(1, context), c = getAffineDimExpr(rank, context);
+  SmallVector<AffineExpr> out = loopExprs(2, spatial, context), window = loopExprs(rank + 1, spatial, context);
   AffineExpr channel = c;
   if (int64_t groups = getGroups(); groups > 1) {
-    ArrayRef<int64_t> shape = getWeightShape() ? *getWeightShape() : cast<RankedTensorType>(getW().getType()).getShape();
+    ArrayRef<int64_t> shape =
+        getWeightShape() ? *getWeightShape() : cast<RankedTensorType>(getW().getType()).getShape();
     channel = o.floorDiv(shape[0] / groups) * shape[1] + c;
   }
   SmallVector<AffineExpr> x = {n, channel}, w = {o, c};
@@ -182,8 +175,8 @@ Maps PoolOp::getIndexingMaps() {
   MLIRContext *context = getContext();
   int64_t rank = rankOf(getX()), spatial = rank - 2, loops = rank + spatial;
   SmallVector<AffineExpr> x = loopExprs(0, 2, context);
-  appendWindowAccess(x, loopExprs(2, spatial, context), loopExprs(rank, spatial, context),
-                     getStrides(), getDilations(), getPads());
+  appendWindowAccess(x, loopExprs(2, spatial, context), loopExprs(rank, spatial, context), getStrides(), getDilations(),
+                     getPads());
   SmallVector<AffineExpr> y = loopExprs(0, rank, context);
   channelsBack(x, getLayout());
   channelsBack(y, getLayout());

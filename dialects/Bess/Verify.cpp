@@ -37,8 +37,7 @@ LogicalResult WeightOp::verify() {
     return emitOpError("expected a static shape, got ") << type;
   SourceAttr source = getSource();
   if (!llvm::is_contained({"raw", "varint", "float16_varint"}, source.getEncoding()))
-    return emitOpError("expected encoding raw, varint or float16_varint, got \"")
-           << source.getEncoding() << "\"";
+    return emitOpError("expected encoding raw, varint or float16_varint, got \"") << source.getEncoding() << "\"";
   if (source.getOffset() < 0 || source.getLength() < 0)
     return emitOpError("expected a range of bytes, got offset ")
            << source.getOffset() << " and length " << source.getLength();
@@ -59,10 +58,8 @@ LogicalResult FromDimsOp::verify() {
   RankedTensorType type = typeOf(getY());
   if (!type.getElementType().isInteger(64) && !type.getElementType().isInteger(32))
     return emitOpError("expected a result of i64 or i32, got ") << type.getElementType();
-  if (!type.hasStaticShape() ||
-      type.getNumElements() != static_cast<int64_t>(getDims().getExprs().size()))
-    return emitOpError("expected a result of ")
-           << getDims().getExprs().size() << " elements, got " << type;
+  if (!type.hasStaticShape() || type.getNumElements() != static_cast<int64_t>(getDims().getExprs().size()))
+    return emitOpError("expected a result of ") << getDims().getExprs().size() << " elements, got " << type;
   return success();
 }
 
@@ -90,8 +87,7 @@ LogicalResult ReshapeOp::verify() {
     return failure();
   SymbolicExpr from = getElementCount(getX().getType()), to = getElementCount(getY().getType());
   if (from.isConstant() && to.isConstant() && from != to)
-    return emitOpError("expected as many elements as the operand has, ")
-           << from.str() << ", got " << to.str();
+    return emitOpError("expected as many elements as the operand has, ") << from.str() << ", got " << to.str();
   return success();
 }
 
@@ -108,9 +104,8 @@ LogicalResult SliceOp::verify() {
   Dims from = dimsOf(getX()), to = dimsOf(getY());
   Dims offsets = parseDims(getOffsets());
   if (offsets.size() != from.size() || getSteps().size() != from.size())
-    return emitOpError("expected ")
-           << from.size() << " offsets and steps, got " << offsets.size() << " and "
-           << getSteps().size();
+    return emitOpError("expected ") << from.size() << " offsets and steps, got " << offsets.size() << " and "
+                                    << getSteps().size();
   for (auto [dim, count, offset, step] : llvm::zip(from, to, offsets, getSteps())) {
     if (step == 0)
       return emitOpError("expected a step other than 0");
@@ -121,8 +116,7 @@ LogicalResult SliceOp::verify() {
     for (const SymbolicExpr &index : {offset, last})
       if ((index.isConstant() && *index.isConstant() < 0) ||
           (index.isConstant() && dim.isConstant() && *index.isConstant() >= *dim.isConstant()))
-        return emitOpError("expected indices in [0, ")
-               << dim.str() << "), got " << index.str();
+        return emitOpError("expected indices in [0, ") << dim.str() << "), got " << index.str();
   }
   return success();
 }
@@ -131,13 +125,11 @@ LogicalResult PadOp::verify() {
   if (failed(checkElement(*this, getX(), getY())) || failed(checkSameRank(*this, getX(), getY())))
     return failure();
   if (getLow().getExprs().size() != static_cast<size_t>(typeOf(getX()).getRank()))
-    return emitOpError("expected ") << typeOf(getX()).getRank() << " low amounts, got "
-                                    << getLow().getExprs().size();
+    return emitOpError("expected ") << typeOf(getX()).getRank() << " low amounts, got " << getLow().getExprs().size();
   if (Value value = getValue()) {
     SymbolicExpr count = getElementCount(value.getType());
     if (elementOf(value) != elementOf(getX()) || (count.isConstant() && *count.isConstant() != 1))
-      return emitOpError("expected a scalar value of the operand's element type, got ")
-             << value.getType();
+      return emitOpError("expected a scalar value of the operand's element type, got ") << value.getType();
   }
   return checkOneOf(getLoc(), "mode", getMode(), {"constant", "reflect", "edge", "wrap"});
 }
@@ -146,26 +138,21 @@ LogicalResult RepeatOp::verify() {
   if (failed(checkElement(*this, getX(), getY())) || failed(checkSameRank(*this, getX(), getY())))
     return failure();
   for (auto [from, to] : llvm::zip(typeOf(getX()).getShape(), typeOf(getY()).getShape()))
-    if (!ShapedType::isDynamic(from) && !ShapedType::isDynamic(to) &&
-        (from == 0 ? to != 0 : to % from != 0))
+    if (!ShapedType::isDynamic(from) && !ShapedType::isDynamic(to) && (from == 0 ? to != 0 : to % from != 0))
       return emitOpError("expected a multiple of extent ") << from << ", got " << to;
   return success();
 }
 
 LogicalResult RangeOp::verify() {
-  if (failed(checkElement(*this, getStart(), getY())) ||
-      failed(checkElement(*this, getDelta(), getY())))
+  if (failed(checkElement(*this, getStart(), getY())) || failed(checkElement(*this, getDelta(), getY())))
     return failure();
   return checkRank(getLoc(), getY(), "a result", 1);
 }
 
-LogicalResult IotaOp::verify() {
-  return checkAxis(getLoc(), getAxis(), typeOf(getY()).getRank());
-}
+LogicalResult IotaOp::verify() { return checkAxis(getLoc(), getAxis(), typeOf(getY()).getRank()); }
 
 LogicalResult TopKOp::verify() {
-  if (failed(checkElement(*this, getX(), getValues())) ||
-      failed(checkSameRank(*this, getX(), getValues())) ||
+  if (failed(checkElement(*this, getX(), getValues())) || failed(checkSameRank(*this, getX(), getValues())) ||
       failed(checkSameRank(*this, getX(), getIndices())) ||
       failed(checkAxis(getLoc(), getAxis(), typeOf(getX()).getRank())))
     return failure();
@@ -182,8 +169,7 @@ LogicalResult OneHotOp::verify() {
   if (count.isConstant() && *count.isConstant() != 2)
     return emitOpError("expected 2 values, got ") << count.str();
   int64_t rank = typeOf(getIndices()).getRank() + 1;
-  if (failed(checkElement(*this, getValues(), getY())) ||
-      failed(checkRank(getLoc(), getY(), "a result", rank)))
+  if (failed(checkElement(*this, getValues(), getY())) || failed(checkRank(getLoc(), getY(), "a result", rank)))
     return failure();
   return checkAxis(getLoc(), getAxis(), rank);
 }
@@ -213,8 +199,7 @@ LogicalResult NonZeroOp::verify() {
 LogicalResult CompressOp::verify() {
   if (!elementOf(getCondition()).isInteger(1))
     return emitOpError("expected a condition of i1, got ") << elementOf(getCondition());
-  if (failed(checkElement(*this, getX(), getY())) ||
-      failed(checkRank(getLoc(), getCondition(), "a condition", 1)))
+  if (failed(checkElement(*this, getX(), getY())) || failed(checkRank(getLoc(), getCondition(), "a condition", 1)))
     return failure();
   if (!getAxis())
     return checkRank(getLoc(), getY(), "a result", 1);
@@ -243,16 +228,15 @@ LogicalResult ResizeOp::verify() {
   return checkOneOf(getLoc(), "mode", getMode(), {"nearest", "linear", "cubic"});
 }
 
-static LogicalResult checkWindowSizes(Operation *op, Value x, ArrayRef<int64_t> strides,
-                                      ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads) {
+static LogicalResult checkWindowSizes(Operation *op, Value x, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations,
+                                      ArrayRef<int64_t> pads) {
   int64_t spatial = typeOf(x).getRank() - 2;
   if (spatial < 0)
     return op->emitOpError("expected an operand of rank at least 2, got ") << x.getType();
   size_t count = spatial;
   if (strides.size() != count || dilations.size() != count || pads.size() != 2 * count)
-    return op->emitOpError("expected ")
-           << count << " strides and dilations and " << 2 * count << " pads, got "
-           << strides.size() << ", " << dilations.size() << " and " << pads.size();
+    return op->emitOpError("expected ") << count << " strides and dilations and " << 2 * count << " pads, got "
+                                        << strides.size() << ", " << dilations.size() << " and " << pads.size();
   if (llvm::any_of(strides, [](int64_t v) { return v < 1; }) ||
       llvm::any_of(dilations, [](int64_t v) { return v < 1; }))
     return op->emitOpError("expected positive strides and dilations");

@@ -24,8 +24,8 @@ static StringRef kindOf(Attribute attr) {
 }
 
 template <typename AttrType, typename Value, typename Convert>
-static FailureOr<Value> read(NodeOp node, StringRef name, std::optional<Value> ifAbsent,
-                             StringRef expected, Convert convert) {
+static FailureOr<Value> read(NodeOp node, StringRef name, std::optional<Value> ifAbsent, StringRef expected,
+                             Convert convert) {
   Attribute attr = node.getOnnxAttributes().get(name);
   if (!attr) {
     if (ifAbsent)
@@ -35,65 +35,55 @@ static FailureOr<Value> read(NodeOp node, StringRef name, std::optional<Value> i
   }
   if (auto typed = dyn_cast<AttrType>(attr))
     return convert(typed);
-  emitNodeError(node) << "attribute \"" << name << "\": expected " << expected << ", got "
-                      << kindOf(attr);
+  emitNodeError(node) << "attribute \"" << name << "\": expected " << expected << ", got " << kindOf(attr);
   return failure();
 }
 
-FailureOr<int64_t> bessemer::onnx::getInt(NodeOp node, StringRef name,
-                                          std::optional<int64_t> ifAbsent) {
-  return read<IntegerAttr, int64_t>(node, name, ifAbsent, "an int",
-                                    [](IntegerAttr attr) { return attr.getInt(); });
+FailureOr<int64_t> bessemer::onnx::getInt(NodeOp node, StringRef name, std::optional<int64_t> ifAbsent) {
+  return read<IntegerAttr, int64_t>(node, name, ifAbsent, "an int", [](IntegerAttr attr) { return attr.getInt(); });
 }
 
-FailureOr<float> bessemer::onnx::getFloat(NodeOp node, StringRef name,
-                                          std::optional<float> ifAbsent) {
+FailureOr<float> bessemer::onnx::getFloat(NodeOp node, StringRef name, std::optional<float> ifAbsent) {
   return read<FloatAttr, float>(node, name, ifAbsent, "a float",
                                 [](FloatAttr attr) { return float(attr.getValueAsDouble()); });
 }
 
-FailureOr<std::string> bessemer::onnx::getString(NodeOp node, StringRef name,
-                                                 std::optional<StringRef> ifAbsent) {
+FailureOr<std::string> bessemer::onnx::getString(NodeOp node, StringRef name, std::optional<StringRef> ifAbsent) {
   std::optional<std::string> fallback;
   if (ifAbsent)
     fallback = ifAbsent->str();
-  return read<StringAttr, std::string>(node, name, fallback, "a string",
-                                       [](StringAttr attr) { return attr.str(); });
+  return read<StringAttr, std::string>(node, name, fallback, "a string", [](StringAttr attr) { return attr.str(); });
 }
 
-FailureOr<SmallVector<int64_t>>
-bessemer::onnx::getInts(NodeOp node, StringRef name, std::optional<ArrayRef<int64_t>> ifAbsent) {
+FailureOr<SmallVector<int64_t>> bessemer::onnx::getInts(NodeOp node, StringRef name,
+                                                        std::optional<ArrayRef<int64_t>> ifAbsent) {
   std::optional<SmallVector<int64_t>> fallback;
   if (ifAbsent)
     fallback.emplace(*ifAbsent);
   return read<DenseI64ArrayAttr, SmallVector<int64_t>>(
-      node, name, fallback, "ints",
-      [](DenseI64ArrayAttr attr) { return SmallVector<int64_t>(attr.asArrayRef()); });
+      node, name, fallback, "ints", [](DenseI64ArrayAttr attr) { return SmallVector<int64_t>(attr.asArrayRef()); });
 }
 
-FailureOr<SmallVector<float>>
-bessemer::onnx::getFloats(NodeOp node, StringRef name, std::optional<ArrayRef<float>> ifAbsent) {
+FailureOr<SmallVector<float>> bessemer::onnx::getFloats(NodeOp node, StringRef name,
+                                                        std::optional<ArrayRef<float>> ifAbsent) {
   std::optional<SmallVector<float>> fallback;
   if (ifAbsent)
     fallback.emplace(*ifAbsent);
   return read<DenseF32ArrayAttr, SmallVector<float>>(
-      node, name, fallback, "floats",
-      [](DenseF32ArrayAttr attr) { return SmallVector<float>(attr.asArrayRef()); });
+      node, name, fallback, "floats", [](DenseF32ArrayAttr attr) { return SmallVector<float>(attr.asArrayRef()); });
 }
 
-FailureOr<SmallVector<std::string>>
-bessemer::onnx::getStrings(NodeOp node, StringRef name,
-                           std::optional<ArrayRef<std::string>> ifAbsent) {
+FailureOr<SmallVector<std::string>> bessemer::onnx::getStrings(NodeOp node, StringRef name,
+                                                               std::optional<ArrayRef<std::string>> ifAbsent) {
   std::optional<SmallVector<std::string>> fallback;
   if (ifAbsent)
     fallback.emplace(*ifAbsent);
-  auto result = read<ArrayAttr, SmallVector<std::string>>(
-      node, name, fallback, "strings", [](ArrayAttr attr) {
-        SmallVector<std::string> values;
-        for (Attribute element : attr)
-          if (auto string = dyn_cast<StringAttr>(element))
-            values.push_back(string.str());
-        return values;
-      });
+  auto result = read<ArrayAttr, SmallVector<std::string>>(node, name, fallback, "strings", [](ArrayAttr attr) {
+    SmallVector<std::string> values;
+    for (Attribute element : attr)
+      if (auto string = dyn_cast<StringAttr>(element))
+        values.push_back(string.str());
+    return values;
+  });
   return result;
 }

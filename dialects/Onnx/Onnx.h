@@ -18,18 +18,14 @@ namespace bessemer::onnx {
 // that names the attribute.
 mlir::FailureOr<int64_t> getInt(NodeOp node, llvm::StringRef name, std::optional<int64_t> ifAbsent = {});
 mlir::FailureOr<float> getFloat(NodeOp node, llvm::StringRef name, std::optional<float> ifAbsent = {});
-mlir::FailureOr<std::string> getString(NodeOp node, llvm::StringRef name,
-                                       std::optional<llvm::StringRef> ifAbsent = {});
-mlir::FailureOr<llvm::SmallVector<int64_t>>
-getInts(NodeOp node, llvm::StringRef name, std::optional<llvm::ArrayRef<int64_t>> ifAbsent = {});
-mlir::FailureOr<llvm::SmallVector<float>>
-getFloats(NodeOp node, llvm::StringRef name, std::optional<llvm::ArrayRef<float>> ifAbsent = {});
-mlir::FailureOr<llvm::SmallVector<std::string>>
-getStrings(NodeOp node, llvm::StringRef name,
-           std::optional<llvm::ArrayRef<std::string>> ifAbsent = {});
-inline bool hasAttribute(NodeOp node, llvm::StringRef name) {
-  return node.getOnnxAttributes().contains(name);
-}
+mlir::FailureOr<std::string> getString(NodeOp node, llvm::StringRef name, std::optional<llvm::StringRef> ifAbsent = {});
+mlir::FailureOr<llvm::SmallVector<int64_t>> getInts(NodeOp node, llvm::StringRef name,
+                                                    std::optional<llvm::ArrayRef<int64_t>> ifAbsent = {});
+mlir::FailureOr<llvm::SmallVector<float>> getFloats(NodeOp node, llvm::StringRef name,
+                                                    std::optional<llvm::ArrayRef<float>> ifAbsent = {});
+mlir::FailureOr<llvm::SmallVector<std::string>> getStrings(NodeOp node, llvm::StringRef name,
+                                                           std::optional<llvm::ArrayRef<std::string>> ifAbsent = {});
+inline bool hasAttribute(NodeOp node, llvm::StringRef name) { return node.getOnnxAttributes().contains(name); }
 
 /// An error on the node that begins with `node "fc1" (Gemm): `.
 mlir::InFlightDiagnostic emitNodeError(NodeOp node);

@@ -40,18 +40,10 @@ static void print(raw_ostream &os, Diagnostic &diagnostic, StringRef indent) {
   if (!file.empty())
     os << file << ": ";
   switch (diagnostic.getSeverity()) {
-  case DiagnosticSeverity::Error:
-    os << "error: ";
-    break;
-  case DiagnosticSeverity::Warning:
-    os << "warning: ";
-    break;
-  case DiagnosticSeverity::Note:
-    os << "note: ";
-    break;
-  case DiagnosticSeverity::Remark:
-    os << "remark: ";
-    break;
+  case DiagnosticSeverity::Error: os << "error: "; break;
+  case DiagnosticSeverity::Warning: os << "warning: "; break;
+  case DiagnosticSeverity::Note: os << "note: "; break;
+  case DiagnosticSeverity::Remark: os << "remark: "; break;
   }
   std::string message = diagnostic.str();
   SmallVector<StringRef> names = getNodeNames(diagnostic.getLocation());
@@ -62,8 +54,7 @@ static void print(raw_ostream &os, Diagnostic &diagnostic, StringRef indent) {
     print(os, note, "  ");
 }
 
-DiagnosticPrinter::DiagnosticPrinter(MLIRContext *context, raw_ostream &os)
-    : ScopedDiagnosticHandler(context) {
+DiagnosticPrinter::DiagnosticPrinter(MLIRContext *context, raw_ostream &os) : ScopedDiagnosticHandler(context) {
   setHandler([&os](Diagnostic &diagnostic) {
     print(os, diagnostic, "");
     os.flush();

@@ -3,9 +3,9 @@
 // Registration and verifiers of the `onnx` dialect.
 #include "dialects/Onnx/Onnx.h"
 
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace bessemer::onnx;

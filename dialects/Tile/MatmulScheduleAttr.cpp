@@ -6,16 +6,12 @@
 using namespace mlir;
 using namespace bessemer;
 
-DictionaryAttr tile::toScheduleAttr(MLIRContext *context,
-                                    const MatmulSchedule &schedule) {
+DictionaryAttr tile::toScheduleAttr(MLIRContext *context, const MatmulSchedule &schedule) {
   Builder b(context);
-  auto number = [&](StringRef name, int64_t value) {
-    return b.getNamedAttr(name, b.getI64IntegerAttr(value));
-  };
+  auto number = [&](StringRef name, int64_t value) { return b.getNamedAttr(name, b.getI64IntegerAttr(value)); };
   SmallVector<NamedAttribute> entries = {
       number("task_rows", schedule.taskRows),
-      b.getNamedAttr("register_block",
-                     LayoutAttr::get(context, schedule.block.str())),
+      b.getNamedAttr("register_block", LayoutAttr::get(context, schedule.block.str())),
       number("unroll", schedule.unroll)};
   if (schedule.prefetchBlocks)
     entries.push_back(number("prefetch_blocks", schedule.prefetchBlocks));
@@ -24,8 +20,7 @@ DictionaryAttr tile::toScheduleAttr(MLIRContext *context,
   return b.getDictionaryAttr(entries);
 }
 
-FailureOr<MatmulSchedule> tile::readMatmulSchedule(KernelOp kernel,
-                                                   const CpuSchedule &machine) {
+FailureOr<MatmulSchedule> tile::readMatmulSchedule(KernelOp kernel, const CpuSchedule &machine) {
   MatmulSchedule schedule = chooseMatmulSchedule({}, machine);
   DictionaryAttr entries = kernel.getSchedule();
   for (auto [name, field] : {std::pair{"task_rows", &schedule.taskRows},
@@ -35,24 +30,20 @@ FailureOr<MatmulSchedule> tile::readMatmulSchedule(KernelOp kernel,
     if (Attribute value = entries.get(name)) {
       auto integer = dyn_cast<IntegerAttr>(value);
       if (!integer)
-        return kernel.emitError("expected an integer as '")
-               << name << "' of the schedule, got " << value;
+        return kernel.emitError("expected an integer as '") << name << "' of the schedule, got " << value;
       *field = integer.getInt();
     }
   if (Attribute value = entries.get("register_block")) {
     std::string error;
     auto layout = dyn_cast<LayoutAttr>(value);
-    std::optional<TileLayout> block =
-        layout ? TileLayout::parse(layout.getText().str(), &error)
-               : std::nullopt;
+    std::optional<TileLayout> block = layout ? TileLayout::parse(layout.getText().str(), &error) : std::nullopt;
     if (!block)
       return kernel.emitError("expected a #tile.layout as 'register_block' of "
                               "the schedule, got ")
              << value << (error.empty() ? "" : ": " + error);
     schedule.block = *block;
   }
-  if (std::string wrong = checkMatmulSchedule(schedule, machine);
-      !wrong.empty())
+  if (std::string wrong = checkMatmulSchedule(schedule, machine); !wrong.empty())
     return kernel.emitError("the schedule does not fit the machine: ") << wrong;
   return schedule;
 }

@@ -11,12 +11,10 @@ namespace bessemer::tile {
 
 /// {task_rows, register_block = #tile.layout, unroll, prefetch_blocks,
 /// prefetch_rows}
-mlir::DictionaryAttr toScheduleAttr(mlir::MLIRContext *context,
-                                    const MatmulSchedule &schedule);
+mlir::DictionaryAttr toScheduleAttr(mlir::MLIRContext *context, const MatmulSchedule &schedule);
 
 /// What the kernel says; what it leaves open is as for a product of which
 /// nothing is known. Fails with a diagnostic when the machine cannot run it.
-mlir::FailureOr<MatmulSchedule> readMatmulSchedule(KernelOp kernel,
-                                                   const CpuSchedule &machine);
+mlir::FailureOr<MatmulSchedule> readMatmulSchedule(KernelOp kernel, const CpuSchedule &machine);
 
 } // namespace bessemer::tile

@@ -26,10 +26,12 @@ CpuSchedule tile::getCpuSchedule(ModuleOp module) {
 
 void tile::setCpuSchedule(ModuleOp module, const CpuSchedule &schedule) {
   Builder builder(module.getContext());
-  auto entry = [&](StringRef name, int64_t value) { return builder.getNamedAttr(name, builder.getI64IntegerAttr(value)); };
-  module->setAttr(attributeName, builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr("cpu")),
-                                                            entry("vector_bytes", schedule.vectorBytes),
-                                                            entry("registers", schedule.registers),
-                                                            entry("l1_bytes", schedule.l1Bytes),
-                                                            entry("l2_bytes", schedule.l2Bytes)}));
+  auto entry = [&](StringRef name, int64_t value) {
+    return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
+  };
+  module->setAttr(
+      attributeName,
+      builder.getDictionaryAttr({builder.getNamedAttr("name", builder.getStringAttr("cpu")),
+                                 entry("vector_bytes", schedule.vectorBytes), entry("registers", schedule.registers),
+                                 entry("l1_bytes", schedule.l1Bytes), entry("l2_bytes", schedule.l2Bytes)}));
 }

@@ -2,9 +2,9 @@
 #include "dialects/Tile/Tile.h"
 
 #include "bessemer/Support/KernelFault.h"
-#include "llvm/ADT/TypeSwitch.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace bessemer;

@@ -23,28 +23,34 @@ ViewType viewOf(Value value) { return cast<ViewType>(value.getType()); }
 
 LogicalResult verifySizes(Operation *op, RankedTensorType type, ValueRange sizes) {
   if (static_cast<int64_t>(sizes.size()) != type.getNumDynamicDims())
-    return op->emitOpError("expected a size for each of ") << type.getNumDynamicDims() << " dynamic extents of " << type << ", got " << sizes.size();
+    return op->emitOpError("expected a size for each of ")
+           << type.getNumDynamicDims() << " dynamic extents of " << type << ", got " << sizes.size();
   return success();
 }
 
 LogicalResult verifyOffsets(Operation *op, ViewType view, ValueRange offsets) {
   if (static_cast<int64_t>(offsets.size()) != view.getRank())
-    return op->emitOpError("expected an offset for each of ") << view.getRank() << " dimensions of the view, got " << offsets.size();
+    return op->emitOpError("expected an offset for each of ")
+           << view.getRank() << " dimensions of the view, got " << offsets.size();
   return success();
 }
 
 LogicalResult verifyElement(Operation *op, Type tile, Type stored) {
   if (tile != loadedType(stored))
-    return op->emitOpError("expected elements of ") << loadedType(stored) << " for a view of " << stored << ", got " << tile;
+    return op->emitOpError("expected elements of ")
+           << loadedType(stored) << " for a view of " << stored << ", got " << tile;
   return success();
 }
 
 /// A tile of a view: `dims[j]` is the dimension along which extent j runs.
-LogicalResult verifyAccess(Operation *op, RankedTensorType tile, ViewType view, ValueRange offsets, ArrayRef<int64_t> dims) {
-  if (failed(verifyOffsets(op, view, offsets)) || failed(verifyElement(op, tile.getElementType(), view.getElementType())))
+LogicalResult verifyAccess(Operation *op, RankedTensorType tile, ViewType view, ValueRange offsets,
+                           ArrayRef<int64_t> dims) {
+  if (failed(verifyOffsets(op, view, offsets)) ||
+      failed(verifyElement(op, tile.getElementType(), view.getElementType())))
     return failure();
   if (static_cast<int64_t>(dims.size()) != tile.getRank())
-    return op->emitOpError("expected a dimension of the view for each of ") << tile.getRank() << " extents of the tile, got " << dims.size();
+    return op->emitOpError("expected a dimension of the view for each of ")
+           << tile.getRank() << " extents of the tile, got " << dims.size();
   llvm::SmallDenseSet<int64_t> taken;
   for (auto [extent, dim] : llvm::zip(tile.getShape(), dims)) {
     if (dim < 0 || dim >= view.getRank())
@@ -65,7 +71,8 @@ LogicalResult verifyExpression(Operation *op, StringRef what, const SymbolicExpr
     StringRef number = name;
     int64_t index = 0;
     if (!number.consume_front("s") || number.getAsInteger(10, index) || index >= symbols)
-      return op->emitOpError("expected ") << what << " over the kernel's " << symbols << " symbols s0, s1, …, got '" << name << "'";
+      return op->emitOpError("expected ")
+             << what << " over the kernel's " << symbols << " symbols s0, s1, …, got '" << name << "'";
   }
   return success();
 }
@@ -81,15 +88,18 @@ LogicalResult KernelOp::verify() {
   int64_t views = getViews(), outputs = getOutputs(), symbols = getSymbols();
   int64_t points = getGrid().getExprs().size();
   if (views < 1 || outputs < 1 || outputs > views || symbols < 0)
-    return emitOpError("expected at least one view, of which at least one is an output, got ") << views << " views, " << outputs << " outputs and " << symbols << " symbols";
+    return emitOpError("expected at least one view, of which at least one is an output, got ")
+           << views << " views, " << outputs << " outputs and " << symbols << " symbols";
   Block &body = getBody().front();
   if (static_cast<int64_t>(body.getNumArguments()) != views + symbols + points)
-    return emitOpError("expected ") << views + symbols + points << " arguments (" << views << " views, " << symbols << " symbols, " << points
-                                    << " indices of the grid), got " << body.getNumArguments();
+    return emitOpError("expected ") << views + symbols + points << " arguments (" << views << " views, " << symbols
+                                    << " symbols, " << points << " indices of the grid), got "
+                                    << body.getNumArguments();
   for (BlockArgument argument : body.getArguments()) {
     if (argument.getArgNumber() >= views) {
       if (!argument.getType().isIndex())
-        return emitOpError("expected an index as argument ") << argument.getArgNumber() << ", got " << argument.getType();
+        return emitOpError("expected an index as argument ")
+               << argument.getArgNumber() << ", got " << argument.getType();
       continue;
     }
     auto view = dyn_cast<ViewType>(argument.getType());
@@ -104,8 +114,10 @@ LogicalResult KernelOp::verify() {
       return failure();
   for (NamedAttribute entry : getSchedule())
     if (!isa<IntegerAttr, LayoutAttr>(entry.getValue()))
-      return emitOpError("expected an integer or a layout as entry '") << entry.getName().getValue() << "' of the schedule, got " << entry.getValue();
-  if (failed(verifyText(*this, "flops", getFlops(), symbols)) || failed(verifyText(*this, "bytes", getBytes(), symbols)))
+      return emitOpError("expected an integer or a layout as entry '")
+             << entry.getName().getValue() << "' of the schedule, got " << entry.getValue();
+  if (failed(verifyText(*this, "flops", getFlops(), symbols)) ||
+      failed(verifyText(*this, "bytes", getBytes(), symbols)))
     return failure();
   if (body.empty() || !isa<ReturnOp>(body.back()))
     return emitOpError("expected tile.return at the end");
@@ -131,7 +143,8 @@ LogicalResult StoreOp::verify() {
   auto argument = dyn_cast<BlockArgument>(getView());
   auto kernel = argument ? dyn_cast<KernelOp>(argument.getOwner()->getParentOp()) : KernelOp();
   if (kernel && argument.getArgNumber() + kernel.getOutputs() < kernel.getViews())
-    return emitOpError("expected one of the last ") << kernel.getOutputs() << " of " << kernel.getViews() << " views, the outputs, got view " << argument.getArgNumber();
+    return emitOpError("expected one of the last ") << kernel.getOutputs() << " of " << kernel.getViews()
+                                                    << " views, the outputs, got view " << argument.getArgNumber();
   return success();
 }
 
@@ -151,10 +164,12 @@ LogicalResult GatherOp::verify() {
 
 LogicalResult GatherRowsOp::verify() {
   RankedTensorType tile = tileOf(getTile()), linear = tileOf(getLinear());
-  if (tile.getRank() != 2 || linear.getRank() != 2 || linear.getDimSize(1) != 1 || !mayBeEqual(linear.getDimSize(0), tile.getDimSize(0)) ||
-      !linear.getElementType().isSignlessInteger(64))
-    return emitOpError("expected a tile [rows, columns] and numbers [rows, 1] of i64, got ") << tile << " and " << linear;
-  if (getMask() && (tileOf(getMask()).getShape() != linear.getShape() || !tileOf(getMask()).getElementType().isInteger(1)))
+  if (tile.getRank() != 2 || linear.getRank() != 2 || linear.getDimSize(1) != 1 ||
+      !mayBeEqual(linear.getDimSize(0), tile.getDimSize(0)) || !linear.getElementType().isSignlessInteger(64))
+    return emitOpError("expected a tile [rows, columns] and numbers [rows, 1] of i64, got ")
+           << tile << " and " << linear;
+  if (getMask() &&
+      (tileOf(getMask()).getShape() != linear.getShape() || !tileOf(getMask()).getElementType().isInteger(1)))
     return emitOpError("expected a mask of i1 in the shape of ") << linear << ", got " << tileOf(getMask());
   if (static_cast<int64_t>(getSizes().size()) != (tile.isDynamicDim(1) ? 1 : 0))
     return emitOpError("expected a size for ? columns alone, got ") << getSizes().size();
@@ -166,7 +181,8 @@ LogicalResult PatchesOp::verify() {
   int64_t spatial = getWindow().size(), taps = 1;
   auto dims = bess::parseDims(viewOf(getView()).getDims());
   if (spatial < 1 || static_cast<int64_t>(dims.size()) != spatial + 3)
-    return emitOpError("expected a view [N, in.., groups, C] for a window of ") << spatial << " extents, got " << dims.size() << " dimensions";
+    return emitOpError("expected a view [N, in.., groups, C] for a window of ")
+           << spatial << " extents, got " << dims.size() << " dimensions";
   if (static_cast<int64_t>(getStrides().size()) != spatial || static_cast<int64_t>(getDilations().size()) != spatial ||
       static_cast<int64_t>(getPads().size()) != spatial || static_cast<int64_t>(getOut().size()) != spatial)
     return emitOpError("expected ") << spatial << " strides, dilations, low pads and extents of the result";
@@ -195,14 +211,16 @@ LogicalResult IotaOp::verify() {
   if (!tile.getElementType().isSignlessInteger(64))
     return emitOpError("expected elements of i64, got ") << tile.getElementType();
   if (static_cast<int64_t>(getAxis()) < 0 || static_cast<int64_t>(getAxis()) >= tile.getRank())
-    return emitOpError("expected an axis from 0 to ") << tile.getRank() - 1 << ", got " << static_cast<int64_t>(getAxis());
+    return emitOpError("expected an axis from 0 to ")
+           << tile.getRank() - 1 << ", got " << static_cast<int64_t>(getAxis());
   return verifySizes(*this, tile, getSizes());
 }
 
 LogicalResult BroadcastOp::verify() {
   RankedTensorType from = tileOf(getX()), to = tileOf(getTile());
   if (from.getRank() != to.getRank() || from.getElementType() != to.getElementType())
-    return emitOpError("expected a tile of rank ") << to.getRank() << " and of " << to.getElementType() << ", got " << from;
+    return emitOpError("expected a tile of rank ")
+           << to.getRank() << " and of " << to.getElementType() << ", got " << from;
   for (auto [x, y] : llvm::zip(from.getShape(), to.getShape()))
     if (x != 1 && !mayBeEqual(x, y))
       return emitOpError("expected extents of 1 or of the result, got ") << from << " for " << to;
@@ -217,17 +235,21 @@ LogicalResult ReduceOp::verify() {
   if (from.getElementType() != to.getElementType())
     return emitOpError("expected a result of ") << from.getElementType() << ", got " << to.getElementType();
   using Kind = ReductionKind;
-  if (isa<FloatType>(from.getElementType()) && llvm::is_contained({Kind::UMax, Kind::UMin, Kind::And, Kind::Or}, getKind()))
-    return emitOpError("expected integers for ") << stringifyReductionKind(getKind()) << ", got " << from.getElementType();
+  if (isa<FloatType>(from.getElementType()) &&
+      llvm::is_contained({Kind::UMax, Kind::UMin, Kind::And, Kind::Or}, getKind()))
+    return emitOpError("expected integers for ")
+           << stringifyReductionKind(getKind()) << ", got " << from.getElementType();
   SmallVector<int64_t> kept(from.getShape()), dropped(from.getShape());
   kept[axis] = 1;
   dropped.erase(dropped.begin() + axis);
   auto fits = [&](ArrayRef<int64_t> shape) {
     return to.getRank() == static_cast<int64_t>(shape.size()) &&
-           llvm::all_of(llvm::zip(to.getShape(), shape), [](auto pair) { return mayBeEqual(std::get<0>(pair), std::get<1>(pair)); });
+           llvm::all_of(llvm::zip(to.getShape(), shape),
+                        [](auto pair) { return mayBeEqual(std::get<0>(pair), std::get<1>(pair)); });
   };
   if (!fits(kept) && !fits(dropped))
-    return emitOpError("expected the shape of ") << from << " with an extent of 1 or none along axis " << axis << ", got " << to;
+    return emitOpError("expected the shape of ")
+           << from << " with an extent of 1 or none along axis " << axis << ", got " << to;
   return success();
 }
 
@@ -235,7 +257,8 @@ LogicalResult DotOp::verify() {
   RankedTensorType a = tileOf(getA()), b = tileOf(getB()), y = tileOf(getTile());
   bool panels = b.getRank() == 3;
   if (a.getRank() != 2 || (b.getRank() != 2 && !panels) || y.getRank() != 2)
-    return emitOpError("expected operands [M, K] and [K, N] or panels [N / block, K, block] and a result [M, N], got ") << a << ", " << b << " and " << y;
+    return emitOpError("expected operands [M, K] and [K, N] or panels [N / block, K, block] and a result [M, N], got ")
+           << a << ", " << b << " and " << y;
   if (panels && getTransposeB())
     return emitOpError("expected no transpose_b with panels");
   int64_t depth = panels || !getTransposeB() ? b.getDimSize(panels ? 1 : 0) : b.getDimSize(1);
@@ -248,7 +271,8 @@ LogicalResult DotOp::verify() {
     return emitOpError("expected ") << columns << " columns, got " << y.getDimSize(1);
   bool isFloat = isa<FloatType>(y.getElementType());
   if (isa<FloatType>(a.getElementType()) != isFloat || isa<FloatType>(b.getElementType()) != isFloat)
-    return emitOpError("expected floats or integers on both sides and in the result, got ") << a << ", " << b << " and " << y;
+    return emitOpError("expected floats or integers on both sides and in the result, got ")
+           << a << ", " << b << " and " << y;
   return success();
 }
 
@@ -258,7 +282,8 @@ LogicalResult PanelsOp::verify() {
   if (block < 1)
     return emitOpError("expected a block of at least 1 column, got ") << block;
   if (from.getRank() != 2 || to.getRank() != 3 || from.getElementType() != to.getElementType())
-    return emitOpError("expected a tile of rank 2 and panels of rank 3 with the same elements, got ") << from << " and " << to;
+    return emitOpError("expected a tile of rank 2 and panels of rank 3 with the same elements, got ")
+           << from << " and " << to;
   int64_t depth = from.getDimSize(getTransposed() ? 1 : 0), columns = from.getDimSize(getTransposed() ? 0 : 1);
   int64_t count = ShapedType::isDynamic(columns) ? columns : static_cast<int64_t>(llvm::divideCeil(columns, block));
   if (!mayBeEqual(to.getDimSize(0), count) || !mayBeEqual(to.getDimSize(1), depth) || to.getDimSize(2) != block)

@@ -64,8 +64,7 @@ typedef struct bessemer_compile_options {
 /* Compiles. `options` may be NULL. On BESSEMER_BAD_FILE and BESSEMER_UNSUPPORTED
  * `*compilation` is set as well, if at all possible, to ask what the matter is;
  * otherwise it is NULL. Release it in either case. */
-BESSEMER_API bessemer_status bessemer_compile_file(const char *path,
-                                                   const bessemer_compile_options *options,
+BESSEMER_API bessemer_status bessemer_compile_file(const char *path, const bessemer_compile_options *options,
                                                    bessemer_compilation **compilation);
 /* The same for a serialized ModelProto in memory. The bytes must stay until the
  * program has been loaded or written (and until the program is released, when
@@ -88,12 +87,11 @@ BESSEMER_API bessemer_status bessemer_compilation_load(bessemer_compilation *com
                                                        bessemer_program **program);
 /* Writes an artifact, with the weights in it (self_contained != 0) or left where
  * they are. */
-BESSEMER_API bessemer_status bessemer_compilation_write(bessemer_compilation *compilation,
-                                                        const char *path, int self_contained);
+BESSEMER_API bessemer_status bessemer_compilation_write(bessemer_compilation *compilation, const char *path,
+                                                        int self_contained);
 /* The same to memory that bessemer_free gives back. */
-BESSEMER_API bessemer_status
-bessemer_compilation_write_memory(bessemer_compilation *compilation, int self_contained,
-                                  void **data, size_t *bytes);
+BESSEMER_API bessemer_status bessemer_compilation_write_memory(bessemer_compilation *compilation, int self_contained,
+                                                               void **data, size_t *bytes);
 BESSEMER_API void bessemer_free(void *memory);
 
 /* Which nodes of a model can be compiled? For hosts that cut a graph and keep
@@ -102,8 +100,7 @@ BESSEMER_API void bessemer_free(void *memory);
  *    "op": "NonMaxSuppression", "reason": "..."}]}
  * with positions in GraphProto.node. BESSEMER_OK also when some are not. */
 BESSEMER_API bessemer_status bessemer_supported_nodes(const void *model, size_t bytes,
-                                                      const bessemer_compile_options *options,
-                                                      char **json);
+                                                      const bessemer_compile_options *options, char **json);
 
 /* Result types of a custom op, of which runtime.h has the kernel. Inputs have
  * dtype and shape (-1: not known when compiling) and no data; the function sets
@@ -113,11 +110,9 @@ BESSEMER_API bessemer_status bessemer_supported_nodes(const void *model, size_t 
  * is registered is taken by name ("com.example.MyOp"; "ai.onnx.Relu" for one of
  * ONNX's own), also where the compiler could compute it itself. */
 #define BESSEMER_SAME_AS(input, dim) (-2 - ((int64_t)(input) * BESSEMER_MAX_RANK + (dim)))
-typedef const char *(*bessemer_op_infer)(void *user, const char *attributes,
-                                         const bessemer_tensor *inputs, size_t input_count,
-                                         bessemer_tensor *outputs, size_t output_count);
-BESSEMER_API bessemer_status bessemer_register_op_types(const char *name, bessemer_op_infer infer,
-                                                        void *user);
+typedef const char *(*bessemer_op_infer)(void *user, const char *attributes, const bessemer_tensor *inputs,
+                                         size_t input_count, bessemer_tensor *outputs, size_t output_count);
+BESSEMER_API bessemer_status bessemer_register_op_types(const char *name, bessemer_op_infer infer, void *user);
 
 #ifdef __cplusplus
 }

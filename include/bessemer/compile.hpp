@@ -22,8 +22,8 @@ struct CompileOptions {
   std::string target = "cpu", cpu = "native", numerics = "default";
   std::vector<bessemer_dim> dims; ///< {"batch", 1, 1} binds, {"seq", 4096, 0} bounds; names must outlive the call
   int threads = 0;
-  std::string directory = "."; ///< of external weights of a model in memory
-  std::vector<bessemer_host_weight> hostWeights; ///< external data by location; bytes must outlive the program
+  std::string directory = ".";                     ///< of external weights of a model in memory
+  std::vector<bessemer_host_weight> hostWeights;   ///< external data by location; bytes must outlive the program
   std::function<bool(const char *phase)> progress; ///< false ends the compilation; must not throw
 };
 

@@ -119,8 +119,7 @@ typedef struct bessemer_allocator {
  * of the runtime's own, shared by all programs of the process. */
 typedef struct bessemer_thread_pool {
   int32_t threads;
-  void (*parallel)(void *user, int tasks, void (*body)(void *argument, int task),
-                   void *argument);
+  void (*parallel)(void *user, int tasks, void (*body)(void *argument, int task), void *argument);
   void *user;
 } bessemer_thread_pool;
 
@@ -154,12 +153,10 @@ typedef struct bessemer_load_options {
 
 /* Loads an artifact: checks it, maps or reads its weights, prepares them.
  * `options` may be NULL. */
-BESSEMER_API bessemer_status bessemer_load_file(const char *path,
-                                                const bessemer_load_options *options,
+BESSEMER_API bessemer_status bessemer_load_file(const char *path, const bessemer_load_options *options,
                                                 bessemer_program **program);
 /* The same from memory, which is not needed after the call. */
-BESSEMER_API bessemer_status bessemer_load_memory(const void *data, size_t bytes,
-                                                  const bessemer_load_options *options,
+BESSEMER_API bessemer_status bessemer_load_memory(const void *data, size_t bytes, const bessemer_load_options *options,
                                                   bessemer_program **program);
 /* Contexts and tensors that came from it stay valid. NULL is fine. */
 BESSEMER_API void bessemer_program_release(bessemer_program *program);
@@ -175,8 +172,7 @@ typedef struct bessemer_argument {
 
 BESSEMER_API size_t bessemer_input_count(const bessemer_program *program);
 BESSEMER_API size_t bessemer_output_count(const bessemer_program *program);
-BESSEMER_API bessemer_status bessemer_input(const bessemer_program *program, size_t index,
-                                            bessemer_argument *argument);
+BESSEMER_API bessemer_status bessemer_input(const bessemer_program *program, size_t index, bessemer_argument *argument);
 BESSEMER_API bessemer_status bessemer_output(const bessemer_program *program, size_t index,
                                              bessemer_argument *argument);
 /* The position of a name, or -1. */
@@ -188,20 +184,16 @@ BESSEMER_API int64_t bessemer_weight_bytes(const bessemer_program *program);
 
 /* ---- running --------------------------------------------------------------- */
 
-BESSEMER_API bessemer_status bessemer_context_create(const bessemer_program *program,
-                                                     bessemer_context **context);
+BESSEMER_API bessemer_status bessemer_context_create(const bessemer_program *program, bessemer_context **context);
 /* Outputs that the runtime made stay valid. NULL is fine. */
 BESSEMER_API void bessemer_context_release(bessemer_context *context);
 
 /* Sets dtype, rank and shape of each output for the shapes of the inputs (their
  * data is not looked at). -1: a dimension that only the data tells. */
-BESSEMER_API bessemer_status bessemer_output_shapes(bessemer_context *context,
-                                                    const bessemer_tensor *inputs,
-                                                    size_t input_count, bessemer_tensor *outputs,
-                                                    size_t output_count);
+BESSEMER_API bessemer_status bessemer_output_shapes(bessemer_context *context, const bessemer_tensor *inputs,
+                                                    size_t input_count, bessemer_tensor *outputs, size_t output_count);
 /* Bytes of intermediate values that such a run takes. */
-BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context,
-                                                  const bessemer_tensor *inputs,
+BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context, const bessemer_tensor *inputs,
                                                   size_t input_count, int64_t *bytes);
 
 /* Runs the model on inputs and outputs in the program's order. An output whose
@@ -212,9 +204,8 @@ BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context,
  * program reads the input before it writes the output.
  * The first run of a shape plans its memory; later ones allocate nothing, unless
  * a size depends on the data or the runtime makes the outputs. */
-BESSEMER_API bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs,
-                                          size_t input_count, bessemer_tensor *outputs,
-                                          size_t output_count);
+BESSEMER_API bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
+                                          bessemer_tensor *outputs, size_t output_count);
 /* Frees memory that the runtime made for an output, and zeroes data and owner.
  * Does nothing for other tensors. */
 BESSEMER_API void bessemer_tensor_release(bessemer_tensor *tensor);
@@ -238,14 +229,12 @@ BESSEMER_API void bessemer_clear_profile(bessemer_context *context);
  * NULL): the kernel is called twice then, first to set these dimensions of all such
  * outputs (it must leave `data` alone), then with memory for them. Returns NULL, or a sentence that says what is wrong
  * and that stays valid until the thread's next call of it. Must not throw. */
-typedef const char *(*bessemer_op_kernel)(void *user, const char *attributes,
-                                          const bessemer_tensor *inputs, size_t input_count,
-                                          bessemer_tensor *outputs, size_t output_count);
+typedef const char *(*bessemer_op_kernel)(void *user, const char *attributes, const bessemer_tensor *inputs,
+                                          size_t input_count, bessemer_tensor *outputs, size_t output_count);
 /* For the programs that are loaded afterwards; the op is known by its domain and
  * type ("com.example.MyOp"). A NULL kernel removes it. compile.h has the
  * counterpart that the compiler needs. */
-BESSEMER_API bessemer_status bessemer_register_op(const char *name, bessemer_op_kernel kernel,
-                                                  void *user);
+BESSEMER_API bessemer_status bessemer_register_op(const char *name, bessemer_op_kernel kernel, void *user);
 
 #ifdef __cplusplus
 }

@@ -119,11 +119,11 @@ public:
 };
 
 struct LoadOptions {
-  int threads = 0;                    ///< with the caller's; 0: one for each physical core
-  bool checkAllWeights = false;       ///< hash weights of more than 256 MiB whole, too
-  std::string weightFolder;           ///< of relative weight files; empty: beside the artifact
-  bessemer_allocator allocator{};     ///< zeroed: the C library
-  bessemer_thread_pool threadPool{};  ///< zeroed: the runtime's own threads
+  int threads = 0;                               ///< with the caller's; 0: one for each physical core
+  bool checkAllWeights = false;                  ///< hash weights of more than 256 MiB whole, too
+  std::string weightFolder;                      ///< of relative weight files; empty: beside the artifact
+  bessemer_allocator allocator{};                ///< zeroed: the C library
+  bessemer_thread_pool threadPool{};             ///< zeroed: the runtime's own threads
   std::vector<bessemer_host_weight> hostWeights; ///< their bytes must outlive the program
 
   bessemer_load_options c() const {
@@ -173,14 +173,19 @@ public:
     return argument;
   }
   /// Throws when there is no such name.
-  size_t findInput(const std::string &name) const { return found(bessemer_find_input(handle(), name.c_str()), "input", name); }
-  size_t findOutput(const std::string &name) const { return found(bessemer_find_output(handle(), name.c_str()), "output", name); }
+  size_t findInput(const std::string &name) const {
+    return found(bessemer_find_input(handle(), name.c_str()), "input", name);
+  }
+  size_t findOutput(const std::string &name) const {
+    return found(bessemer_find_output(handle(), name.c_str()), "output", name);
+  }
   int64_t weightBytes() const { return bessemer_weight_bytes(handle()); }
 
 private:
   static size_t found(int64_t position, const char *what, const std::string &name) {
     if (position < 0)
-      throw Error(BESSEMER_INVALID_ARGUMENT, std::string("expected an ") + what + " of the program, got '" + name + "'");
+      throw Error(BESSEMER_INVALID_ARGUMENT,
+                  std::string("expected an ") + what + " of the program, got '" + name + "'");
     return size_t(position);
   }
   std::shared_ptr<bessemer_program> program;
@@ -189,7 +194,8 @@ private:
 /// One thread's state of a program; the program may go before it.
 class Context {
 public:
-  explicit Context(const Program &program) : outputCount(program.outputCount()), context(nullptr, bessemer_context_release) {
+  explicit Context(const Program &program)
+      : outputCount(program.outputCount()), context(nullptr, bessemer_context_release) {
     bessemer_context *handle = nullptr;
     check(bessemer_context_create(program.handle(), &handle));
     context.reset(handle);

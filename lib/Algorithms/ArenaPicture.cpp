@@ -86,8 +86,8 @@ public:
     print("<rect width=\"%g\" height=\"%g\" fill=\"white\"/>\n", pageWidth, pageHeight);
     text(plotLeft, 26, 16, "start", title + ": arena of " + bytesText(arenaBytes));
     text(plotLeft, 46, 11, "start",
-         "at step " + std::to_string(peakTime) + " " + bytesText(peakBytes) + " are live: " +
-             std::to_string(peakBytes * 1000 / arenaBytes / 10) + "." +
+         "at step " + std::to_string(peakTime) + " " + bytesText(peakBytes) +
+             " are live: " + std::to_string(peakBytes * 1000 / arenaBytes / 10) + "." +
              std::to_string(peakBytes * 1000 / arenaBytes % 10) + " % of the arena");
     axes();
     for (size_t i = 0; i < boxes.size(); ++i)
@@ -111,7 +111,6 @@ private:
   }
   double x(int64_t time) const { return plotLeft + plotWidth * double(time) / double(std::max<int64_t>(end, 1)); }
   double y(int64_t address) const { return plotTop + plotHeight * (1 - double(address) / double(arenaBytes)); }
-
 
   void axes() {
     for (int i = 0; i <= 5; ++i) {

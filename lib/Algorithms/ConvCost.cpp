@@ -11,7 +11,7 @@ namespace {
 constexpr double bytesPerCycle = 8;     ///< of weights, which come from the third-level cache or from memory
 constexpr double transformCycles = 2.5; ///< for one vector of a transformed image or product: read, combine, write
 constexpr double fixedCycles = 20000;   ///< two more kernels
-constexpr double gain = 0.9;            ///< what is not clearly faster stays direct: it is more exact and takes less memory
+constexpr double gain = 0.9; ///< what is not clearly faster stays direct: it is more exact and takes less memory
 
 int64_t ceilDiv(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
@@ -32,21 +32,27 @@ std::string millions(double cycles) {
 } // namespace
 
 double convCycles(const ConvShape &s, const ConvMachine &machine, int64_t tile) {
-  double channels = static_cast<double>(s.channels), outputs = static_cast<double>(s.outputs), rate = static_cast<double>(machine.productsPerCycle);
+  double channels = static_cast<double>(s.channels), outputs = static_cast<double>(s.outputs),
+         rate = static_cast<double>(machine.productsPerCycle);
   if (tile == 0) {
     int64_t places = s.images * s.height * s.width;
-    return static_cast<double>(places) * 9 * channels * outputs / (rate * rowEfficiency(places, machine)) + 36 * channels * outputs / bytesPerCycle;
+    return static_cast<double>(places) * 9 * channels * outputs / (rate * rowEfficiency(places, machine)) +
+           36 * channels * outputs / bytesPerCycle;
   }
   int64_t tiles = s.images * ceilDiv(s.height, tile) * ceilDiv(s.width, tile);
-  double points = static_cast<double>((tile + 2) * (tile + 2)), vectors = std::ceil(channels / static_cast<double>(machine.lanes)) +
-                                                                          std::ceil(outputs / static_cast<double>(machine.lanes));
+  double points = static_cast<double>((tile + 2) * (tile + 2)),
+         vectors = std::ceil(channels / static_cast<double>(machine.lanes)) +
+                   std::ceil(outputs / static_cast<double>(machine.lanes));
   return points * static_cast<double>(tiles) * channels * outputs / (rate * rowEfficiency(tiles, machine)) +
-         points * 4 * channels * outputs / bytesPerCycle + points * static_cast<double>(tiles) * vectors * transformCycles + fixedCycles;
+         points * 4 * channels * outputs / bytesPerCycle +
+         points * static_cast<double>(tiles) * vectors * transformCycles + fixedCycles;
 }
 
 ConvChoice chooseConvAlgorithm(const ConvShape &shape, const ConvMachine &machine) {
-  double direct = convCycles(shape, machine, 0), two = convCycles(shape, machine, 2), four = convCycles(shape, machine, 4);
-  std::string numbers = "estimated millions of cycles: direct " + millions(direct) + ", Winograd F(2,3) " + millions(two) + ", F(4,3) " + millions(four);
+  double direct = convCycles(shape, machine, 0), two = convCycles(shape, machine, 2),
+         four = convCycles(shape, machine, 4);
+  std::string numbers = "estimated millions of cycles: direct " + millions(direct) + ", Winograd F(2,3) " +
+                        millions(two) + ", F(4,3) " + millions(four);
   double best = std::min(two, four);
   if (best > gain * direct)
     return {0, "direct convolution; " + numbers};

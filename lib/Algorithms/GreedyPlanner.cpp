@@ -15,22 +15,18 @@ namespace bessemer {
 
 namespace {
 
-int64_t alignUp(int64_t value, int64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
+int64_t alignUp(int64_t value, int64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 /// Pairs of buffers that are live at the same time, as adjacency lists. Left
 /// empty when there are too many for run-time use; see `overlap`.
 class OverlapGraph {
 public:
-  OverlapGraph(std::span<const PlanBuffer> buffers, size_t maxPairs)
-      : buffers(buffers) {
+  OverlapGraph(std::span<const PlanBuffer> buffers, size_t maxPairs) : buffers(buffers) {
     size_t n = buffers.size();
     std::vector<uint32_t> byStart(n);
     std::iota(byStart.begin(), byStart.end(), 0);
-    std::sort(byStart.begin(), byStart.end(), [&](uint32_t a, uint32_t b) {
-      return buffers[a].lower < buffers[b].lower;
-    });
+    std::sort(byStart.begin(), byStart.end(),
+              [&](uint32_t a, uint32_t b) { return buffers[a].lower < buffers[b].lower; });
     std::vector<std::pair<uint32_t, uint32_t>> pairs;
     std::vector<uint32_t> live, next, degree(n + 1, 0);
     for (uint32_t b : byStart) {
@@ -64,8 +60,7 @@ public:
 
   bool isComplete() const { return !begins.empty(); }
   std::span<const uint32_t> of(size_t buffer) const {
-    return std::span(neighbors).subspan(begins[buffer],
-                                        begins[buffer + 1] - begins[buffer]);
+    return std::span(neighbors).subspan(begins[buffer], begins[buffer + 1] - begins[buffer]);
   }
 
   /// Whether a and b are live at the same time, gaps considered.
@@ -89,8 +84,7 @@ private:
 
 class Placer {
 public:
-  Placer(std::span<const PlanBuffer> buffers, const OverlapGraph &graph)
-      : buffers(buffers), graph(graph) {}
+  Placer(std::span<const PlanBuffer> buffers, const OverlapGraph &graph) : buffers(buffers), graph(graph) {}
 
   /// False when a fixed buffer collides.
   bool place(std::span<const uint32_t> order, bool bestFit, MemoryPlan &plan) {
@@ -115,9 +109,7 @@ private:
     placed[b] = true;
     if (!graph.isComplete() && buffers[b].size != 0) {
       std::pair<int64_t, uint32_t> entry{offset, b};
-      placedByOffset.insert(std::upper_bound(placedByOffset.begin(),
-                                             placedByOffset.end(), entry),
-                            entry);
+      placedByOffset.insert(std::upper_bound(placedByOffset.begin(), placedByOffset.end(), entry), entry);
     }
   }
 
@@ -127,8 +119,7 @@ private:
     if (graph.isComplete()) {
       for (uint32_t other : graph.of(b))
         if (placed[other])
-          occupied.push_back({plan.offsets[other],
-                              plan.offsets[other] + buffers[other].size});
+          occupied.push_back({plan.offsets[other], plan.offsets[other] + buffers[other].size});
       std::sort(occupied.begin(), occupied.end());
     } else {
       for (auto [offset, other] : placedByOffset)
@@ -181,9 +172,7 @@ std::vector<int64_t> contention(std::span<const PlanBuffer> buffers) {
     times.push_back(buffer.lower);
   std::sort(times.begin(), times.end());
   times.erase(std::unique(times.begin(), times.end()), times.end());
-  auto indexOf = [&](int64_t time) {
-    return std::lower_bound(times.begin(), times.end(), time) - times.begin();
-  };
+  auto indexOf = [&](int64_t time) { return std::lower_bound(times.begin(), times.end(), time) - times.begin(); };
   std::vector<int64_t> live(times.size() + 1, 0);
   for (const PlanBuffer &buffer : buffers) {
     live[indexOf(buffer.lower)] += buffer.size;
@@ -205,16 +194,14 @@ std::vector<int64_t> contention(std::span<const PlanBuffer> buffers) {
     size_t level = 0;
     while ((size_t(2) << level) <= to - from)
       ++level;
-    result.push_back(std::max(table[level][from],
-                              table[level][to - (size_t(1) << level)]));
+    result.push_back(std::max(table[level][from], table[level][to - (size_t(1) << level)]));
   }
   return result;
 }
 
 } // namespace
 
-GreedyResult planGreedy(std::span<const PlanBuffer> buffers,
-                        size_t maxOrders) {
+GreedyResult planGreedy(std::span<const PlanBuffer> buffers, size_t maxOrders) {
   size_t n = buffers.size();
   OverlapGraph graph(buffers, /*maxPairs=*/400000);
   Placer placer(buffers, graph);
@@ -222,14 +209,11 @@ GreedyResult planGreedy(std::span<const PlanBuffer> buffers,
 
   std::vector<double> area(n);
   for (size_t i = 0; i < n; ++i)
-    area[i] = static_cast<double>(buffers[i].size) *
-              static_cast<double>(buffers[i].upper - buffers[i].lower);
+    area[i] = static_cast<double>(buffers[i].size) * static_cast<double>(buffers[i].upper - buffers[i].lower);
   std::vector<int64_t> contended = contention(buffers);
 
   auto size = [&](uint32_t i) { return static_cast<double>(buffers[i].size); };
-  auto span = [&](uint32_t i) {
-    return static_cast<double>(buffers[i].upper - buffers[i].lower);
-  };
+  auto span = [&](uint32_t i) { return static_cast<double>(buffers[i].upper - buffers[i].lower); };
   using Key = std::pair<double, double>; // largest first
   struct Order {
     const char *name;
@@ -238,16 +222,11 @@ GreedyResult planGreedy(std::span<const PlanBuffer> buffers,
   };
   const Order orders[] = {
       {"largest first", false, [&](uint32_t i) { return Key(size(i), span(i)); }},
-      {"largest first, tightest hole", true,
-       [&](uint32_t i) { return Key(size(i), span(i)); }},
-      {"largest size times lifetime first", false,
-       [&](uint32_t i) { return Key(area[i], size(i)); }},
-      {"most contended first", false,
-       [&](uint32_t i) { return Key(double(contended[i]), size(i)); }},
-      {"longest lived first", false,
-       [&](uint32_t i) { return Key(span(i), size(i)); }},
-      {"order of start, tightest hole", true,
-       [&](uint32_t i) { return Key(-double(buffers[i].lower), size(i)); }},
+      {"largest first, tightest hole", true, [&](uint32_t i) { return Key(size(i), span(i)); }},
+      {"largest size times lifetime first", false, [&](uint32_t i) { return Key(area[i], size(i)); }},
+      {"most contended first", false, [&](uint32_t i) { return Key(double(contended[i]), size(i)); }},
+      {"longest lived first", false, [&](uint32_t i) { return Key(span(i), size(i)); }},
+      {"order of start, tightest hole", true, [&](uint32_t i) { return Key(-double(buffers[i].lower), size(i)); }},
       {"most contended first, by size times lifetime", false,
        [&](uint32_t i) { return Key(double(contended[i]), area[i]); }},
   };

@@ -11,13 +11,9 @@ namespace {
 
 using Dim = LinearLayout::Dim;
 
-bool isPowerOfTwo(int64_t value) {
-  return value > 0 && std::has_single_bit(static_cast<uint64_t>(value));
-}
+bool isPowerOfTwo(int64_t value) { return value > 0 && std::has_single_bit(static_cast<uint64_t>(value)); }
 
-unsigned bitsOf(int64_t size) {
-  return static_cast<unsigned>(std::countr_zero(static_cast<uint64_t>(size)));
-}
+unsigned bitsOf(int64_t size) { return static_cast<unsigned>(std::countr_zero(static_cast<uint64_t>(size))); }
 
 unsigned totalBits(std::span<const Dim> dims) {
   unsigned sum = 0;
@@ -45,8 +41,7 @@ uint64_t lowMask(unsigned bits) { return (uint64_t(1) << bits) - 1; }
 
 /// A map of bits from one list of dimensions into another that has (some of)
 /// the same names: bit i of the old index is bit map[i] of the new one.
-std::vector<std::optional<unsigned>> bitMap(std::span<const Dim> from,
-                                            std::span<const Dim> to) {
+std::vector<std::optional<unsigned>> bitMap(std::span<const Dim> from, std::span<const Dim> to) {
   std::vector<std::optional<unsigned>> map;
   for (const Dim &dim : from) {
     std::optional<Place> place = find(to, dim.name);
@@ -60,8 +55,7 @@ std::vector<std::optional<unsigned>> bitMap(std::span<const Dim> from,
   return map;
 }
 
-uint64_t mapBits(uint64_t value,
-                 std::span<const std::optional<unsigned>> map) {
+uint64_t mapBits(uint64_t value, std::span<const std::optional<unsigned>> map) {
   uint64_t result = 0;
   for (size_t bit = 0; bit < map.size(); ++bit)
     if (map[bit] && (value >> bit & 1))
@@ -115,8 +109,7 @@ private:
 unsigned LinearLayout::inputBits() const { return totalBits(ins); }
 unsigned LinearLayout::outputBits() const { return totalBits(outs); }
 
-LinearLayout LinearLayout::identity1D(int64_t size, std::string_view in,
-                                      std::string_view out) {
+LinearLayout LinearLayout::identity1D(int64_t size, std::string_view in, std::string_view out) {
   LinearLayout layout;
   unsigned bits = bitsOf(size);
   layout.ins.push_back({std::string(in), bits});
@@ -126,8 +119,7 @@ LinearLayout LinearLayout::identity1D(int64_t size, std::string_view in,
   return layout;
 }
 
-LinearLayout LinearLayout::zeros1D(int64_t size, std::string_view in,
-                                   std::string_view out, int64_t outSize) {
+LinearLayout LinearLayout::zeros1D(int64_t size, std::string_view in, std::string_view out, int64_t outSize) {
   LinearLayout layout;
   layout.ins.push_back({std::string(in), bitsOf(size)});
   layout.outs.push_back({std::string(out), bitsOf(outSize)});
@@ -135,10 +127,9 @@ LinearLayout LinearLayout::zeros1D(int64_t size, std::string_view in,
   return layout;
 }
 
-std::optional<LinearLayout> LinearLayout::fromBases(
-    std::span<const InputBases> inputs,
-    std::span<const std::pair<std::string, int64_t>> outputs,
-    std::string *error) {
+std::optional<LinearLayout> LinearLayout::fromBases(std::span<const InputBases> inputs,
+                                                    std::span<const std::pair<std::string, int64_t>> outputs,
+                                                    std::string *error) {
   auto fail = [&](std::string what) {
     if (error)
       *error = std::move(what);
@@ -147,8 +138,7 @@ std::optional<LinearLayout> LinearLayout::fromBases(
   LinearLayout layout;
   for (const auto &[name, size] : outputs) {
     if (!isPowerOfTwo(size))
-      return fail("expected a power of two as the size of '" + name +
-                  "', got " + std::to_string(size));
+      return fail("expected a power of two as the size of '" + name + "', got " + std::to_string(size));
     if (layout.hasOutput(name))
       return fail("expected each output once, got '" + name + "' twice");
     layout.outs.push_back({name, bitsOf(size)});
@@ -160,19 +150,16 @@ std::optional<LinearLayout> LinearLayout::fromBases(
     bits += input.bases.size();
     if (bits > maxBits || layout.outputBits() > maxBits)
       return fail("expected at most 62 bits on each side");
-    layout.ins.push_back(
-        {input.name, static_cast<unsigned>(input.bases.size())});
+    layout.ins.push_back({input.name, static_cast<unsigned>(input.bases.size())});
     for (const std::vector<int64_t> &basis : input.bases) {
       if (basis.size() != outputs.size())
-        return fail("expected " + std::to_string(outputs.size()) +
-                    " coordinates in a basis of '" + input.name + "', got " +
-                    std::to_string(basis.size()));
+        return fail("expected " + std::to_string(outputs.size()) + " coordinates in a basis of '" + input.name +
+                    "', got " + std::to_string(basis.size()));
       uint64_t column = 0;
       unsigned shift = 0;
       for (size_t i = 0; i < basis.size(); ++i) {
         if (basis[i] < 0 || basis[i] >= outputs[i].second)
-          return fail("expected coordinates of '" + outputs[i].first +
-                      "' below " + std::to_string(outputs[i].second) +
+          return fail("expected coordinates of '" + outputs[i].first + "' below " + std::to_string(outputs[i].second) +
                       ", got " + std::to_string(basis[i]));
         column |= static_cast<uint64_t>(basis[i]) << shift;
         shift += layout.outs[i].bits;
@@ -185,12 +172,8 @@ std::optional<LinearLayout> LinearLayout::fromBases(
   return layout;
 }
 
-bool LinearLayout::hasInput(std::string_view name) const {
-  return find(ins, name).has_value();
-}
-bool LinearLayout::hasOutput(std::string_view name) const {
-  return find(outs, name).has_value();
-}
+bool LinearLayout::hasInput(std::string_view name) const { return find(ins, name).has_value(); }
+bool LinearLayout::hasOutput(std::string_view name) const { return find(outs, name).has_value(); }
 int64_t LinearLayout::inputSize(std::string_view name) const {
   std::optional<Place> place = find(ins, name);
   return place ? ins[place->index].size() : 1;
@@ -200,13 +183,11 @@ int64_t LinearLayout::outputSize(std::string_view name) const {
   return place ? outs[place->index].size() : 1;
 }
 
-int64_t LinearLayout::basis(std::string_view in, unsigned bit,
-                            std::string_view out) const {
+int64_t LinearLayout::basis(std::string_view in, unsigned bit, std::string_view out) const {
   std::optional<Place> from = find(ins, in), to = find(outs, out);
   if (!from || !to || bit >= ins[from->index].bits)
     return 0;
-  return static_cast<int64_t>(columns[from->firstBit + bit] >> to->firstBit &
-                              lowMask(outs[to->index].bits));
+  return static_cast<int64_t>(columns[from->firstBit + bit] >> to->firstBit & lowMask(outs[to->index].bits));
 }
 
 uint64_t LinearLayout::applyFlat(uint64_t input) const {
@@ -217,13 +198,11 @@ uint64_t LinearLayout::applyFlat(uint64_t input) const {
   return result;
 }
 
-LinearLayout::Coordinates
-LinearLayout::apply(const Coordinates &inputValues) const {
+LinearLayout::Coordinates LinearLayout::apply(const Coordinates &inputValues) const {
   uint64_t input = 0;
   for (const auto &[name, value] : inputValues)
     if (std::optional<Place> place = find(ins, name))
-      input |= (static_cast<uint64_t>(value) & lowMask(ins[place->index].bits))
-               << place->firstBit;
+      input |= (static_cast<uint64_t>(value) & lowMask(ins[place->index].bits)) << place->firstBit;
   uint64_t output = applyFlat(input);
   Coordinates result;
   for (const Dim &dim : outs) {
@@ -253,8 +232,7 @@ LinearLayout LinearLayout::operator*(const LinearLayout &right) const {
   std::vector<std::optional<unsigned>> fromLeft = bitMap(outs, result.outs);
   std::vector<std::optional<unsigned>> fromRight;
   for (const Dim &dim : right.outs) {
-    std::optional<Place> own = find(outs, dim.name),
-                         merged = find(result.outs, dim.name);
+    std::optional<Place> own = find(outs, dim.name), merged = find(result.outs, dim.name);
     unsigned skip = own ? outs[own->index].bits : 0;
     for (unsigned bit = 0; bit < dim.bits; ++bit)
       fromRight.push_back(merged->firstBit + skip + bit);
@@ -262,18 +240,15 @@ LinearLayout LinearLayout::operator*(const LinearLayout &right) const {
   for (const Dim &dim : result.ins) {
     if (std::optional<Place> place = find(ins, dim.name))
       for (unsigned bit = 0; bit < ins[place->index].bits; ++bit)
-        result.columns.push_back(
-            mapBits(columns[place->firstBit + bit], fromLeft));
+        result.columns.push_back(mapBits(columns[place->firstBit + bit], fromLeft));
     if (std::optional<Place> place = find(right.ins, dim.name))
       for (unsigned bit = 0; bit < right.ins[place->index].bits; ++bit)
-        result.columns.push_back(
-            mapBits(right.columns[place->firstBit + bit], fromRight));
+        result.columns.push_back(mapBits(right.columns[place->firstBit + bit], fromRight));
   }
   return result;
 }
 
-std::optional<LinearLayout>
-LinearLayout::compose(const LinearLayout &outer) const {
+std::optional<LinearLayout> LinearLayout::compose(const LinearLayout &outer) const {
   for (const Dim &dim : outs) {
     std::optional<Place> place = find(outer.ins, dim.name);
     if (!place || outer.ins[place->index].bits < dim.bits)
@@ -288,13 +263,9 @@ LinearLayout::compose(const LinearLayout &outer) const {
   return result;
 }
 
-unsigned LinearLayout::rank() const {
-  return static_cast<unsigned>(Echelon(columns).rank());
-}
+unsigned LinearLayout::rank() const { return static_cast<unsigned>(Echelon(columns).rank()); }
 
-std::optional<LinearLayout> LinearLayout::invert() const {
-  return isInvertible() ? pseudoInvert() : std::nullopt;
-}
+std::optional<LinearLayout> LinearLayout::invert() const { return isInvertible() ? pseudoInvert() : std::nullopt; }
 
 std::optional<LinearLayout> LinearLayout::pseudoInvert() const {
   LinearLayout result;
@@ -310,19 +281,16 @@ std::optional<LinearLayout> LinearLayout::pseudoInvert() const {
   return result;
 }
 
-std::optional<LinearLayout>
-LinearLayout::convertTo(const LinearLayout &target) const {
+std::optional<LinearLayout> LinearLayout::convertTo(const LinearLayout &target) const {
   if (outs.size() != target.outs.size())
     return std::nullopt;
   std::optional<LinearLayout> back = target.pseudoInvert();
   return back ? compose(*back) : std::nullopt;
 }
 
-std::optional<LinearLayout>
-LinearLayout::divideLeft(const LinearLayout &left) const {
+std::optional<LinearLayout> LinearLayout::divideLeft(const LinearLayout &left) const {
   LinearLayout quotient;
-  auto subtract = [](std::span<const Dim> whole, std::span<const Dim> part,
-                     std::vector<Dim> &rest) {
+  auto subtract = [](std::span<const Dim> whole, std::span<const Dim> part, std::vector<Dim> &rest) {
     for (const Dim &dim : part)
       if (!find(whole, dim.name))
         return false;
@@ -335,8 +303,7 @@ LinearLayout::divideLeft(const LinearLayout &left) const {
     }
     return true;
   };
-  if (!subtract(ins, left.ins, quotient.ins) ||
-      !subtract(outs, left.outs, quotient.outs))
+  if (!subtract(ins, left.ins, quotient.ins) || !subtract(outs, left.outs, quotient.outs))
     return std::nullopt;
   // Output bits of this layout as those of the quotient.
   std::vector<std::optional<unsigned>> map;
@@ -344,8 +311,7 @@ LinearLayout::divideLeft(const LinearLayout &left) const {
   for (size_t i = 0; i < outs.size(); ++i) {
     unsigned taken = outs[i].bits - quotient.outs[i].bits;
     for (unsigned bit = 0; bit < outs[i].bits; ++bit)
-      map.push_back(bit < taken ? std::nullopt
-                                : std::optional<unsigned>(next++));
+      map.push_back(bit < taken ? std::nullopt : std::optional<unsigned>(next++));
   }
   unsigned bit = 0;
   for (size_t i = 0; i < ins.size(); ++i) {
@@ -366,12 +332,10 @@ LinearLayout::divideLeft(const LinearLayout &left) const {
   return quotient;
 }
 
-LinearLayout
-LinearLayout::sublayout(std::span<const std::string> inNames,
-                        std::span<const std::string> outNames) const {
+LinearLayout LinearLayout::sublayout(std::span<const std::string> inNames,
+                                     std::span<const std::string> outNames) const {
   LinearLayout result;
-  auto contains = [](std::span<const std::string> names,
-                     const std::string &name) {
+  auto contains = [](std::span<const std::string> names, const std::string &name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
   for (const Dim &dim : outs)
@@ -394,17 +358,13 @@ uint64_t LinearLayout::redundantBits(std::string_view name) const {
   std::optional<Place> place = find(ins, name);
   if (!place)
     return 0;
-  return Echelon(columns).dependentColumns() >> place->firstBit &
-         lowMask(ins[place->index].bits);
+  return Echelon(columns).dependentColumns() >> place->firstBit & lowMask(ins[place->index].bits);
 }
 
-std::optional<LinearLayout>
-LinearLayout::reorder(std::span<const std::string> inNames,
-                      std::span<const std::string> outNames) const {
+std::optional<LinearLayout> LinearLayout::reorder(std::span<const std::string> inNames,
+                                                  std::span<const std::string> outNames) const {
   LinearLayout result;
-  auto permute = [](std::span<const Dim> dims,
-                    std::span<const std::string> names,
-                    std::vector<Dim> &permuted) {
+  auto permute = [](std::span<const Dim> dims, std::span<const std::string> names, std::vector<Dim> &permuted) {
     for (const std::string &name : names) {
       std::optional<Place> place = find(dims, name);
       if (!place || find(permuted, name))
@@ -413,19 +373,16 @@ LinearLayout::reorder(std::span<const std::string> inNames,
     }
     return permuted.size() == dims.size();
   };
-  if (!permute(ins, inNames, result.ins) ||
-      !permute(outs, outNames, result.outs))
+  if (!permute(ins, inNames, result.ins) || !permute(outs, outNames, result.outs))
     return std::nullopt;
   std::vector<std::optional<unsigned>> map = bitMap(outs, result.outs);
   for (const Dim &dim : result.ins)
     for (unsigned bit = 0; bit < dim.bits; ++bit)
-      result.columns.push_back(
-          mapBits(columns[find(ins, dim.name)->firstBit + bit], map));
+      result.columns.push_back(mapBits(columns[find(ins, dim.name)->firstBit + bit], map));
   return result;
 }
 
-LinearLayout LinearLayout::renameInput(std::string_view from,
-                                       std::string_view to) const {
+LinearLayout LinearLayout::renameInput(std::string_view from, std::string_view to) const {
   LinearLayout result = *this;
   if (!hasInput(to))
     if (std::optional<Place> place = find(ins, from))
@@ -433,8 +390,7 @@ LinearLayout LinearLayout::renameInput(std::string_view from,
   return result;
 }
 
-LinearLayout LinearLayout::renameOutput(std::string_view from,
-                                        std::string_view to) const {
+LinearLayout LinearLayout::renameOutput(std::string_view from, std::string_view to) const {
   LinearLayout result = *this;
   if (!hasOutput(to))
     if (std::optional<Place> place = find(outs, from))

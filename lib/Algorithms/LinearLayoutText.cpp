@@ -33,13 +33,10 @@ public:
     position += token.size();
     return true;
   }
-  bool expect(std::string_view token) {
-    return consume(token) || fail("'" + std::string(token) + "'");
-  }
+  bool expect(std::string_view token) { return consume(token) || fail("'" + std::string(token) + "'"); }
 
   /// '[' [item (',' item)*] ']' and the like.
-  template <typename Fn>
-  bool parseList(std::string_view open, std::string_view close, Fn item) {
+  template <typename Fn> bool parseList(std::string_view open, std::string_view close, Fn item) {
     if (!expect(open))
       return false;
     if (consume(close))
@@ -55,10 +52,8 @@ public:
     skipSpace();
     size_t start = position;
     value = 0;
-    while (position < text.size() && text[position] >= '0' &&
-           text[position] <= '9') {
-      if (__builtin_mul_overflow(value, 10, &value) ||
-          __builtin_add_overflow(value, text[position] - '0', &value))
+    while (position < text.size() && text[position] >= '0' && text[position] <= '9') {
+      if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text[position] - '0', &value))
         return fail("an integer of 64 bits");
       ++position;
     }
@@ -69,8 +64,7 @@ public:
     skipSpace();
     size_t start = position;
     auto isNameChar = [&](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-             (position > start && c >= '0' && c <= '9');
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (position > start && c >= '0' && c <= '9');
     };
     while (position < text.size() && isNameChar(text[position]))
       ++position;
@@ -81,9 +75,7 @@ public:
   bool fail(const std::string &expected) {
     if (error.empty())
       error = "expected " + expected + ", got " +
-              (position < text.size()
-                   ? "'" + std::string(1, text[position]) + "'"
-                   : std::string("end of text")) +
+              (position < text.size() ? "'" + std::string(1, text[position]) + "'" : std::string("end of text")) +
               " at offset " + std::to_string(position);
     return false;
   }
@@ -95,15 +87,12 @@ public:
       LinearLayout::InputBases &input = inputs.emplace_back();
       return parseName(input.name) && expect("=") && parseList("[", "]", [&] {
                std::vector<int64_t> &basis = input.bases.emplace_back();
-               return parseList("[", "]", [&] {
-                 return parseInteger(basis.emplace_back());
-               });
+               return parseList("[", "]", [&] { return parseInteger(basis.emplace_back()); });
              });
     });
     ok = ok && expect("->") && parseList("{", "}", [&] {
            auto &output = outputs.emplace_back();
-           return parseName(output.first) && expect("=") &&
-                  parseInteger(output.second);
+           return parseName(output.first) && expect("=") && parseInteger(output.second);
          });
     if (!ok)
       return std::nullopt;
@@ -112,9 +101,7 @@ public:
 
 private:
   void skipSpace() {
-    while (position < text.size() &&
-           (text[position] == ' ' || text[position] == '\t' ||
-            text[position] == '\n'))
+    while (position < text.size() && (text[position] == ' ' || text[position] == '\t' || text[position] == '\n'))
       ++position;
   }
 
@@ -131,21 +118,18 @@ std::string LinearLayout::str() const {
     for (unsigned bit = 0; bit < ins[i].bits; ++bit) {
       text += bit ? ", [" : "[";
       for (size_t o = 0; o < outs.size(); ++o)
-        text += (o ? ", " : "") +
-                std::to_string(basis(ins[i].name, bit, outs[o].name));
+        text += (o ? ", " : "") + std::to_string(basis(ins[i].name, bit, outs[o].name));
       text += "]";
     }
     text += "]";
   }
   text += "} -> {";
   for (size_t o = 0; o < outs.size(); ++o)
-    text += (o ? ", " : "") + outs[o].name + " = " +
-            std::to_string(outs[o].size());
+    text += (o ? ", " : "") + outs[o].name + " = " + std::to_string(outs[o].size());
   return text + "}";
 }
 
-std::optional<LinearLayout> LinearLayout::parse(std::string_view text,
-                                                std::string *error) {
+std::optional<LinearLayout> LinearLayout::parse(std::string_view text, std::string *error) {
   Parser parser(text);
   std::optional<LinearLayout> layout = parser.parseLayout();
   if (layout && !parser.atEnd())
@@ -165,8 +149,7 @@ std::string TileLayout::str() const {
   return once ? linear.str() : text + "] x " + linear.str();
 }
 
-std::optional<TileLayout> TileLayout::parse(std::string_view text,
-                                            std::string *error) {
+std::optional<TileLayout> TileLayout::parse(std::string_view text, std::string *error) {
   Parser parser(text);
   auto fail = [&]() -> std::optional<TileLayout> {
     if (error)

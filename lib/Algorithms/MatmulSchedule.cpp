@@ -26,20 +26,16 @@ int64_t chooseTaskRows(std::optional<int64_t> rows, int64_t wanted) {
 }
 } // namespace
 
-MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape,
-                                    const CpuSchedule &machine) {
+MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule &machine) {
   MatmulSchedule schedule;
-  int64_t columns =
-      shape.panelColumns ? shape.panelColumns : machine.panelColumns();
+  int64_t columns = shape.panelColumns ? shape.panelColumns : machine.panelColumns();
   int64_t most = machine.blockRows(columns);
 
   // The task's rows stay in half of the L2 cache; panels go through the rest.
   int64_t wanted = 16 * most;
   if (shape.depth)
-    wanted = std::clamp<int64_t>(machine.l2Bytes / 2 /
-                                     (4 * std::max<int64_t>(*shape.depth, 1)) /
-                                     most * most,
-                                 4 * most, 24 * most);
+    wanted = std::clamp<int64_t>(machine.l2Bytes / 2 / (4 * std::max<int64_t>(*shape.depth, 1)) / most * most, 4 * most,
+                                 24 * most);
   schedule.taskRows = chooseTaskRows(shape.rows, wanted);
 
   int64_t rows = most, blocks = 0;
@@ -51,62 +47,45 @@ MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape,
   int64_t lanes = std::min(machine.lanes(), columns);
   schedule.block = cpuRegisterBlock(rows, ceilDiv(columns, lanes), lanes);
   schedule.unroll = depthUnroll;
-  schedule.reason =
-      (blocks ? std::to_string(blocks) + (blocks == 1 ? " block" : " blocks") +
-                    " of at most "
-              : std::string("blocks of at most ")) +
-      std::to_string(rows) + " x " + std::to_string(columns) +
-      " in registers, " + std::to_string(schedule.taskRows) +
-      " rows a task for the L2 cache";
+  schedule.reason = (blocks ? std::to_string(blocks) + (blocks == 1 ? " block" : " blocks") + " of at most "
+                            : std::string("blocks of at most ")) +
+                    std::to_string(rows) + " x " + std::to_string(columns) + " in registers, " +
+                    std::to_string(schedule.taskRows) + " rows a task for the L2 cache";
   if (shape.streamed) {
     // One line for each step of the inner loop is as thin as it can be spread.
     // With unknown rows: what 16 rows need, for they suffer most.
-    int64_t linesPerStep =
-        std::max<int64_t>(1, depthUnroll * columns * 4 / cacheLine);
-    schedule.prefetchBlocks = blocks ? std::min(blocks, linesPerStep)
-                                     : std::min<int64_t>(2, linesPerStep);
-    schedule.reason += ", the next panel prefetched during " +
-                       std::to_string(schedule.prefetchBlocks) + " of them";
+    int64_t linesPerStep = std::max<int64_t>(1, depthUnroll * columns * 4 / cacheLine);
+    schedule.prefetchBlocks = blocks ? std::min(blocks, linesPerStep) : std::min<int64_t>(2, linesPerStep);
+    schedule.reason += ", the next panel prefetched during " + std::to_string(schedule.prefetchBlocks) + " of them";
   }
   return schedule;
 }
 
-std::string checkMatmulSchedule(const MatmulSchedule &schedule,
-                                const CpuSchedule &machine) {
+std::string checkMatmulSchedule(const MatmulSchedule &schedule, const CpuSchedule &machine) {
   auto expected = [](const std::string &what, int64_t got) {
     return "expected " + what + ", got " + std::to_string(got);
   };
   if (schedule.block.repeats().size() != 2)
-    return expected("a register block with rows and columns",
-                    static_cast<int64_t>(schedule.block.repeats().size())) +
+    return expected("a register block with rows and columns", static_cast<int64_t>(schedule.block.repeats().size())) +
            " dimensions";
   int64_t lanes = schedule.blockColumns() / schedule.block.repeats()[1];
   if (lanes > machine.lanes() || lanes < 1 || (lanes & (lanes - 1)) != 0)
-    return expected("a power of two of at most " +
-                        std::to_string(machine.lanes()) +
-                        " lanes in the register block",
+    return expected("a power of two of at most " + std::to_string(machine.lanes()) + " lanes in the register block",
                     lanes);
-  if (schedule.block != cpuRegisterBlock(schedule.blockRows(),
-                                         schedule.block.repeats()[1], lanes))
+  if (schedule.block != cpuRegisterBlock(schedule.blockRows(), schedule.block.repeats()[1], lanes))
     return "expected a register block of whole registers along the columns, "
            "got " +
            schedule.block.str();
   int64_t perRow = schedule.block.repeats()[1];
-  if (schedule.block.registers() + perRow + 1 > machine.registers &&
-      schedule.blockRows() > 1)
-    return expected("at most " +
-                        std::to_string(machine.registers - perRow - 1) +
-                        " registers in the register block",
+  if (schedule.block.registers() + perRow + 1 > machine.registers && schedule.blockRows() > 1)
+    return expected("at most " + std::to_string(machine.registers - perRow - 1) + " registers in the register block",
                     schedule.block.registers());
-  if (schedule.unroll < 1 || schedule.unroll > 64 ||
-      (schedule.unroll & (schedule.unroll - 1)) != 0)
-    return expected("a power of two of at most 64 to unroll by",
-                    schedule.unroll);
+  if (schedule.unroll < 1 || schedule.unroll > 64 || (schedule.unroll & (schedule.unroll - 1)) != 0)
+    return expected("a power of two of at most 64 to unroll by", schedule.unroll);
   if (schedule.taskRows < 1)
     return expected("at least one row a task", schedule.taskRows);
   if (schedule.prefetchBlocks < 0 || schedule.prefetchRows < 0)
-    return expected("a prefetch of at least 0",
-                    std::min(schedule.prefetchBlocks, schedule.prefetchRows));
+    return expected("a prefetch of at least 0", std::min(schedule.prefetchBlocks, schedule.prefetchRows));
   return {};
 }
 
@@ -115,9 +94,7 @@ RowBlocks evenRowBlocks(int64_t rows, int64_t most) {
   if (rows <= 0)
     return result;
   int64_t step = most > 8 ? 2 : 1;
-  auto up = [&](int64_t n) {
-    return n == 1 ? n : std::min(most, ceilDiv(n, step) * step);
-  };
+  auto up = [&](int64_t n) { return n == 1 ? n : std::min(most, ceilDiv(n, step) * step); };
   if (rows >= most)
     result.size = up(ceilDiv(rows, ceilDiv(rows, most)));
   else if (rows % step == 0 || rows == 1)

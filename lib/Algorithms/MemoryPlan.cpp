@@ -43,8 +43,7 @@ int64_t peakLowerBound(std::span<const PlanBuffer> buffers) {
   return bound;
 }
 
-std::optional<std::string>
-validateBuffers(std::span<const PlanBuffer> buffers) {
+std::optional<std::string> validateBuffers(std::span<const PlanBuffer> buffers) {
   constexpr int64_t limit = int64_t(1) << 62;
   auto fail = [](size_t index, const std::string &what) {
     return "buffer " + std::to_string(index) + ": expected " + what;
@@ -53,31 +52,22 @@ validateBuffers(std::span<const PlanBuffer> buffers) {
   for (size_t i = 0; i < buffers.size(); ++i) {
     const PlanBuffer &buffer = buffers[i];
     if (buffer.size < 0)
-      return fail(i, "a size of at least 0, got " +
-                         std::to_string(buffer.size));
+      return fail(i, "a size of at least 0, got " + std::to_string(buffer.size));
     if (buffer.lower >= buffer.upper)
-      return fail(i, "lower < upper, got " + std::to_string(buffer.lower) +
-                         " and " + std::to_string(buffer.upper));
+      return fail(i, "lower < upper, got " + std::to_string(buffer.lower) + " and " + std::to_string(buffer.upper));
     if (buffer.alignment < 1 || buffer.alignment > limit / 4)
-      return fail(i, "an alignment of at least 1, got " +
-                         std::to_string(buffer.alignment));
+      return fail(i, "an alignment of at least 1, got " + std::to_string(buffer.alignment));
     if (buffer.fixedOffset &&
-        (*buffer.fixedOffset < 0 ||
-         *buffer.fixedOffset % buffer.alignment != 0 ||
-         *buffer.fixedOffset > limit - total))
-      return fail(i, "a fixed offset that is aligned and not negative, got " +
-                         std::to_string(*buffer.fixedOffset));
+        (*buffer.fixedOffset < 0 || *buffer.fixedOffset % buffer.alignment != 0 || *buffer.fixedOffset > limit - total))
+      return fail(i, "a fixed offset that is aligned and not negative, got " + std::to_string(*buffer.fixedOffset));
     int64_t padded;
     if (__builtin_add_overflow(buffer.size, buffer.alignment - 1, &padded) ||
         __builtin_add_overflow(total, padded, &total) || total > limit)
-      return fail(i, "sizes whose sum fits 62 bits, got size " +
-                         std::to_string(buffer.size));
+      return fail(i, "sizes whose sum fits 62 bits, got size " + std::to_string(buffer.size));
     int64_t from = buffer.lower;
     for (const TimeInterval &gap : buffer.gaps) {
-      if (gap.lower < from || gap.upper <= gap.lower ||
-          gap.upper > buffer.upper)
-        return fail(i, "gaps sorted, disjoint and inside the lifetime, got [" +
-                           std::to_string(gap.lower) + ", " +
+      if (gap.lower < from || gap.upper <= gap.lower || gap.upper > buffer.upper)
+        return fail(i, "gaps sorted, disjoint and inside the lifetime, got [" + std::to_string(gap.lower) + ", " +
                            std::to_string(gap.upper) + ")");
       from = gap.upper;
     }

@@ -13,12 +13,10 @@ std::string nameOf(size_t index) { return "buffer " + std::to_string(index); }
 
 } // namespace
 
-std::optional<std::string> checkPlan(std::span<const PlanBuffer> buffers,
-                                     const MemoryPlan &plan,
+std::optional<std::string> checkPlan(std::span<const PlanBuffer> buffers, const MemoryPlan &plan,
                                      std::optional<int64_t> capacity) {
   if (plan.offsets.size() != buffers.size())
-    return "expected " + std::to_string(buffers.size()) + " offsets, got " +
-           std::to_string(plan.offsets.size());
+    return "expected " + std::to_string(buffers.size()) + " offsets, got " + std::to_string(plan.offsets.size());
 
   int64_t peak = 0;
   for (size_t i = 0; i < buffers.size(); ++i) {
@@ -27,22 +25,18 @@ std::optional<std::string> checkPlan(std::span<const PlanBuffer> buffers,
     if (offset < 0)
       return at + ": expected an offset that is not negative";
     if (offset % buffers[i].alignment != 0)
-      return at + ": expected a multiple of " +
-             std::to_string(buffers[i].alignment);
+      return at + ": expected a multiple of " + std::to_string(buffers[i].alignment);
     if (buffers[i].fixedOffset && *buffers[i].fixedOffset != offset)
-      return at + ": expected the fixed offset " +
-             std::to_string(*buffers[i].fixedOffset);
+      return at + ": expected the fixed offset " + std::to_string(*buffers[i].fixedOffset);
     int64_t end;
     if (__builtin_add_overflow(offset, buffers[i].size, &end))
       return at + ": expected an end that fits 64 bits";
     peak = std::max(peak, end);
   }
   if (peak != plan.peak)
-    return "expected peak " + std::to_string(peak) + ", got " +
-           std::to_string(plan.peak);
+    return "expected peak " + std::to_string(peak) + ", got " + std::to_string(plan.peak);
   if (capacity && peak > *capacity)
-    return "expected a peak of at most " + std::to_string(*capacity) +
-           ", got " + std::to_string(peak);
+    return "expected a peak of at most " + std::to_string(*capacity) + ", got " + std::to_string(peak);
 
   // Sweep over time with the set of occupied address ranges, which are disjoint
   // as long as the plan is right; a new one is compared with its neighbours.
@@ -67,9 +61,8 @@ std::optional<std::string> checkPlan(std::span<const PlanBuffer> buffers,
         from = buffers[i].gaps[g].upper;
     }
   }
-  std::sort(events.begin(), events.end(), [](const Event &a, const Event &b) {
-    return a.time != b.time ? a.time < b.time : a.starts < b.starts;
-  });
+  std::sort(events.begin(), events.end(),
+            [](const Event &a, const Event &b) { return a.time != b.time ? a.time < b.time : a.starts < b.starts; });
   std::map<int64_t, size_t> occupied; // offset -> buffer
   for (const Event &event : events) {
     int64_t offset = plan.offsets[event.buffer];
@@ -88,12 +81,10 @@ std::optional<std::string> checkPlan(std::span<const PlanBuffer> buffers,
         hit = below;
     }
     if (hit)
-      return nameOf(*hit) + " and " + nameOf(event.buffer) +
-             " are both live at time " + std::to_string(event.time) +
-             " and share bytes: [" + std::to_string(plan.offsets[*hit]) +
-             ", " + std::to_string(plan.offsets[*hit] + buffers[*hit].size) +
-             ") and [" + std::to_string(offset) + ", " + std::to_string(end) +
-             ")";
+      return nameOf(*hit) + " and " + nameOf(event.buffer) + " are both live at time " + std::to_string(event.time) +
+             " and share bytes: [" + std::to_string(plan.offsets[*hit]) + ", " +
+             std::to_string(plan.offsets[*hit] + buffers[*hit].size) + ") and [" + std::to_string(offset) + ", " +
+             std::to_string(end) + ")";
     occupied.emplace(offset, event.buffer);
   }
   return std::nullopt;

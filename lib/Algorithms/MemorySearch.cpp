@@ -32,8 +32,7 @@ struct IndependentPart {
 };
 
 /// The maximal sets of buffers live together: at each start that an end follows.
-std::vector<int64_t> sectionTimes(std::span<const PlanBuffer> buffers,
-                                  std::span<const size_t> used) {
+std::vector<int64_t> sectionTimes(std::span<const PlanBuffer> buffers, std::span<const size_t> used) {
   std::vector<std::pair<int64_t, bool>> events; // time, is start
   for (size_t b : used)
     for (const TimeInterval &live : liveIntervals(buffers[b])) {
@@ -48,8 +47,7 @@ std::vector<int64_t> sectionTimes(std::span<const PlanBuffer> buffers,
   return times;
 }
 
-IndependentPart makePart(std::span<const PlanBuffer> buffers,
-                         std::vector<size_t> members, int64_t capacity) {
+IndependentPart makePart(std::span<const PlanBuffer> buffers, std::vector<size_t> members, int64_t capacity) {
   int64_t unit = 0;
   for (size_t b : members) {
     unit = std::gcd(unit, buffers[b].size);
@@ -62,17 +60,14 @@ IndependentPart makePart(std::span<const PlanBuffer> buffers,
   part.problem.capacity = capacity / unit;
   std::vector<int64_t> times = sectionTimes(buffers, members);
   auto sectionOf = [&](int64_t time) {
-    return static_cast<int>(
-        std::lower_bound(times.begin(), times.end(), time) - times.begin());
+    return static_cast<int>(std::lower_bound(times.begin(), times.end(), time) - times.begin());
   };
   part.problem.sections = static_cast<int>(times.size());
   for (size_t b : members) {
     const PlanBuffer &buffer = buffers[b];
     part.problem.sizes.push_back(buffer.size / unit);
-    part.problem.alignments.push_back(
-        std::max<int64_t>(buffer.alignment / unit, 1));
-    part.problem.fixed.push_back(
-        buffer.fixedOffset ? *buffer.fixedOffset / unit : -1);
+    part.problem.alignments.push_back(std::max<int64_t>(buffer.alignment / unit, 1));
+    part.problem.fixed.push_back(buffer.fixedOffset ? *buffer.fixedOffset / unit : -1);
     std::vector<SectionedBuffers::Range> ranges;
     for (const TimeInterval &live : liveIntervals(buffer)) {
       int begin = sectionOf(live.lower), end = sectionOf(live.upper);
@@ -88,24 +83,20 @@ IndependentPart makePart(std::span<const PlanBuffer> buffers,
   return part;
 }
 
-std::vector<IndependentPart> splitParts(std::span<const PlanBuffer> buffers,
-                                        int64_t capacity) {
+std::vector<IndependentPart> splitParts(std::span<const PlanBuffer> buffers, int64_t capacity) {
   std::vector<size_t> byStart;
   for (size_t b = 0; b < buffers.size(); ++b)
     if (buffers[b].size > 0 && !liveIntervals(buffers[b]).empty())
       byStart.push_back(b);
   std::sort(byStart.begin(), byStart.end(), [&](size_t a, size_t b) {
-    return buffers[a].lower != buffers[b].lower
-               ? buffers[a].lower < buffers[b].lower
-               : a < b;
+    return buffers[a].lower != buffers[b].lower ? buffers[a].lower < buffers[b].lower : a < b;
   });
   std::vector<IndependentPart> parts;
   std::vector<size_t> members;
   int64_t end = 0;
   for (size_t b : byStart) {
     if (!members.empty() && buffers[b].lower >= end)
-      parts.push_back(makePart(buffers, std::move(members), capacity)),
-          members = {};
+      parts.push_back(makePart(buffers, std::move(members), capacity)), members = {};
     end = members.empty() ? buffers[b].upper : std::max(end, buffers[b].upper);
     members.push_back(b);
   }
@@ -113,9 +104,7 @@ std::vector<IndependentPart> splitParts(std::span<const PlanBuffer> buffers,
     parts.push_back(makePart(buffers, std::move(members), capacity));
   // The hardest last: the others cost little, and may fail.
   std::sort(parts.begin(), parts.end(), [](const auto &a, const auto &b) {
-    return a.original.size() != b.original.size()
-               ? a.original.size() < b.original.size()
-               : a.original < b.original;
+    return a.original.size() != b.original.size() ? a.original.size() < b.original.size() : a.original < b.original;
   });
   return parts;
 }
@@ -165,22 +154,16 @@ Features featuresOf(const SectionedBuffers &problem) {
 
 /// Deterministic on every platform, which std::uniform_real_distribution is
 /// not.
-double uniform(std::mt19937_64 &random) {
-  return static_cast<double>(random() >> 11) * 0x1.0p-53;
-}
+double uniform(std::mt19937_64 &random) { return static_cast<double>(random() >> 11) * 0x1.0p-53; }
 
-std::vector<int> randomOrder(const SectionedBuffers &problem,
-                             const Features &features,
-                             const std::vector<double> &failures,
-                             std::mt19937_64 &random) {
+std::vector<int> randomOrder(const SectionedBuffers &problem, const Features &features,
+                             const std::vector<double> &failures, std::mt19937_64 &random) {
   auto weight = [&](double chance) {
     double value = uniform(random);
     return uniform(random) < chance ? value : 0.0;
   };
-  double contention = weight(2. / 3), width = weight(2. / 3),
-         area = weight(2. / 3), size = weight(2. / 3), failed = weight(1),
-         start = (2 * uniform(random) - 1) * (uniform(random) < 0.5),
-         noise = 0.2 * uniform(random);
+  double contention = weight(2. / 3), width = weight(2. / 3), area = weight(2. / 3), size = weight(2. / 3),
+         failed = weight(1), start = (2 * uniform(random) - 1) * (uniform(random) < 0.5), noise = 0.2 * uniform(random);
   double mostFailures = 1e-9;
   for (double count : failures)
     mostFailures = std::max(mostFailures, count);
@@ -190,33 +173,28 @@ std::vector<int> randomOrder(const SectionedBuffers &problem,
     for (const auto &range : problem.ranges[b])
       for (int s = range.begin; s < range.end; ++s)
         worst = std::max(worst, failures[s]);
-    key[b] = contention * features.contention[b] + width * features.width[b] +
-             area * features.area[b] + size * features.size[b] +
-             failed * worst / mostFailures + start * features.start[b] +
+    key[b] = contention * features.contention[b] + width * features.width[b] + area * features.area[b] +
+             size * features.size[b] + failed * worst / mostFailures + start * features.start[b] +
              noise * uniform(random);
   }
   std::vector<int> order(problem.count());
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](int a, int b) {
-    return key[a] != key[b] ? key[a] > key[b] : a < b;
-  });
+  std::sort(order.begin(), order.end(), [&](int a, int b) { return key[a] != key[b] ? key[a] > key[b] : a < b; });
   return order;
 }
 
 /// Orders that published solvers start from: long-lived, large or contended
 /// buffers first. They decide many instances outright, and need the long dives
 /// that random orders do not.
-std::vector<std::vector<int>> fixedOrders(const SectionedBuffers &problem,
-                                          const Features &features) {
+std::vector<std::vector<int>> fixedOrders(const SectionedBuffers &problem, const Features &features) {
   using Keys = std::array<const std::vector<double> *, 3>;
   Features f = features;
   for (int b = 0; b < problem.count(); ++b) {
     f.width[b] = double(problem.durations[b]);
     f.area[b] = f.width[b] * double(problem.sizes[b]);
   }
-  const Keys keys[] = {{&f.width, &f.area, &f.contention},
-                       {&f.contention, &f.area, &f.width},
-                       {&f.contention, &f.width, &f.area}};
+  const Keys keys[] = {
+      {&f.width, &f.area, &f.contention}, {&f.contention, &f.area, &f.width}, {&f.contention, &f.width, &f.area}};
   std::vector<std::vector<int>> orders;
   for (const Keys &by : keys) {
     std::vector<int> order(problem.count());
@@ -233,8 +211,7 @@ std::vector<std::vector<int>> fixedOrders(const SectionedBuffers &problem,
 }
 
 /// Restarts until one dive decides, `control.stop`, or the node limit.
-DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed,
-                        uint64_t maxNodes, DiveControl &control,
+DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed, uint64_t maxNodes, DiveControl &control,
                         std::vector<int64_t> &offsets) {
   const auto count = uint64_t(problem.count());
   std::mt19937_64 random(seed);
@@ -262,16 +239,13 @@ DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed,
         limit = 4 * count << std::min<uint64_t>(longDives++ / 2, 40);
         share = &longNodes;
       } else {
-        limit = (shortDives % 2 ? 4 * count + 400 : count + count / 2 + 100) *
-                (1 + shortDives / 400);
+        limit = (shortDives % 2 ? 4 * count + 400 : count + count / 2 + 100) * (1 + shortDives / 400);
         ++shortDives;
       }
     }
-    limit = std::min(limit, maxNodes - std::min<uint64_t>(control.nodes,
-                                                          maxNodes));
+    limit = std::min(limit, maxNodes - std::min<uint64_t>(control.nodes, maxNodes));
     uint64_t before = control.nodes;
-    DiveResult result =
-        searchOffsets(problem, order, limit, control, failures, offsets);
+    DiveResult result = searchOffsets(problem, order, limit, control, failures, offsets);
     if (result != DiveResult::LimitReached)
       return result;
     uint64_t spent = control.nodes - before;
@@ -311,8 +285,7 @@ private:
   std::thread thread; // last: it uses the others
 };
 
-DiveResult searchPart(const SectionedBuffers &problem,
-                      const SearchBudget &budget, Clock::time_point deadline,
+DiveResult searchPart(const SectionedBuffers &problem, const SearchBudget &budget, Clock::time_point deadline,
                       uint64_t &nodes, std::vector<int64_t> &offsets) {
   DiveControl control;
   control.nodes = nodes;
@@ -322,8 +295,7 @@ DiveResult searchPart(const SectionedBuffers &problem,
   DiveResult answer = DiveResult::LimitReached;
   auto work = [&](unsigned index) {
     std::vector<int64_t> mine;
-    DiveResult result = restartDives(problem, budget.seed + index * 7919,
-                                     budget.maxNodes, control, mine);
+    DiveResult result = restartDives(problem, budget.seed + index * 7919, budget.maxNodes, control, mine);
     if (result == DiveResult::LimitReached)
       return;
     std::lock_guard<std::mutex> lock(mutex);
@@ -345,13 +317,10 @@ DiveResult searchPart(const SectionedBuffers &problem,
 
 } // namespace
 
-SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity,
-                         const SearchBudget &budget) {
+SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity, const SearchBudget &budget) {
   SearchOutcome outcome;
-  Clock::time_point deadline =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                         std::chrono::duration<double>(
-                             std::clamp(budget.seconds, 0.0, 1e6)));
+  Clock::time_point deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                  std::chrono::duration<double>(std::clamp(budget.seconds, 0.0, 1e6)));
   if (capacity < peakLowerBound(buffers)) {
     outcome.status = SearchStatus::Impossible;
     return outcome;
@@ -362,8 +331,7 @@ SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity,
   bool undecided = false;
   for (const IndependentPart &part : splitParts(buffers, capacity)) {
     std::vector<int64_t> offsets;
-    DiveResult result = searchPart(part.problem, budget, deadline,
-                                   outcome.nodes, offsets);
+    DiveResult result = searchPart(part.problem, budget, deadline, outcome.nodes, offsets);
     if (result == DiveResult::Exhausted) {
       outcome.status = SearchStatus::Impossible;
       return outcome;
@@ -380,8 +348,7 @@ SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity,
     return outcome;
   outcome.status = SearchStatus::Found;
   for (size_t b = 0; b < buffers.size(); ++b)
-    outcome.plan.peak = std::max(outcome.plan.peak,
-                                 outcome.plan.offsets[b] + buffers[b].size);
+    outcome.plan.peak = std::max(outcome.plan.peak, outcome.plan.offsets[b] + buffers[b].size);
   return outcome;
 }
 

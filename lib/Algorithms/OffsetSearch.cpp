@@ -32,8 +32,7 @@ namespace {
 /// the time goes into, and vectorize twice as wide.
 template <typename T> class Search {
 public:
-  Search(const SectionedBuffers &problem, std::span<const int> order,
-         uint64_t nodeLimit, DiveControl &control,
+  Search(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit, DiveControl &control,
          std::vector<double> &failures);
 
   DiveResult run(std::vector<int64_t> &offsets);
@@ -68,8 +67,7 @@ private:
   T alignUp(T value, int u) const {
     if (align[u] == 1)
       return value;
-    int64_t wide = (static_cast<int64_t>(value) + align[u] - 1) / align[u] *
-                   align[u];
+    int64_t wide = (static_cast<int64_t>(value) + align[u] - 1) / align[u] * align[u];
     return wide > capacity ? capacity + 1 : static_cast<T>(wide);
   }
   template <typename Fn> void forSections(int u, Fn fn) const {
@@ -107,22 +105,18 @@ uint64_t mix(uint64_t x) {
 }
 
 template <typename T>
-Search<T>::Search(const SectionedBuffers &problem, std::span<const int> order,
-                  uint64_t nodeLimit, DiveControl &control,
+Search<T>::Search(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit, DiveControl &control,
                   std::vector<double> &failures)
-    : n(problem.count()), sections(problem.sections),
-      capacity(static_cast<T>(problem.capacity)),
-      buffers(order.begin(), order.end()), size(n), align(n), fixed(n),
-      ranges(n), hullBegin(n), hullEnd(n), neighbors(n), floor(n, 0),
-      bound(n, 0), offset(n, 0), placed(n, 0), latest(sections, capacity),
-      firstEnd(sections, 0), frames(n + 2), hopeless(memorySize),
-      nodeLimit(nodeLimit), control(control), failures(failures) {
+    : n(problem.count()), sections(problem.sections), capacity(static_cast<T>(problem.capacity)),
+      buffers(order.begin(), order.end()), size(n), align(n), fixed(n), ranges(n), hullBegin(n), hullEnd(n),
+      neighbors(n), floor(n, 0), bound(n, 0), offset(n, 0), placed(n, 0), latest(sections, capacity),
+      firstEnd(sections, 0), frames(n + 2), hopeless(memorySize), nodeLimit(nodeLimit), control(control),
+      failures(failures) {
   std::vector<std::vector<int>> members(sections);
   for (int u = 0; u < n; ++u) {
     int b = buffers[u];
     size[u] = static_cast<T>(problem.sizes[b]);
-    align[u] = static_cast<T>(std::min(problem.alignments[b],
-                                       problem.capacity + 1));
+    align[u] = static_cast<T>(std::min(problem.alignments[b], problem.capacity + 1));
     fixed[u] = static_cast<T>(problem.fixed[b]);
     if (fixed[u] >= 0)
       floor[u] = bound[u] = fixed[u];
@@ -150,12 +144,10 @@ Search<T>::Search(const SectionedBuffers &problem, std::span<const int> order,
   }
 }
 
-template <typename T>
-typename Search<T>::Key Search<T>::keyOf(const Part &part) const {
+template <typename T> typename Search<T>::Key Search<T>::keyOf(const Part &part) const {
   Key key{part.size(), 0};
   for (int u : part) {
-    uint64_t state = mix(static_cast<uint64_t>(u)) +
-                     static_cast<uint64_t>(floor[u]);
+    uint64_t state = mix(static_cast<uint64_t>(u)) + static_cast<uint64_t>(floor[u]);
     state = mix(state) + static_cast<uint64_t>(bound[u]);
     key.first += mix(state);
     key.second += mix(state ^ 0x9e3779b97f4a7c15ull);
@@ -163,8 +155,7 @@ typename Search<T>::Key Search<T>::keyOf(const Part &part) const {
   return key;
 }
 
-template <typename T>
-DiveResult Search<T>::solve(const Part &part, size_t depth) {
+template <typename T> DiveResult Search<T>::solve(const Part &part, size_t depth) {
   if (part.empty())
     return DiveResult::Found;
   Key key = keyOf(part);
@@ -176,8 +167,7 @@ DiveResult Search<T>::solve(const Part &part, size_t depth) {
   return result;
 }
 
-template <typename T>
-bool Search<T>::place(int rank, T at, const Part &rest) {
+template <typename T> bool Search<T>::place(int rank, T at, const Part &rest) {
   placed[rank] = true;
   offset[rank] = at;
   T end = at + size[rank];
@@ -264,9 +254,7 @@ template <typename T> bool Search<T>::propagate(const Part &rest) {
 /// least to learn that one of them fails.
 template <typename T> void Search<T>::split(Frame &frame) {
   Part byStart = frame.rest;
-  std::sort(byStart.begin(), byStart.end(), [&](int a, int b) {
-    return hullBegin[a] < hullBegin[b];
-  });
+  std::sort(byStart.begin(), byStart.end(), [&](int a, int b) { return hullBegin[a] < hullBegin[b]; });
   frame.parts.clear();
   int end = -1;
   for (int u : byStart) {
@@ -278,13 +266,10 @@ template <typename T> void Search<T>::split(Frame &frame) {
   for (Part &part : frame.parts)
     std::sort(part.begin(), part.end());
   std::sort(frame.parts.begin(), frame.parts.end(),
-            [](const Part &a, const Part &b) {
-              return a.size() != b.size() ? a.size() < b.size() : a < b;
-            });
+            [](const Part &a, const Part &b) { return a.size() != b.size() ? a.size() < b.size() : a < b; });
 }
 
-template <typename T>
-DiveResult Search<T>::branch(const Part &part, size_t depth) {
+template <typename T> DiveResult Search<T>::branch(const Part &part, size_t depth) {
   Frame &frame = frames[depth];
   T dominance = infinity;
   for (int u : part)
@@ -301,8 +286,7 @@ DiveResult Search<T>::branch(const Part &part, size_t depth) {
     frame.savedBounds.clear();
     for (int u : part)
       frame.savedBounds.push_back(bound[u]);
-    if (++nodes > nodeLimit ||
-        (nodes % 256 == 0 && control.stop.load(std::memory_order_relaxed)))
+    if (++nodes > nodeLimit || (nodes % 256 == 0 && control.stop.load(std::memory_order_relaxed)))
       return DiveResult::LimitReached;
     size_t mark = trail.size();
     frame.rest.clear();
@@ -343,8 +327,7 @@ DiveResult Search<T>::branch(const Part &part, size_t depth) {
   return DiveResult::Exhausted;
 }
 
-template <typename T>
-DiveResult Search<T>::run(std::vector<int64_t> &offsets) {
+template <typename T> DiveResult Search<T>::run(std::vector<int64_t> &offsets) {
   for (int u = 0; u < n; ++u)
     if (floor[u] > capacity - size[u])
       return DiveResult::Exhausted;
@@ -368,10 +351,8 @@ DiveResult Search<T>::run(std::vector<int64_t> &offsets) {
 
 } // namespace
 
-DiveResult searchOffsets(const SectionedBuffers &problem,
-                         std::span<const int> order, uint64_t nodeLimit,
-                         DiveControl &control, std::vector<double> &failures,
-                         std::vector<int64_t> &offsets) {
+DiveResult searchOffsets(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit,
+                         DiveControl &control, std::vector<double> &failures, std::vector<int64_t> &offsets) {
   int64_t largest = problem.capacity;
   for (int64_t size : problem.sizes) {
     if (size > problem.capacity)
@@ -389,10 +370,8 @@ DiveResult searchOffsets(const SectionedBuffers &problem,
         if ((totals[s] += problem.sizes[b]) > problem.capacity)
           return DiveResult::Exhausted;
   if (largest < (int64_t(1) << 29))
-    return Search<int32_t>(problem, order, nodeLimit, control, failures)
-        .run(offsets);
-  return Search<int64_t>(problem, order, nodeLimit, control, failures)
-      .run(offsets);
+    return Search<int32_t>(problem, order, nodeLimit, control, failures).run(offsets);
+  return Search<int64_t>(problem, order, nodeLimit, control, failures).run(offsets);
 }
 
 } // namespace bessemer

@@ -42,10 +42,8 @@ struct DiveControl {
 /// same height go to the smaller rank. Counts failures by section in
 /// `failures`, for the caller to choose the next order by. Offsets are written
 /// only when the result is Found; Exhausted proves that there is no plan.
-DiveResult searchOffsets(const SectionedBuffers &problem,
-                         std::span<const int> order, uint64_t nodeLimit,
-                         DiveControl &control, std::vector<double> &failures,
-                         std::vector<int64_t> &offsets);
+DiveResult searchOffsets(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit,
+                         DiveControl &control, std::vector<double> &failures, std::vector<int64_t> &offsets);
 
 } // namespace bessemer
 

@@ -30,9 +30,8 @@ void set(Bits &bits, int i) { bits[i / 64] |= uint64_t(1) << (i % 64); }
 /// Who writes and who reads each value, and what must come before what.
 struct Graph {
   explicit Graph(const OrderProblem &problem)
-      : problem(problem), writer(problem.valueBytes.size(), -1),
-        readers(problem.valueBytes.size()), kept(problem.valueBytes.size(), 0),
-        before(problem.operations.size()), behind(problem.operations.size()) {
+      : problem(problem), writer(problem.valueBytes.size(), -1), readers(problem.valueBytes.size()),
+        kept(problem.valueBytes.size(), 0), before(problem.operations.size()), behind(problem.operations.size()) {
     for (size_t o = 0; o < problem.operations.size(); ++o)
       for (int value : problem.operations[o].writes)
         writer[value] = int(o);
@@ -49,8 +48,7 @@ struct Graph {
       for (int other : operation.after)
         before[o].push_back(other);
       std::sort(before[o].begin(), before[o].end());
-      before[o].erase(std::unique(before[o].begin(), before[o].end()),
-                      before[o].end());
+      before[o].erase(std::unique(before[o].begin(), before[o].end()), before[o].end());
       for (int other : before[o])
         behind[other].push_back(int(o));
     }
@@ -61,9 +59,7 @@ struct Graph {
     if (writer[value] < 0 || kept[value])
       return false;
     return std::all_of(readers[value].begin(), readers[value].end(),
-                       [&](int reader) {
-                         return reader == operation || test(done, reader);
-                       });
+                       [&](int reader) { return reader == operation || test(done, reader); });
   }
 
   struct Step {
@@ -79,17 +75,14 @@ struct Graph {
     }
     for (size_t i = 0; i < op.reads.size(); ++i) {
       int value = op.reads[i];
-      if (std::find(op.reads.begin(), op.reads.begin() + i, value) !=
-              op.reads.begin() + i ||
+      if (std::find(op.reads.begin(), op.reads.begin() + i, value) != op.reads.begin() + i ||
           !diesAt(value, operation, done))
         continue;
       freed += problem.valueBytes[value];
-      if (std::find(op.takesOver.begin(), op.takesOver.end(), value) !=
-          op.takesOver.end())
+      if (std::find(op.takesOver.begin(), op.takesOver.end(), value) != op.takesOver.end())
         takenOver += problem.valueBytes[value];
     }
-    return {written - std::min(written, takenOver) + op.extraBytes,
-            written - deadOnArrival - freed};
+    return {written - std::min(written, takenOver) + op.extraBytes, written - deadOnArrival - freed};
   }
 
   const OrderProblem &problem;
@@ -110,8 +103,7 @@ struct State {
 class Search {
 public:
   Search(const OrderProblem &problem, const OrderBudget &budget)
-      : graph(problem), count(problem.operations.size()),
-        beam(std::max<size_t>(1, budget.beam)),
+      : graph(problem), count(problem.operations.size()), beam(std::max<size_t>(1, budget.beam)),
         layerSteps(budget.maxSteps / std::max<size_t>(1, count)) {}
 
   /// An order with a smaller peak than `limit`, if the beam finds one.
@@ -261,8 +253,8 @@ std::optional<std::string> checkOrder(const OrderProblem &problem, const std::ve
   for (size_t o = 0; o < count; ++o) {
     for (int value : problem.operations[o].reads)
       if (writer[value] >= 0 && position[writer[value]] >= position[o])
-        return "operation " + text(o) + " reads value " + text(value) + " before operation " +
-               text(writer[value]) + " writes it";
+        return "operation " + text(o) + " reads value " + text(value) + " before operation " + text(writer[value]) +
+               " writes it";
     for (int other : problem.operations[o].after)
       if (position[other] >= position[o])
         return "operation " + text(o) + " runs before operation " + text(other) + ", which it comes after";

@@ -45,8 +45,7 @@ struct Table {
 
 class Reader {
 public:
-  Reader(std::string path, std::string &error)
-      : path(std::move(path)), error(error) {}
+  Reader(std::string path, std::string &error) : path(std::move(path)), error(error) {}
 
   bool read(Table &table) {
     std::ifstream file(path, std::ios::binary);
@@ -88,11 +87,9 @@ private:
     columns = splitHeader(text);
     for (const char *name : {"id", "lower", "upper", "size"})
       if (std::count(columns.begin(), columns.end(), name) != 1)
-        return fail("expected one column '" + std::string(name) +
-                    "' in the header, got '" + std::string(text) + "'");
+        return fail("expected one column '" + std::string(name) + "' in the header, got '" + std::string(text) + "'");
     for (const std::string &name : columns)
-      if (name != "id" && name != "lower" && name != "upper" &&
-          name != "size" && name != "alignment")
+      if (name != "id" && name != "lower" && name != "upper" && name != "size" && name != "alignment")
         return fail("expected the columns id, lower, upper, size and "
                     "optionally alignment, got '" +
                     name + "'");
@@ -111,8 +108,7 @@ private:
   bool readRow(std::string_view text, Table &table) {
     std::vector<std::string_view> fields = splitFields(text);
     if (fields.size() != columns.size())
-      return fail("expected " + std::to_string(columns.size()) +
-                  " fields, got " + std::to_string(fields.size()));
+      return fail("expected " + std::to_string(columns.size()) + " fields, got " + std::to_string(fields.size()));
     PlanBuffer buffer;
     for (size_t i = 0; i < fields.size(); ++i) {
       if (columns[i] == "id") {
@@ -120,16 +116,15 @@ private:
         if (fields[i].empty())
           return fail("expected an id, got an empty field");
         if (!fresh)
-          return fail("expected distinct ids, got '" + std::string(fields[i]) +
-                      "' again, first at line " + std::to_string(it->second));
+          return fail("expected distinct ids, got '" + std::string(fields[i]) + "' again, first at line " +
+                      std::to_string(it->second));
         continue;
       }
       int64_t value = 0;
       const char *end = fields[i].data() + fields[i].size();
       auto [stop, code] = std::from_chars(fields[i].data(), end, value);
       if (code != std::errc() || stop != end)
-        return fail("expected an integer of 64 bits for '" + columns[i] +
-                    "', got '" + std::string(fields[i]) + "'");
+        return fail("expected an integer of 64 bits for '" + columns[i] + "', got '" + std::string(fields[i]) + "'");
       (columns[i] == "lower"   ? buffer.lower
        : columns[i] == "upper" ? buffer.upper
        : columns[i] == "size"  ? buffer.size
@@ -158,12 +153,10 @@ bool writeTable(const Table &table, const MemoryPlan &plan, std::ostream &out) {
 
 } // namespace
 
-int planBuffersCommand(const std::string &csvPath, int64_t capacity,
-                       const std::string &outPath, double timeBudgetSeconds,
-                       std::string &errorText) {
+int planBuffersCommand(const std::string &csvPath, int64_t capacity, const std::string &outPath,
+                       double timeBudgetSeconds, std::string &errorText) {
   if (capacity < 0) {
-    errorText = "expected a capacity of at least 0, got " +
-                std::to_string(capacity);
+    errorText = "expected a capacity of at least 0, got " + std::to_string(capacity);
     return exitBadInput;
   }
   Table table;
@@ -173,23 +166,16 @@ int planBuffersCommand(const std::string &csvPath, int64_t capacity,
   MemoryPlannerOptions options;
   options.capacity = capacity;
   options.budget.seconds = timeBudgetSeconds;
-  options.budget.threads =
-      std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+  options.budget.threads = std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
   options.maxSearchedBuffers = SIZE_MAX;
   MemoryPlanResult result = planMemory(table.buffers, options);
   switch (result.status) {
-  case MemoryPlanResult::Status::Planned:
-    break;
-  case MemoryPlanResult::Status::InvalidBuffers:
-    errorText = csvPath + ": " + result.message;
-    return exitBadInput;
+  case MemoryPlanResult::Status::Planned: break;
+  case MemoryPlanResult::Status::InvalidBuffers: errorText = csvPath + ": " + result.message; return exitBadInput;
   case MemoryPlanResult::Status::Impossible:
-  case MemoryPlanResult::Status::NotFound:
-    errorText = csvPath + ": " + result.message;
-    return exitNoPlan;
+  case MemoryPlanResult::Status::NotFound: errorText = csvPath + ": " + result.message; return exitNoPlan;
   }
-  if (std::optional<std::string> wrong =
-          checkPlan(table.buffers, result.plan, capacity)) {
+  if (std::optional<std::string> wrong = checkPlan(table.buffers, result.plan, capacity)) {
     errorText = csvPath + ": the planner made a wrong plan: " + *wrong;
     return exitNoPlan;
   }

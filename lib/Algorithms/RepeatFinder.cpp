@@ -17,7 +17,7 @@ namespace {
 constexpr size_t windowSizes[] = {1, 3, 8, 32};
 constexpr size_t periodsPerWindow = 24;
 constexpr size_t allPeriodsUpTo = 256; // ops; below, all periods are tried
-constexpr size_t maxStarts = 48; // of one segment
+constexpr size_t maxStarts = 48;       // of one segment
 constexpr size_t maxRuns = 256;
 
 struct Interval {
@@ -26,8 +26,7 @@ struct Interval {
 
 class Finder {
 public:
-  Finder(std::span<const RepeatOp> ops, const RepeatOptions &options)
-      : ops(ops), options(options) {}
+  Finder(std::span<const RepeatOp> ops, const RepeatOptions &options) : ops(ops), options(options) {}
 
   std::vector<RepeatRun> run() {
     std::vector<RepeatRun> runs;
@@ -43,17 +42,12 @@ public:
       todo.push_back({interval.begin, best->start});
       todo.push_back({best->end(), interval.end});
     }
-    std::sort(runs.begin(), runs.end(),
-              [](const RepeatRun &a, const RepeatRun &b) {
-                return a.start < b.start;
-              });
+    std::sort(runs.begin(), runs.end(), [](const RepeatRun &a, const RepeatRun &b) { return a.start < b.start; });
     return runs;
   }
 
 private:
-  static size_t saved(const RepeatRun &run) {
-    return run.count > 0 ? (run.count - 1) * run.period : 0;
-  }
+  static size_t saved(const RepeatRun &run) { return run.count > 0 ? (run.count - 1) * run.period : 0; }
 
   std::vector<size_t> candidatePeriods(Interval interval) const {
     std::vector<size_t> periods;
@@ -97,8 +91,7 @@ private:
   }
 
   bool sameKind(size_t a, size_t b) const {
-    return ops[a].hash == ops[b].hash &&
-           ops[a].producers.size() == ops[b].producers.size();
+    return ops[a].hash == ops[b].hash && ops[a].producers.size() == ops[b].producers.size();
   }
 
   /// Whether op i + p of a run that starts at `start` corresponds to op i.
@@ -106,8 +99,7 @@ private:
     size_t j = i + p;
     if (!sameKind(i, j))
       return false;
-    int64_t from = int64_t(start), iteration = int64_t((j - start) / p),
-            base = from + iteration * int64_t(p);
+    int64_t from = int64_t(start), iteration = int64_t((j - start) / p), base = from + iteration * int64_t(p);
     for (size_t k = 0; k < ops[j].producers.size(); ++k) {
       int64_t before = ops[i].producers[k], now = ops[j].producers[k];
       bool same;
@@ -179,8 +171,8 @@ private:
     return best;
   }
 
-  void searchSegment(Interval segment, size_t p, std::vector<size_t> &starts,
-                     Interval interval, std::optional<RepeatRun> &best) const {
+  void searchSegment(Interval segment, size_t p, std::vector<size_t> &starts, Interval interval,
+                     std::optional<RepeatRun> &best) const {
     size_t bestSaved = best ? saved(*best) : 0;
     size_t length = segment.end - segment.begin;
     // At most so many iterations match after the first.
@@ -196,8 +188,7 @@ private:
       if ((segment.end - start) / p * p <= bestSaved || ++tried > maxStarts)
         break;
       RepeatRun found = measure(start, p, interval.end);
-      if (found.count >= options.minCount &&
-          saved(found) >= options.minSaved && saved(found) > bestSaved) {
+      if (found.count >= options.minCount && saved(found) >= options.minSaved && saved(found) > bestSaved) {
         best = found;
         bestSaved = saved(found);
       }
@@ -209,8 +200,7 @@ private:
     std::vector<int32_t> read;
     for (size_t j = run.start + run.period; j < run.start + 2 * run.period; ++j)
       for (int32_t producer : ops[j].producers)
-        if (producer >= int64_t(run.start) &&
-            producer < int64_t(run.start + run.period))
+        if (producer >= int64_t(run.start) && producer < int64_t(run.start + run.period))
           read.push_back(producer);
     std::sort(read.begin(), read.end());
     return size_t(std::unique(read.begin(), read.end()) - read.begin());
@@ -221,20 +211,16 @@ private:
     run.liveAcross = cutWidth(run);
     RepeatRun best = run;
     // Earlier starts too: the one found is the first of its kind only.
-    size_t first = std::max(interval.begin,
-                            run.start >= run.period ? run.start - run.period + 1
-                                                    : size_t(0));
+    size_t first = std::max(interval.begin, run.start >= run.period ? run.start - run.period + 1 : size_t(0));
     // Widths cost little; the exact test is made where the width is smaller.
     for (size_t start = first; start < run.start + run.period; ++start) {
       RepeatRun other{start, run.period, run.count, 0};
       if (other.end() > interval.end)
         break;
       other.liveAcross = cutWidth(other);
-      bool better = other.liveAcross < best.liveAcross ||
-                    (other.liveAcross == best.liveAcross &&
-                     other.start < best.start);
-      if (better &&
-          measure(start, run.period, other.end()).count >= run.count)
+      bool better =
+          other.liveAcross < best.liveAcross || (other.liveAcross == best.liveAcross && other.start < best.start);
+      if (better && measure(start, run.period, other.end()).count >= run.count)
         best = other;
     }
     run = best;
@@ -246,8 +232,7 @@ private:
 
 } // namespace
 
-std::vector<RepeatRun> findRepeats(std::span<const RepeatOp> ops,
-                                   const RepeatOptions &options) {
+std::vector<RepeatRun> findRepeats(std::span<const RepeatOp> ops, const RepeatOptions &options) {
   RepeatOptions limits = options;
   limits.minCount = std::max<size_t>(limits.minCount, 2);
   limits.minPeriod = std::max<size_t>(limits.minPeriod, 1);
@@ -255,10 +240,8 @@ std::vector<RepeatRun> findRepeats(std::span<const RepeatOp> ops,
   return Finder(ops, limits).run();
 }
 
-std::optional<std::string> checkRepeat(std::span<const RepeatOp> ops,
-                                       const RepeatRun &run) {
-  if (run.period == 0 || run.count < 2 ||
-      run.count > (ops.size() - std::min(run.start, ops.size())) / run.period)
+std::optional<std::string> checkRepeat(std::span<const RepeatOp> ops, const RepeatRun &run) {
+  if (run.period == 0 || run.count < 2 || run.count > (ops.size() - std::min(run.start, ops.size())) / run.period)
     return "expected at least two iterations within the sequence";
   // Each iteration is compared with the second one, the first with its own
   // rule for what is carried.
@@ -268,8 +251,7 @@ std::optional<std::string> checkRepeat(std::span<const RepeatOp> ops,
       int64_t shift = (int64_t(iteration) - 1) * period;
       size_t model = run.start + run.period + k;
       size_t self = run.start + iteration * run.period + k;
-      std::string where = "op " + std::to_string(self) + " and op " +
-                          std::to_string(model);
+      std::string where = "op " + std::to_string(self) + " and op " + std::to_string(model);
       const RepeatOp &a = ops[model], &b = ops[self];
       if (a.hash != b.hash || a.producers.size() != b.producers.size())
         return where + " differ";
@@ -278,11 +260,9 @@ std::optional<std::string> checkRepeat(std::span<const RepeatOp> ops,
         bool carried = expected >= start && expected < start + period;
         if (expected >= start)
           expected += shift;
-        bool same = iteration == 0 && carried ? b.producers[o] < start
-                                              : b.producers[o] == expected;
+        bool same = iteration == 0 && carried ? b.producers[o] < start : b.producers[o] == expected;
         if (!same)
-          return where + " read operand " + std::to_string(o) +
-                 " from ops that do not correspond";
+          return where + " read operand " + std::to_string(o) + " from ops that do not correspond";
       }
     }
   }

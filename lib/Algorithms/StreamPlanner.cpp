@@ -10,9 +10,7 @@ namespace bessemer {
 
 namespace {
 
-int64_t rounded(int64_t bytes) {
-  return (bytes + streamAlignment - 1) / streamAlignment * streamAlignment;
-}
+int64_t rounded(int64_t bytes) { return (bytes + streamAlignment - 1) / streamAlignment * streamAlignment; }
 
 class Planner {
 public:
@@ -58,9 +56,7 @@ private:
     std::vector<int> order(problem.unitBytes.size());
     std::iota(order.begin(), order.end(), 0);
     std::sort(order.begin(), order.end(), [&](int a, int b) {
-      return problem.unitBytes[a] != problem.unitBytes[b]
-                 ? problem.unitBytes[a] > problem.unitBytes[b]
-                 : a < b;
+      return problem.unitBytes[a] != problem.unitBytes[b] ? problem.unitBytes[a] > problem.unitBytes[b] : a < b;
     });
     for (int unit : order) {
       resident[unit] = 1;

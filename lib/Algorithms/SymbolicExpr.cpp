@@ -19,9 +19,7 @@ constexpr uint32_t maxDepth = 256;
 constexpr uint64_t maxSize = 65536;
 constexpr size_t maxTerms = 4096;
 
-size_t mixHash(size_t seed, size_t value) {
-  return seed ^ (value + 0x9e3779b97f4a7c15ull + (seed << 6) + (seed >> 2));
-}
+size_t mixHash(size_t seed, size_t value) { return seed ^ (value + 0x9e3779b97f4a7c15ull + (seed << 6) + (seed >> 2)); }
 
 uint32_t degree(const Monomial &monomial) {
   uint32_t sum = 0;
@@ -30,8 +28,7 @@ uint32_t degree(const Monomial &monomial) {
   return sum;
 }
 
-std::optional<Monomial> multiplyMonomials(const Monomial &a,
-                                          const Monomial &b) {
+std::optional<Monomial> multiplyMonomials(const Monomial &a, const Monomial &b) {
   Monomial result;
   result.reserve(a.size() + b.size());
   size_t i = 0, j = 0;
@@ -53,38 +50,23 @@ std::optional<Monomial> multiplyMonomials(const Monomial &a,
   return result;
 }
 
-SymbolicExpr wrapAtom(AtomRef atom) {
-  return makeTerm(1, {Factor{std::move(atom), 1}});
-}
+SymbolicExpr wrapAtom(AtomRef atom) { return makeTerm(1, {Factor{std::move(atom), 1}}); }
 
-SymbolicExpr substituteAtom(const Atom &atom,
-                            const SymbolicExpr::Substitution &replacements) {
+SymbolicExpr substituteAtom(const Atom &atom, const SymbolicExpr::Substitution &replacements) {
   if (atom.kind == AtomKind::Symbol) {
     auto it = replacements.find(atom.name);
-    return it != replacements.end() ? it->second
-                                    : SymbolicExpr::symbol(atom.name);
+    return it != replacements.end() ? it->second : SymbolicExpr::symbol(atom.name);
   }
   SymbolicExpr result = atom.operands[0].substitute(replacements);
   for (size_t i = 1; i < atom.operands.size(); ++i) {
     SymbolicExpr operand = atom.operands[i].substitute(replacements);
     switch (atom.kind) {
-    case AtomKind::FloorDiv:
-      result = SymbolicExpr::floorDiv(result, operand);
-      break;
-    case AtomKind::CeilDiv:
-      result = SymbolicExpr::ceilDiv(result, operand);
-      break;
-    case AtomKind::Mod:
-      result = SymbolicExpr::mod(result, operand);
-      break;
-    case AtomKind::Max:
-      result = SymbolicExpr::max(result, operand);
-      break;
-    case AtomKind::Min:
-      result = SymbolicExpr::min(result, operand);
-      break;
-    case AtomKind::Symbol:
-      break;
+    case AtomKind::FloorDiv: result = SymbolicExpr::floorDiv(result, operand); break;
+    case AtomKind::CeilDiv: result = SymbolicExpr::ceilDiv(result, operand); break;
+    case AtomKind::Mod: result = SymbolicExpr::mod(result, operand); break;
+    case AtomKind::Max: result = SymbolicExpr::max(result, operand); break;
+    case AtomKind::Min: result = SymbolicExpr::min(result, operand); break;
+    case AtomKind::Symbol: break;
     }
   }
   return result;
@@ -100,26 +82,18 @@ void collectSymbols(const SymbolicExpr &expr, std::set<std::string> &names) {
     }
 }
 
-bool termBefore(const Term &a, const Term &b) {
-  return compareMonomials(a.monomial, b.monomial) < 0;
-}
+bool termBefore(const Term &a, const Term &b) { return compareMonomials(a.monomial, b.monomial) < 0; }
 
 } // namespace
 
 const char *symbolic::atomName(AtomKind kind) {
   switch (kind) {
-  case AtomKind::Symbol:
-    return nullptr;
-  case AtomKind::FloorDiv:
-    return "floordiv";
-  case AtomKind::CeilDiv:
-    return "ceildiv";
-  case AtomKind::Mod:
-    return "mod";
-  case AtomKind::Max:
-    return "max";
-  case AtomKind::Min:
-    return "min";
+  case AtomKind::Symbol: return nullptr;
+  case AtomKind::FloorDiv: return "floordiv";
+  case AtomKind::CeilDiv: return "ceildiv";
+  case AtomKind::Mod: return "mod";
+  case AtomKind::Max: return "max";
+  case AtomKind::Min: return "min";
   }
   return nullptr;
 }
@@ -152,8 +126,7 @@ int symbolic::compareMonomials(const Monomial &a, const Monomial &b) {
   return 0; // of equal degree, so neither is a prefix of the other
 }
 
-std::optional<Monomial> symbolic::divideMonomials(const Monomial &a,
-                                                  const Monomial &b) {
+std::optional<Monomial> symbolic::divideMonomials(const Monomial &a, const Monomial &b) {
   Monomial result;
   size_t j = 0;
   for (const Factor &factor : a) {
@@ -176,10 +149,8 @@ SymbolicExpr symbolic::makePolynomial(std::vector<Term> terms) {
   std::sort(terms.begin(), terms.end(), termBefore);
   std::vector<Term> merged;
   for (Term &term : terms) {
-    if (!merged.empty() &&
-        compareMonomials(merged.back().monomial, term.monomial) == 0) {
-      if (__builtin_add_overflow(merged.back().coefficient, term.coefficient,
-                                 &merged.back().coefficient))
+    if (!merged.empty() && compareMonomials(merged.back().monomial, term.monomial) == 0) {
+      if (__builtin_add_overflow(merged.back().coefficient, term.coefficient, &merged.back().coefficient))
         return SymbolicExpr::invalid();
     } else {
       if (!merged.empty() && merged.back().coefficient == 0)
@@ -207,8 +178,7 @@ SymbolicExpr symbolic::makePolynomial(std::vector<Term> terms) {
     if (term.coefficient == std::numeric_limits<int64_t>::min())
       return SymbolicExpr::invalid();
   }
-  if (node->depth > maxDepth || node->size > maxSize ||
-      merged.size() > maxTerms)
+  if (node->depth > maxDepth || node->size > maxSize || merged.size() > maxTerms)
     return SymbolicExpr::invalid();
   node->terms = std::move(merged);
   return SymbolicExpr(std::shared_ptr<const SymbolicExpr::Node>(node));
@@ -221,20 +191,17 @@ SymbolicExpr symbolic::makeTerm(int64_t coefficient, const Monomial &monomial) {
   return makePolynomial(std::move(terms));
 }
 
-SymbolicExpr symbolic::makeAtom(AtomKind kind,
-                                std::vector<SymbolicExpr> operands) {
+SymbolicExpr symbolic::makeAtom(AtomKind kind, std::vector<SymbolicExpr> operands) {
   size_t hash = static_cast<size_t>(kind) * 0x100000001b3ull;
   for (const SymbolicExpr &operand : operands) {
     if (!operand.isValid())
       return SymbolicExpr::invalid();
     hash = mixHash(hash, operand.hash());
   }
-  return wrapAtom(std::make_shared<const Atom>(
-      Atom{kind, std::string(), std::move(operands), hash}));
+  return wrapAtom(std::make_shared<const Atom>(Atom{kind, std::string(), std::move(operands), hash}));
 }
 
-SymbolicExpr::SymbolicExpr(std::shared_ptr<const Node> node)
-    : impl(std::move(node)) {}
+SymbolicExpr::SymbolicExpr(std::shared_ptr<const Node> node) : impl(std::move(node)) {}
 
 SymbolicExpr::SymbolicExpr() {
   static const std::shared_ptr<const Node> zero = std::make_shared<Node>();
@@ -247,9 +214,8 @@ SymbolicExpr::SymbolicExpr(int64_t value) : SymbolicExpr() {
 }
 
 SymbolicExpr SymbolicExpr::symbol(std::string_view name) {
-  return wrapAtom(std::make_shared<const Atom>(
-      Atom{AtomKind::Symbol, std::string(name), {},
-           std::hash<std::string_view>()(name)}));
+  return wrapAtom(
+      std::make_shared<const Atom>(Atom{AtomKind::Symbol, std::string(name), {}, std::hash<std::string_view>()(name)}));
 }
 
 SymbolicExpr SymbolicExpr::invalid() {
@@ -280,8 +246,7 @@ std::optional<std::string_view> SymbolicExpr::isSymbol() const {
   if (impl->terms.size() != 1)
     return std::nullopt;
   const Term &term = impl->terms[0];
-  if (term.coefficient != 1 || term.monomial.size() != 1 ||
-      term.monomial[0].power != 1 ||
+  if (term.coefficient != 1 || term.monomial.size() != 1 || term.monomial[0].power != 1 ||
       term.monomial[0].atom->kind != AtomKind::Symbol)
     return std::nullopt;
   return std::string_view(term.monomial[0].atom->name);
@@ -321,23 +286,18 @@ SymbolicExpr operator+(const SymbolicExpr &a, const SymbolicExpr &b) {
   return makePolynomial(std::move(terms));
 }
 
-SymbolicExpr operator-(const SymbolicExpr &a, const SymbolicExpr &b) {
-  return a + (-b);
-}
+SymbolicExpr operator-(const SymbolicExpr &a, const SymbolicExpr &b) { return a + (-b); }
 
 SymbolicExpr operator*(const SymbolicExpr &a, const SymbolicExpr &b) {
-  if (!a.isValid() || !b.isValid() ||
-      a.impl->terms.size() * b.impl->terms.size() > maxTerms)
+  if (!a.isValid() || !b.isValid() || a.impl->terms.size() * b.impl->terms.size() > maxTerms)
     return SymbolicExpr::invalid();
   std::vector<Term> terms;
   terms.reserve(a.impl->terms.size() * b.impl->terms.size());
   for (const Term &x : a.impl->terms)
     for (const Term &y : b.impl->terms) {
-      std::optional<Monomial> monomial =
-          multiplyMonomials(x.monomial, y.monomial);
+      std::optional<Monomial> monomial = multiplyMonomials(x.monomial, y.monomial);
       int64_t coefficient;
-      if (!monomial || __builtin_mul_overflow(x.coefficient, y.coefficient,
-                                              &coefficient))
+      if (!monomial || __builtin_mul_overflow(x.coefficient, y.coefficient, &coefficient))
         return SymbolicExpr::invalid();
       terms.push_back({coefficient, std::move(*monomial)});
     }
@@ -346,21 +306,17 @@ SymbolicExpr operator*(const SymbolicExpr &a, const SymbolicExpr &b) {
 
 // Division by one polynomial: if a = b*q, the leading term of a is the product
 // of those of b and q, in any admissible order; so q is found term by term.
-std::optional<SymbolicExpr> SymbolicExpr::exactDivide(const SymbolicExpr &a,
-                                                      const SymbolicExpr &b) {
+std::optional<SymbolicExpr> SymbolicExpr::exactDivide(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isValid() || !b.isValid() || b.impl->terms.empty())
     return std::nullopt;
   const Term &lead = b.impl->terms.front();
   SymbolicExpr rest = a, quotient;
   for (size_t step = 0; !rest.impl->terms.empty(); ++step) {
     const Term &top = rest.impl->terms.front();
-    std::optional<Monomial> monomial =
-        divideMonomials(top.monomial, lead.monomial);
-    if (!monomial || top.coefficient % lead.coefficient != 0 ||
-        step > maxTerms)
+    std::optional<Monomial> monomial = divideMonomials(top.monomial, lead.monomial);
+    if (!monomial || top.coefficient % lead.coefficient != 0 || step > maxTerms)
       return std::nullopt;
-    SymbolicExpr part =
-        makeTerm(top.coefficient / lead.coefficient, *monomial);
+    SymbolicExpr part = makeTerm(top.coefficient / lead.coefficient, *monomial);
     quotient = quotient + part;
     rest = rest - part * b;
     if (!rest.isValid())
@@ -369,8 +325,7 @@ std::optional<SymbolicExpr> SymbolicExpr::exactDivide(const SymbolicExpr &a,
   return quotient;
 }
 
-SymbolicExpr
-SymbolicExpr::substitute(const Substitution &replacements) const {
+SymbolicExpr SymbolicExpr::substitute(const Substitution &replacements) const {
   if (!isValid())
     return *this;
   SymbolicExpr sum;
@@ -386,8 +341,7 @@ SymbolicExpr::substitute(const Substitution &replacements) const {
   return sum;
 }
 
-SymbolicExpr SymbolicExpr::substitute(std::string_view name,
-                                      const SymbolicExpr &replacement) const {
+SymbolicExpr SymbolicExpr::substitute(std::string_view name, const SymbolicExpr &replacement) const {
   return substitute(Substitution{{std::string(name), replacement}});
 }
 

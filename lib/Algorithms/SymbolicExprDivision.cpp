@@ -27,8 +27,7 @@ SymbolicExpr foldOrMakeAtom(AtomKind kind, std::vector<SymbolicExpr> operands) {
   if (!atom.isValid())
     return atom;
   SymbolicRange range = atom.range();
-  if (range.isPoint() && range.lo != SymbolicRange::negInf &&
-      range.lo != SymbolicRange::posInf)
+  if (range.isPoint() && range.lo != SymbolicRange::negInf && range.lo != SymbolicRange::posInf)
     return SymbolicExpr(range.lo);
   return atom;
 }
@@ -36,9 +35,8 @@ SymbolicExpr foldOrMakeAtom(AtomKind kind, std::vector<SymbolicExpr> operands) {
 /// The atom when `expr` is one atom of `kind` alone.
 const Atom *soleAtom(const SymbolicExpr &expr, AtomKind kind) {
   const Terms &terms = expr.node().terms;
-  if (terms.size() != 1 || terms[0].coefficient != 1 ||
-      terms[0].monomial.size() != 1 || terms[0].monomial[0].power != 1 ||
-      terms[0].monomial[0].atom->kind != kind)
+  if (terms.size() != 1 || terms[0].coefficient != 1 || terms[0].monomial.size() != 1 ||
+      terms[0].monomial[0].power != 1 || terms[0].monomial[0].atom->kind != kind)
     return nullptr;
   return terms[0].monomial[0].atom.get();
 }
@@ -64,8 +62,7 @@ Monomial commonMonomial(const Monomial &a, const Monomial &b) {
 
 /// The largest term (coefficient times monomial) that divides a and b.
 SymbolicExpr commonFactor(const SymbolicExpr &a, const SymbolicExpr &b) {
-  int64_t coefficient = gcdOfCoefficients(
-      a.node().terms, gcdOfCoefficients(b.node().terms, 0));
+  int64_t coefficient = gcdOfCoefficients(a.node().terms, gcdOfCoefficients(b.node().terms, 0));
   Monomial monomial = b.node().terms.front().monomial;
   for (const Term &term : b.node().terms)
     monomial = commonMonomial(monomial, term.monomial);
@@ -83,21 +80,17 @@ struct Split {
 Split splitByTerm(const SymbolicExpr &a, const Term &b) {
   Terms quotient, remainder;
   for (const Term &term : a.node().terms) {
-    std::optional<Monomial> monomial =
-        divideMonomials(term.monomial, b.monomial);
+    std::optional<Monomial> monomial = divideMonomials(term.monomial, b.monomial);
     if (!monomial) {
       remainder.push_back(term);
       continue;
     }
-    int64_t q = term.monomial.empty()
-                    ? floorDivInt(term.coefficient, b.coefficient)
-                    : term.coefficient / b.coefficient;
+    int64_t q = term.monomial.empty() ? floorDivInt(term.coefficient, b.coefficient) : term.coefficient / b.coefficient;
     int64_t r = term.coefficient - q * b.coefficient;
     quotient.push_back({q, std::move(*monomial)});
     remainder.push_back({r, term.monomial});
   }
-  return {makePolynomial(std::move(quotient)),
-          makePolynomial(std::move(remainder))};
+  return {makePolynomial(std::move(quotient)), makePolynomial(std::move(remainder))};
 }
 
 /// Splits off the constant term.
@@ -122,8 +115,7 @@ SymbolicExpr floorDivConstant(const SymbolicExpr &a, int64_t c) {
   if (int64_t g = gcdOfCoefficients(terms, c); g > 1) {
     for (Term &term : terms)
       term.coefficient /= g;
-    SymbolicExpr numerator =
-        makePolynomial(std::move(terms)) + SymbolicExpr(constant / g);
+    SymbolicExpr numerator = makePolynomial(std::move(terms)) + SymbolicExpr(constant / g);
     return split.quotient + SymbolicExpr::floorDiv(numerator, c / g);
   }
 
@@ -133,21 +125,17 @@ SymbolicExpr floorDivConstant(const SymbolicExpr &a, int64_t c) {
     std::optional<int64_t> d = inner->operands[1].isConstant();
     int64_t product;
     if (d && *d > 0 && !__builtin_mul_overflow(*d, c, &product)) {
-      SymbolicExpr numerator =
-          inner->operands[0] + SymbolicExpr(constant) * SymbolicExpr(*d);
+      SymbolicExpr numerator = inner->operands[0] + SymbolicExpr(constant) * SymbolicExpr(*d);
       if (numerator.isValid())
         return split.quotient + SymbolicExpr::floorDiv(numerator, product);
     }
   }
-  return split.quotient +
-         foldOrMakeAtom(AtomKind::FloorDiv, {split.remainder, c});
+  return split.quotient + foldOrMakeAtom(AtomKind::FloorDiv, {split.remainder, c});
 }
 
 /// floordiv or ceildiv by a divisor that is not constant.
-SymbolicExpr divideSymbolic(AtomKind kind, const SymbolicExpr &a,
-                            const SymbolicExpr &b) {
-  auto divide = kind == AtomKind::FloorDiv ? SymbolicExpr::floorDiv
-                                           : SymbolicExpr::ceilDiv;
+SymbolicExpr divideSymbolic(AtomKind kind, const SymbolicExpr &a, const SymbolicExpr &b) {
+  auto divide = kind == AtomKind::FloorDiv ? SymbolicExpr::floorDiv : SymbolicExpr::ceilDiv;
   if (b.node().terms.front().coefficient < 0)
     return divide(-a, -b);
   if (std::optional<SymbolicExpr> exact = SymbolicExpr::exactDivide(a, b))
@@ -159,8 +147,7 @@ SymbolicExpr divideSymbolic(AtomKind kind, const SymbolicExpr &a,
   }
   SymbolicExpr factor = commonFactor(a, b);
   if (factor.isConstant() != 1)
-    return divide(*SymbolicExpr::exactDivide(a, factor),
-                  *SymbolicExpr::exactDivide(b, factor));
+    return divide(*SymbolicExpr::exactDivide(a, factor), *SymbolicExpr::exactDivide(b, factor));
   return foldOrMakeAtom(kind, {a, b});
 }
 
@@ -174,8 +161,7 @@ SymbolicExpr modConstant(const SymbolicExpr &a, int64_t c) {
     return a;
   SymbolicExpr reduced;
   for (const Term &term : a.node().terms) {
-    int64_t coefficient =
-        term.coefficient - floorDivInt(term.coefficient, c) * c;
+    int64_t coefficient = term.coefficient - floorDivInt(term.coefficient, c) * c;
     if (coefficient == 0)
       continue;
     // mod(k*mod(x, c*d), c) = mod(k*x, c).
@@ -183,41 +169,35 @@ SymbolicExpr modConstant(const SymbolicExpr &a, int64_t c) {
     if (const Atom *inner = soleAtom(bare, AtomKind::Mod)) {
       std::optional<int64_t> modulus = inner->operands[1].isConstant();
       if (modulus && *modulus % c == 0)
-        return SymbolicExpr::mod(a - makeTerm(term.coefficient, term.monomial) +
-                                     SymbolicExpr(coefficient) *
-                                         inner->operands[0],
-                                 c);
+        return SymbolicExpr::mod(
+            a - makeTerm(term.coefficient, term.monomial) + SymbolicExpr(coefficient) * inner->operands[0], c);
     }
     reduced = reduced + makeTerm(coefficient, term.monomial);
   }
   if (int64_t g = gcdOfCoefficients(reduced.node().terms, c); g > 1) {
     if (g == c)
       return SymbolicExpr();
-    return SymbolicExpr(g) *
-           SymbolicExpr::mod(*SymbolicExpr::exactDivide(reduced, g), c / g);
+    return SymbolicExpr(g) * SymbolicExpr::mod(*SymbolicExpr::exactDivide(reduced, g), c / g);
   }
   if (inRange(reduced))
     return reduced;
   return foldOrMakeAtom(AtomKind::Mod, {reduced, c});
 }
 
-SymbolicExpr maxOrMin(AtomKind kind, const SymbolicExpr &a,
-                      const SymbolicExpr &b) {
+SymbolicExpr maxOrMin(AtomKind kind, const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isValid() || !b.isValid())
     return SymbolicExpr::invalid();
   std::vector<SymbolicExpr> operands;
   for (const SymbolicExpr &expr : {a, b}) {
     if (const Atom *nested = soleAtom(expr, kind))
-      operands.insert(operands.end(), nested->operands.begin(),
-                      nested->operands.end());
+      operands.insert(operands.end(), nested->operands.begin(), nested->operands.end());
     else
       operands.push_back(expr);
   }
   if (operands.size() > maxOperands)
     return SymbolicExpr::invalid();
   std::sort(operands.begin(), operands.end());
-  operands.erase(std::unique(operands.begin(), operands.end()),
-                 operands.end());
+  operands.erase(std::unique(operands.begin(), operands.end()), operands.end());
 
   // Drop an operand that another one dominates for all sizes.
   for (size_t i = 0; i < operands.size();) {
@@ -225,9 +205,8 @@ SymbolicExpr maxOrMin(AtomKind kind, const SymbolicExpr &a,
     for (size_t j = 0; j < operands.size() && !dominated; ++j) {
       if (i == j)
         continue;
-      dominated = kind == AtomKind::Max
-                      ? SymbolicExpr::knownLessEqual(operands[i], operands[j])
-                      : SymbolicExpr::knownLessEqual(operands[j], operands[i]);
+      dominated = kind == AtomKind::Max ? SymbolicExpr::knownLessEqual(operands[i], operands[j])
+                                        : SymbolicExpr::knownLessEqual(operands[j], operands[i]);
     }
     if (dominated)
       operands.erase(operands.begin() + i);
@@ -241,8 +220,7 @@ SymbolicExpr maxOrMin(AtomKind kind, const SymbolicExpr &a,
 
 } // namespace
 
-SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a,
-                                    const SymbolicExpr &b) {
+SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isValid() || !b.isValid() || b.isConstant() == 0)
     return invalid();
   if (std::optional<int64_t> c = b.isConstant()) {
@@ -253,8 +231,7 @@ SymbolicExpr SymbolicExpr::floorDiv(const SymbolicExpr &a,
   return divideSymbolic(AtomKind::FloorDiv, a, b);
 }
 
-SymbolicExpr SymbolicExpr::ceilDiv(const SymbolicExpr &a,
-                                   const SymbolicExpr &b) {
+SymbolicExpr SymbolicExpr::ceilDiv(const SymbolicExpr &a, const SymbolicExpr &b) {
   if (!a.isValid() || !b.isValid() || b.isConstant() == 0)
     return invalid();
   if (std::optional<int64_t> c = b.isConstant()) {
@@ -286,12 +263,8 @@ SymbolicExpr SymbolicExpr::mod(const SymbolicExpr &a, const SymbolicExpr &b) {
   return foldOrMakeAtom(AtomKind::Mod, {a, b});
 }
 
-SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) {
-  return maxOrMin(AtomKind::Max, a, b);
-}
+SymbolicExpr SymbolicExpr::max(const SymbolicExpr &a, const SymbolicExpr &b) { return maxOrMin(AtomKind::Max, a, b); }
 
-SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) {
-  return maxOrMin(AtomKind::Min, a, b);
-}
+SymbolicExpr SymbolicExpr::min(const SymbolicExpr &a, const SymbolicExpr &b) { return maxOrMin(AtomKind::Min, a, b); }
 
 } // namespace bessemer

@@ -42,13 +42,10 @@ int64_t addSaturating(int64_t a, int64_t b, int64_t dominant) {
   return sum;
 }
 
-int64_t negate(int64_t a) {
-  return a == negInf ? posInf : a == posInf ? negInf : -a;
-}
+int64_t negate(int64_t a) { return a == negInf ? posInf : a == posInf ? negInf : -a; }
 
 int64_t magnitude(SymbolicRange range) {
-  return std::max(range.lo < 0 ? negate(range.lo) : range.lo,
-                  range.hi < 0 ? negate(range.hi) : range.hi);
+  return std::max(range.lo < 0 ? negate(range.lo) : range.lo, range.hi < 0 ? negate(range.hi) : range.hi);
 }
 
 /// floor or ceiling of a / b for b >= 1, either possibly infinite.
@@ -73,8 +70,7 @@ SymbolicRange divideRanges(SymbolicRange a, SymbolicRange b, bool ceiling) {
     }
   }
   b.hi = std::max(b.hi, b.lo);
-  return {divideBound(a.lo, a.lo >= 0 ? b.hi : b.lo, ceiling),
-          divideBound(a.hi, a.hi >= 0 ? b.lo : b.hi, ceiling)};
+  return {divideBound(a.lo, a.lo >= 0 ? b.hi : b.lo, ceiling), divideBound(a.hi, a.hi >= 0 ? b.lo : b.hi, ceiling)};
 }
 
 SymbolicRange modRanges(SymbolicRange a, SymbolicRange b) {
@@ -102,35 +98,22 @@ SymbolicRange atomRange(const Atom &atom, const SymbolicExpr::Bounds &bounds) {
     SymbolicRange other = operand.range(bounds);
     // A divisor c*x, not zero, is at least c.
     const std::vector<Term> &terms = operand.node().terms;
-    if ((atom.kind == AtomKind::FloorDiv || atom.kind == AtomKind::CeilDiv ||
-         atom.kind == AtomKind::Mod) &&
+    if ((atom.kind == AtomKind::FloorDiv || atom.kind == AtomKind::CeilDiv || atom.kind == AtomKind::Mod) &&
         terms.size() == 1 && other.lo >= 0)
       other.lo = std::max(other.lo, terms[0].coefficient);
     switch (atom.kind) {
-    case AtomKind::FloorDiv:
-      first = divideRanges(first, other, /*ceiling=*/false);
-      break;
-    case AtomKind::CeilDiv:
-      first = divideRanges(first, other, /*ceiling=*/true);
-      break;
-    case AtomKind::Mod:
-      first = modRanges(first, other);
-      break;
-    case AtomKind::Max:
-      first = {std::max(first.lo, other.lo), std::max(first.hi, other.hi)};
-      break;
-    case AtomKind::Min:
-      first = {std::min(first.lo, other.lo), std::min(first.hi, other.hi)};
-      break;
-    case AtomKind::Symbol:
-      break;
+    case AtomKind::FloorDiv: first = divideRanges(first, other, /*ceiling=*/false); break;
+    case AtomKind::CeilDiv: first = divideRanges(first, other, /*ceiling=*/true); break;
+    case AtomKind::Mod: first = modRanges(first, other); break;
+    case AtomKind::Max: first = {std::max(first.lo, other.lo), std::max(first.hi, other.hi)}; break;
+    case AtomKind::Min: first = {std::min(first.lo, other.lo), std::min(first.hi, other.hi)}; break;
+    case AtomKind::Symbol: break;
     }
   }
   return first;
 }
 
-std::optional<int64_t> evaluateAtom(const Atom &atom,
-                                    const SymbolicExpr::Lookup &lookup) {
+std::optional<int64_t> evaluateAtom(const Atom &atom, const SymbolicExpr::Lookup &lookup) {
   if (atom.kind == AtomKind::Symbol)
     return lookup(atom.name);
   std::optional<int64_t> result = atom.operands[0].evaluate(lookup);
@@ -143,23 +126,12 @@ std::optional<int64_t> evaluateAtom(const Atom &atom,
     if (isDivision && (b == 0 || (b == -1 && a == negInf)))
       return std::nullopt;
     switch (atom.kind) {
-    case AtomKind::FloorDiv:
-      result = floorDivInt(a, b);
-      break;
-    case AtomKind::CeilDiv:
-      result = a / b + (a % b != 0 && (a < 0) == (b < 0));
-      break;
-    case AtomKind::Mod:
-      result = a % b != 0 && (a < 0) != (b < 0) ? a % b + b : a % b;
-      break;
-    case AtomKind::Max:
-      result = std::max(a, b);
-      break;
-    case AtomKind::Min:
-      result = std::min(a, b);
-      break;
-    case AtomKind::Symbol:
-      break;
+    case AtomKind::FloorDiv: result = floorDivInt(a, b); break;
+    case AtomKind::CeilDiv: result = a / b + (a % b != 0 && (a < 0) == (b < 0)); break;
+    case AtomKind::Mod: result = a % b != 0 && (a < 0) != (b < 0) ? a % b + b : a % b; break;
+    case AtomKind::Max: result = std::max(a, b); break;
+    case AtomKind::Min: result = std::min(a, b); break;
+    case AtomKind::Symbol: break;
     }
   }
   return result;
@@ -172,10 +144,9 @@ SymbolicRange symbolic::addRanges(SymbolicRange a, SymbolicRange b) {
 }
 
 SymbolicRange symbolic::mulRanges(SymbolicRange a, SymbolicRange b) {
-  int64_t corners[] = {mulSaturating(a.lo, b.lo), mulSaturating(a.lo, b.hi),
-                       mulSaturating(a.hi, b.lo), mulSaturating(a.hi, b.hi)};
-  return {*std::min_element(corners, corners + 4),
-          *std::max_element(corners, corners + 4)};
+  int64_t corners[] = {mulSaturating(a.lo, b.lo), mulSaturating(a.lo, b.hi), mulSaturating(a.hi, b.lo),
+                       mulSaturating(a.hi, b.hi)};
+  return {*std::min_element(corners, corners + 4), *std::max_element(corners, corners + 4)};
 }
 
 SymbolicRange SymbolicExpr::range(const Bounds &bounds) const {
@@ -211,8 +182,7 @@ bool SymbolicExpr::knownEqual(const SymbolicExpr &a, const SymbolicExpr &b) {
   return a.isValid() && b.isValid() && a == b;
 }
 
-bool SymbolicExpr::knownNotEqual(const SymbolicExpr &a, const SymbolicExpr &b,
-                                 const Bounds &bounds) {
+bool SymbolicExpr::knownNotEqual(const SymbolicExpr &a, const SymbolicExpr &b, const Bounds &bounds) {
   SymbolicExpr difference = a - b;
   if (!difference.isValid())
     return false;
@@ -230,8 +200,7 @@ bool SymbolicExpr::knownNotEqual(const SymbolicExpr &a, const SymbolicExpr &b,
   return divisor != 0 && constant % divisor != 0;
 }
 
-bool SymbolicExpr::knownLessEqual(const SymbolicExpr &a, const SymbolicExpr &b,
-                                  const Bounds &bounds) {
+bool SymbolicExpr::knownLessEqual(const SymbolicExpr &a, const SymbolicExpr &b, const Bounds &bounds) {
   SymbolicExpr difference = b - a;
   return difference.isValid() && difference.range(bounds).lo >= 0;
 }
@@ -259,8 +228,7 @@ std::optional<int64_t> SymbolicExpr::evaluate(const Lookup &lookup) const {
 std::optional<int64_t> SymbolicExpr::evaluate(const Values &values) const {
   return evaluate(Lookup([&](std::string_view name) -> std::optional<int64_t> {
     auto it = values.find(name);
-    return it != values.end() ? std::optional<int64_t>(it->second)
-                              : std::nullopt;
+    return it != values.end() ? std::optional<int64_t>(it->second) : std::nullopt;
   }));
 }
 

@@ -24,23 +24,19 @@ namespace {
 // takes two levels here).
 constexpr int maxParseDepth = 600;
 
-bool isIdentifierStart(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
+bool isIdentifierStart(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool isDigit(char c) { return c >= '0' && c <= '9'; }
 bool isIdentifierChar(char c) { return isIdentifierStart(c) || isDigit(c); }
 
 std::optional<AtomKind> functionKind(std::string_view name) {
-  for (AtomKind kind : {AtomKind::FloorDiv, AtomKind::CeilDiv, AtomKind::Mod,
-                        AtomKind::Max, AtomKind::Min})
+  for (AtomKind kind : {AtomKind::FloorDiv, AtomKind::CeilDiv, AtomKind::Mod, AtomKind::Max, AtomKind::Min})
     if (name == atomName(kind))
       return kind;
   return std::nullopt;
 }
 
 void printSymbol(const std::string &name, std::string &out) {
-  bool plain = !name.empty() && isIdentifierStart(name[0]) &&
-               std::all_of(name.begin(), name.end(), isIdentifierChar) &&
+  bool plain = !name.empty() && isIdentifierStart(name[0]) && std::all_of(name.begin(), name.end(), isIdentifierChar) &&
                !functionKind(name);
   if (plain) {
     out += name;
@@ -96,21 +92,14 @@ void print(const SymbolicExpr &expr, std::string &out) {
   }
 }
 
-SymbolicExpr apply(AtomKind kind, const SymbolicExpr &a,
-                   const SymbolicExpr &b) {
+SymbolicExpr apply(AtomKind kind, const SymbolicExpr &a, const SymbolicExpr &b) {
   switch (kind) {
-  case AtomKind::FloorDiv:
-    return SymbolicExpr::floorDiv(a, b);
-  case AtomKind::CeilDiv:
-    return SymbolicExpr::ceilDiv(a, b);
-  case AtomKind::Mod:
-    return SymbolicExpr::mod(a, b);
-  case AtomKind::Max:
-    return SymbolicExpr::max(a, b);
-  case AtomKind::Min:
-    return SymbolicExpr::min(a, b);
-  case AtomKind::Symbol:
-    break;
+  case AtomKind::FloorDiv: return SymbolicExpr::floorDiv(a, b);
+  case AtomKind::CeilDiv: return SymbolicExpr::ceilDiv(a, b);
+  case AtomKind::Mod: return SymbolicExpr::mod(a, b);
+  case AtomKind::Max: return SymbolicExpr::max(a, b);
+  case AtomKind::Min: return SymbolicExpr::min(a, b);
+  case AtomKind::Symbol: break;
   }
   return SymbolicExpr::invalid();
 }
@@ -140,17 +129,14 @@ private:
   std::nullopt_t fail(std::string_view expected) {
     if (error.empty()) {
       error = "expected " + std::string(expected) + ", got ";
-      error += position < text.size() ? "'" + std::string(1, text[position]) +
-                                            "'"
-                                      : std::string("end of text");
+      error += position < text.size() ? "'" + std::string(1, text[position]) + "'" : std::string("end of text");
       error += " at offset " + std::to_string(position);
     }
     return std::nullopt;
   }
 
   void skipSpace() {
-    while (position < text.size() &&
-           (text[position] == ' ' || text[position] == '\t'))
+    while (position < text.size() && (text[position] == ' ' || text[position] == '\t'))
       ++position;
   }
 
@@ -248,8 +234,7 @@ private:
   std::optional<SymbolicExpr> parseInteger() {
     int64_t value = 0;
     for (; position < text.size() && isDigit(text[position]); ++position)
-      if (__builtin_mul_overflow(value, 10, &value) ||
-          __builtin_add_overflow(value, text[position] - '0', &value))
+      if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text[position] - '0', &value))
         return fail("an integer of 64 bits");
     if (position < text.size() && isIdentifierStart(text[position]))
       return fail("an operator");
@@ -312,8 +297,7 @@ std::string SymbolicExpr::str() const {
   return out;
 }
 
-std::optional<SymbolicExpr> SymbolicExpr::parse(std::string_view text,
-                                                std::string *error) {
+std::optional<SymbolicExpr> SymbolicExpr::parse(std::string_view text, std::string *error) {
   Parser parser(text);
   std::optional<SymbolicExpr> result = parser.parseAll();
   if (!result && error)

@@ -4,17 +4,15 @@
 
 namespace bessemer {
 
-std::optional<TileLayout> TileLayout::create(LinearLayout atom,
-                                             std::vector<int64_t> repeats,
-                                             std::string *error) {
+std::optional<TileLayout> TileLayout::create(LinearLayout atom, std::vector<int64_t> repeats, std::string *error) {
   auto fail = [&](std::string what) {
     if (error)
       *error = std::move(what);
     return std::nullopt;
   };
   if (repeats.size() != atom.outputs().size())
-    return fail("expected " + std::to_string(atom.outputs().size()) +
-                " repeats, got " + std::to_string(repeats.size()));
+    return fail("expected " + std::to_string(atom.outputs().size()) + " repeats, got " +
+                std::to_string(repeats.size()));
   int64_t elements = 2; // so that twice the number fits
   repeats.push_back(atom.totalOutputSize());
   for (int64_t count : repeats)
@@ -47,17 +45,11 @@ int64_t TileLayout::numRepeats() const {
   return product;
 }
 
-int64_t TileLayout::numElements() const {
-  return linear.totalOutputSize() * numRepeats();
-}
+int64_t TileLayout::numElements() const { return linear.totalOutputSize() * numRepeats(); }
 
-int64_t TileLayout::registers() const {
-  return linear.inputSize("register") * numRepeats();
-}
+int64_t TileLayout::registers() const { return linear.inputSize("register") * numRepeats(); }
 
-std::vector<int64_t>
-TileLayout::locate(int64_t reg,
-                   const LinearLayout::Coordinates &others) const {
+std::vector<int64_t> TileLayout::locate(int64_t reg, const LinearLayout::Coordinates &others) const {
   int64_t atomRegisters = linear.inputSize("register");
   LinearLayout::Coordinates inputs = others;
   inputs.push_back({"register", reg % atomRegisters});
@@ -65,15 +57,13 @@ TileLayout::locate(int64_t reg,
   LinearLayout::Coordinates element = linear.apply(inputs);
   std::vector<int64_t> result(element.size());
   for (size_t i = element.size(); i-- > 0;) {
-    result[i] = element[i].second +
-                repeat % repeatCounts[i] * linear.outputs()[i].size();
+    result[i] = element[i].second + repeat % repeatCounts[i] * linear.outputs()[i].size();
     repeat /= repeatCounts[i];
   }
   return result;
 }
 
-TileLayout::Place
-TileLayout::find(std::span<const int64_t> coordinates) const {
+TileLayout::Place TileLayout::find(std::span<const int64_t> coordinates) const {
   LinearLayout::Coordinates inAtom;
   int64_t repeat = 0;
   for (size_t i = 0; i < coordinates.size() && i < repeatCounts.size(); ++i) {

@@ -29,8 +29,7 @@ class Compilation {
 public:
   Compilation(const CompileOptions &options, const Compiler &compiler)
       : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), exposure(compiler.exposure),
-        context(makeRegistry(), MLIRContext::Threading::DISABLED),
-        diagnostics(&context) {
+        context(makeRegistry(), MLIRContext::Threading::DISABLED), diagnostics(&context) {
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false);
     shared.files = std::make_shared<WeightFiles>();
@@ -68,7 +67,9 @@ public:
   }
 
   /// Names of nodes and message of each error.
-  const std::vector<std::pair<std::vector<std::string>, std::string>> &errors() const { return diagnostics.nodeErrors(); }
+  const std::vector<std::pair<std::vector<std::string>, std::string>> &errors() const {
+    return diagnostics.nodeErrors();
+  }
 
 private:
   static DialectRegistry makeRegistry() {
@@ -156,8 +157,9 @@ private:
       return false;
     for (const DimOption &dim : options.dims)
       if (!dim.exact)
-        program.entryGuards.push_back({"le", SymbolicExpr::symbol(dim.name), SymbolicExpr::constant(dim.value),
-                                       "the program was compiled for " + dim.name + " <= " + std::to_string(dim.value)});
+        program.entryGuards.push_back(
+            {"le", SymbolicExpr::symbol(dim.name), SymbolicExpr::constant(dim.value),
+             "the program was compiled for " + dim.name + " <= " + std::to_string(dim.value)});
     program.memoryLimit = memoryLimit;
     fillReport(*module, program, result.report);
     if (std::string error = fillMemoryReport(program, options.machine, result.report); !error.empty())

@@ -11,9 +11,9 @@
 #include "bessemer/Runtime/Program.h"
 #include "dialects/Bess/Bess.h"
 
-#include "llvm/ADT/MapVector.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/MapVector.h"
 
 #include <map>
 #include <set>
@@ -59,7 +59,7 @@ private:
   llvm::StringMap<int32_t> kernels, functions;
   llvm::StringMap<mlir::Operation *> kernelOps;
   llvm::DenseMap<mlir::Attribute, int32_t> constants;
-  std::map<std::pair<const void *, const void *>, int32_t> weights; ///< by source and type
+  std::map<std::pair<const void *, const void *>, int32_t> weights;          ///< by source and type
   std::map<std::pair<const void *, std::vector<int32_t>>, int32_t> prepared; ///< by function and sources: first result
   std::set<int32_t> readAtRunTime;
   std::map<mlir::Operation *, std::set<std::string>> symbols; ///< by function
@@ -118,7 +118,7 @@ private:
   llvm::DenseMap<mlir::Value, runtime::BufferId> buffers;
   llvm::DenseMap<int64_t, runtime::BufferId> roots; ///< by storage
   std::vector<int64_t> storageOf;                   ///< of each arena buffer; -1 for others
-  std::vector<int32_t> opStart; ///< instructions before op i; ops counted as the plan does
+  std::vector<int32_t> opStart;                     ///< instructions before op i; ops counted as the plan does
   int32_t instructions = 0;
   bool recording = true; ///< false while ops are emitted a second time
 };

@@ -48,8 +48,7 @@ static std::optional<AttributeExpr> emitAttribute(Operation *op, StringAttr name
   return std::nullopt;
 }
 
-LogicalResult bessemer::emitAttributes(Operation *op,
-                                       std::vector<std::pair<std::string, AttributeExpr>> &attributes) {
+LogicalResult bessemer::emitAttributes(Operation *op, std::vector<std::pair<std::string, AttributeExpr>> &attributes) {
   // Attributes with a default that nobody wrote get it here.
   if (op->getPropertiesStorageSize())
     op->getName().populateDefaultProperties(op->getPropertiesStorage());

@@ -32,7 +32,8 @@ BufferId FunctionEmitter::scalarBuffer(Value value) {
     if (!attr || !attr.getType().isInteger(1))
       return -1;
     auto type = RankedTensorType::get({}, attr.getType());
-    Buffer buffer = makeBuffer("", DType::Bool, {}, BufferKind::Constant, program.constantIndex(DenseElementsAttr::get(type, attr.getValue())));
+    Buffer buffer = makeBuffer("", DType::Bool, {}, BufferKind::Constant,
+                               program.constantIndex(DenseElementsAttr::get(type, attr.getValue())));
     return newBuffer(std::move(buffer));
   }
   return -1;

@@ -83,7 +83,8 @@ BufferId FunctionEmitter::buffer(Value value) {
   std::string name = provenanceText(value.getLoc(), 1);
   Operation *op = value.getDefiningOp();
   if (auto constant = dyn_cast_or_null<bess::ConstantOp>(op)) {
-    Buffer buffer = makeBuffer(name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Constant, program.constantIndex(cast<DenseElementsAttr>(constant.getValue())));
+    Buffer buffer = makeBuffer(name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Constant,
+                               program.constantIndex(cast<DenseElementsAttr>(constant.getValue())));
     return buffers[value] = newBuffer(std::move(buffer));
   }
   if (isa_and_nonnull<bess::WeightOp, bess::PrepareOp>(op)) {
@@ -91,7 +92,8 @@ BufferId FunctionEmitter::buffer(Value value) {
                         ? program.weightIndex(cast<bess::WeightOp>(op))
                         : program.preparedIndex(cast<bess::PrepareOp>(op), cast<OpResult>(value).getResultNumber());
     program.markReadAtRunTime(index);
-    Buffer buffer = makeBuffer(name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Weight, index);
+    Buffer buffer =
+        makeBuffer(name, bess::getDType(value.getType()), dimsOf(value.getType()), BufferKind::Weight, index);
     BufferId id = newBuffer(std::move(buffer));
     if (auto places = op->getAttrOfType<ArrayAttr>("bess.placement"))
       if (auto place = dyn_cast<bess::PlacementAttr>(places[cast<OpResult>(value).getResultNumber()]))
@@ -108,7 +110,8 @@ BufferId FunctionEmitter::buffer(Value value) {
   if ((kind == "weight" || kind == "constant") && !roots.count(place.getStorage())) {
     BufferId base = buffer(op->getOperand(0));
     if (base >= 0)
-      roots.try_emplace(place.getStorage(), out.buffers[base].kind == BufferKind::Alias ? out.buffers[base].index : base);
+      roots.try_emplace(place.getStorage(),
+                        out.buffers[base].kind == BufferKind::Alias ? out.buffers[base].index : base);
   }
   return buffers[value] = bufferAt(place, value.getType(), name);
 }

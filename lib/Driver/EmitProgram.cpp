@@ -112,7 +112,8 @@ static std::vector<uint8_t> elementBytes(DenseElementsAttr value, DType dtype) {
       return;
     }
     for (unsigned b = 0; b < bits / 8; ++b)
-      bytes[i * (bits / 8) + b] = uint8_t(element.extractBitsAsZExtValue(std::min(8u, element.getBitWidth() - b * 8), b * 8));
+      bytes[i * (bits / 8) + b] =
+          uint8_t(element.extractBitsAsZExtValue(std::min(8u, element.getBitWidth() - b * 8), b * 8));
   };
   if (dtype == DType::Bool) {
     int64_t i = 0;

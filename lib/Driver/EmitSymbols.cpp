@@ -42,7 +42,8 @@ const std::set<std::string> &ProgramEmitter::symbolsOf(func::FuncOp function) {
       for (Attribute symbol : bind.getSymbols())
         defined.insert(cast<StringAttr>(symbol).str());
     if (auto call = dyn_cast<func::CallOp>(op))
-      if (auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr()); callee && callee != function)
+      if (auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, call.getCalleeAttr());
+          callee && callee != function)
         for (const std::string &symbol : symbolsOf(callee))
           read.insert(symbol);
   });

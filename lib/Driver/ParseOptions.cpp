@@ -63,7 +63,8 @@ bool bessemer::parseNumerics(std::string_view view, Numerics &numerics, std::str
       numerics.narrowAccumulate = on;
     } else {
       error = "expected default, strict, fast, or a list of reassociate, approximate, narrow-accumulate (with - to "
-              "switch one off), got '" + word.str() + "'";
+              "switch one off), got '" +
+              word.str() + "'";
       return false;
     }
   }

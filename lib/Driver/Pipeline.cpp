@@ -35,15 +35,12 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
   case Phase::emit:
   case Phase::shard: // one device
     return;
-  case Phase::legalize:
-    return addLegalizePasses(passes, options, *shared.files, customOps);
-  case Phase::simplify:
-    return simplify::addSimplifyPasses(passes, shared);
+  case Phase::legalize: return addLegalizePasses(passes, options, *shared.files, customOps);
+  case Phase::simplify: return simplify::addSimplifyPasses(passes, shared);
   case Phase::outline:
     // Each layer for itself where each is to be compared.
     return exposure == Exposure::Nothing ? outline::addOutlinePasses(passes) : void();
-  case Phase::layout:
-    return options.compileKernels ? addLayoutPasses(passes, options.numerics) : void();
+  case Phase::layout: return options.compileKernels ? addLayoutPasses(passes, options.numerics) : void();
   case Phase::fuse:
     if (options.compileKernels)
       addFusePasses(passes);
@@ -52,11 +49,8 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
     if (exposure == Exposure::References)
       passes.addPass(createTakeFusionsApart());
     return;
-  case Phase::tile:
-    return options.compileKernels ? addTilePasses(passes) : void();
-  case Phase::plan:
-    return plan::addPlanPasses(passes, options);
-  case Phase::lower:
-    return options.compileKernels ? addLowerPasses(passes, options.machine.target) : void();
+  case Phase::tile: return options.compileKernels ? addTilePasses(passes) : void();
+  case Phase::plan: return plan::addPlanPasses(passes, options);
+  case Phase::lower: return options.compileKernels ? addLowerPasses(passes, options.machine.target) : void();
   }
 }

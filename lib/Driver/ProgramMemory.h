@@ -20,7 +20,7 @@ struct ProgramMemory {
   std::vector<std::string> freeSymbols;
   std::vector<ArenaBox> boxes;
   int64_t arenaBytes = 0;
-  int64_t smallWeightBytes = 0; ///< stay in memory whatever the limit is
+  int64_t smallWeightBytes = 0;  ///< stay in memory whatever the limit is
   int64_t mappedWeightBytes = 0; ///< used where they lie in their file: the system gives and takes the pages
   /// Weights that can be read for each run: as the runtime groups them.
   std::vector<int64_t> unitBytes;

@@ -25,22 +25,15 @@ constexpr size_t slotBytes = 256;
 enum class Lane : uint8_t { I1, I8, I16, I32, I64, F16, BF16, F32, F64, Ptr };
 unsigned laneBytes(Lane lane);
 
-enum class Space : uint8_t {
-  Generic = 0,
-  Global = 1,
-  Shared = 3,
-  Constant = 4,
-  Local = 5
-};
+enum class Space : uint8_t { Generic = 0, Global = 1, Shared = 3, Constant = 4, Local = 5 };
 
 struct Inst {
   void (*run)(Warp &, const Inst &) = nullptr;
   Slot dst = noSlot, a = noSlot, b = noSlot, c = noSlot;
   int64_t imm = 0;
   uint32_t list = 0,
-           count =
-               0; ///< a stretch of Kernel::lists; what it holds is up to `run`
-  uint32_t site = 0; ///< of Kernel::sites
+           count = 0; ///< a stretch of Kernel::lists; what it holds is up to `run`
+  uint32_t site = 0;  ///< of Kernel::sites
 };
 
 /// One op of the source, for messages.

@@ -13,11 +13,9 @@ struct Entry {
   StringLiteral text;
   Handler run;
 };
-#define BESSEMER_PTX_F32(NAME, TEXT, VALUE)                                    \
-  struct NAME {                                                                \
-    template <Lane L> static float apply(double a) {                           \
-      return static_cast<float>(VALUE);                                        \
-    }                                                                          \
+#define BESSEMER_PTX_F32(NAME, TEXT, VALUE)                                                                            \
+  struct NAME {                                                                                                        \
+    template <Lane L> static float apply(double a) { return static_cast<float>(VALUE); }                               \
   };
 #include "bessemer/Support/InlinePtx.def"
 constexpr Entry table[] = {
@@ -35,11 +33,9 @@ bool bessemer::emulator::prepareInlinePtx(Preparer &p, Operation *op) {
   else
     return false;
   for (const Entry &entry : table) {
-    if (entry.text != text || op->getNumOperands() != 1 ||
-        op->getNumResults() != 1)
+    if (entry.text != text || op->getNumOperands() != 1 || op->getNumResults() != 1)
       continue;
-    Slot a = p.slot(op->getOperand(0)),
-         d = p.defineNew(op, op->getResult(0)).front();
+    Slot a = p.slot(op->getOperand(0)), d = p.defineNew(op, op->getResult(0)).front();
     if (p.laneOf(a) != Lane::F32 || p.laneOf(d) != Lane::F32)
       break;
     Inst &inst = p.emit(op, entry.run);

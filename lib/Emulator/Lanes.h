@@ -16,9 +16,7 @@ namespace bessemer::emulator {
 
 float halfToFloat(uint16_t bits);
 uint16_t floatToHalf(float value); ///< to nearest, ties to even
-inline float bfloatToFloat(uint16_t bits) {
-  return std::bit_cast<float>(uint32_t(bits) << 16);
-}
+inline float bfloatToFloat(uint16_t bits) { return std::bit_cast<float>(uint32_t(bits) << 16); }
 inline uint16_t floatToBfloat(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);
   if (value != value)
@@ -59,9 +57,7 @@ template <> struct LaneTraits<Lane::F64> {
 };
 template <Lane L> using Storage = typename LaneTraits<L>::Storage;
 
-constexpr bool isFloatLane(Lane lane) {
-  return lane >= Lane::F16 && lane <= Lane::F64;
-}
+constexpr bool isFloatLane(Lane lane) { return lane >= Lane::F16 && lane <= Lane::F64; }
 
 /// The number that arithmetic works on: float for the narrow floats.
 template <Lane L> auto decode(Storage<L> value) {
@@ -91,77 +87,52 @@ template <Lane L> std::make_signed_t<Storage<L>> asSigned(Storage<L> value) {
 
 /// Calls fn.template operator()<L>() for the kind; `Floats`, `Integers`: which
 /// are possible.
-template <bool Integers, bool Floats, class F>
-Handler forLane(Lane lane, F &&fn) {
+template <bool Integers, bool Floats, class F> Handler forLane(Lane lane, F &&fn) {
   if constexpr (Integers)
     switch (lane) {
-    case Lane::I1:
-      return fn.template operator()<Lane::I1>();
-    case Lane::I8:
-      return fn.template operator()<Lane::I8>();
-    case Lane::I16:
-      return fn.template operator()<Lane::I16>();
-    case Lane::I32:
-      return fn.template operator()<Lane::I32>();
-    case Lane::I64:
-      return fn.template operator()<Lane::I64>();
-    case Lane::Ptr:
-      return fn.template operator()<Lane::Ptr>();
-    default:
-      break;
+    case Lane::I1: return fn.template operator()<Lane::I1>();
+    case Lane::I8: return fn.template operator()<Lane::I8>();
+    case Lane::I16: return fn.template operator()<Lane::I16>();
+    case Lane::I32: return fn.template operator()<Lane::I32>();
+    case Lane::I64: return fn.template operator()<Lane::I64>();
+    case Lane::Ptr: return fn.template operator()<Lane::Ptr>();
+    default: break;
     }
   if constexpr (Floats)
     switch (lane) {
-    case Lane::F16:
-      return fn.template operator()<Lane::F16>();
-    case Lane::BF16:
-      return fn.template operator()<Lane::BF16>();
-    case Lane::F32:
-      return fn.template operator()<Lane::F32>();
-    case Lane::F64:
-      return fn.template operator()<Lane::F64>();
-    default:
-      break;
+    case Lane::F16: return fn.template operator()<Lane::F16>();
+    case Lane::BF16: return fn.template operator()<Lane::BF16>();
+    case Lane::F32: return fn.template operator()<Lane::F32>();
+    case Lane::F64: return fn.template operator()<Lane::F64>();
+    default: break;
     }
   return nullptr;
 }
 
-template <class Op, Lane L, Lane R = L>
-void runUnary(Warp &warp, const Inst &inst) {
+template <class Op, Lane L, Lane R = L> void runUnary(Warp &warp, const Inst &inst) {
   const Storage<L> *__restrict a = warp.lanes<Storage<L>>(inst.a);
   Storage<R> *__restrict d = warp.lanes<Storage<R>>(inst.dst);
-  warp.each([&](unsigned l) {
-    d[l] = encode<R>(Op::template apply<L>(decode<L>(a[l])));
-  });
+  warp.each([&](unsigned l) { d[l] = encode<R>(Op::template apply<L>(decode<L>(a[l]))); });
 }
-template <class Op, Lane L, Lane R = L>
-void runBinary(Warp &warp, const Inst &inst) {
-  const Storage<L> *__restrict a = warp.lanes<Storage<L>>(inst.a),
-                               *__restrict b = warp.lanes<Storage<L>>(inst.b);
+template <class Op, Lane L, Lane R = L> void runBinary(Warp &warp, const Inst &inst) {
+  const Storage<L> *__restrict a = warp.lanes<Storage<L>>(inst.a), *__restrict b = warp.lanes<Storage<L>>(inst.b);
   Storage<R> *__restrict d = warp.lanes<Storage<R>>(inst.dst);
-  warp.each([&](unsigned l) {
-    d[l] = encode<R>(Op::template apply<L>(decode<L>(a[l]), decode<L>(b[l])));
-  });
+  warp.each([&](unsigned l) { d[l] = encode<R>(Op::template apply<L>(decode<L>(a[l]), decode<L>(b[l]))); });
 }
 template <class Op, Lane L> void runTernary(Warp &warp, const Inst &inst) {
-  const Storage<L> *__restrict a = warp.lanes<Storage<L>>(inst.a),
-                               *__restrict b = warp.lanes<Storage<L>>(inst.b),
+  const Storage<L> *__restrict a = warp.lanes<Storage<L>>(inst.a), *__restrict b = warp.lanes<Storage<L>>(inst.b),
                                *__restrict c = warp.lanes<Storage<L>>(inst.c);
   Storage<L> *__restrict d = warp.lanes<Storage<L>>(inst.dst);
-  warp.each([&](unsigned l) {
-    d[l] = encode<L>(Op::template apply<L>(decode<L>(a[l]), decode<L>(b[l]),
-                                           decode<L>(c[l])));
-  });
+  warp.each(
+      [&](unsigned l) { d[l] = encode<L>(Op::template apply<L>(decode<L>(a[l]), decode<L>(b[l]), decode<L>(c[l]))); });
 }
 
 /// The same op on each element of the operands.
-template <class Op, bool Integers, bool Floats>
-bool emitUnary(Preparer &p, mlir::Operation *op) {
+template <class Op, bool Integers, bool Floats> bool emitUnary(Preparer &p, mlir::Operation *op) {
   auto a = llvm::to_vector(p.slots(op->getOperand(0)));
   auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
   for (size_t i = 0; i < d.size(); ++i) {
-    Handler run = forLane<Integers, Floats>(
-        p.laneOf(a[i]), []<Lane L>() -> Handler { return runUnary<Op, L>; });
+    Handler run = forLane<Integers, Floats>(p.laneOf(a[i]), []<Lane L>() -> Handler { return runUnary<Op, L>; });
     if (!run)
       return p.fail(op, "expected another element type");
     Inst &inst = p.emit(op, run);
@@ -170,14 +141,11 @@ bool emitUnary(Preparer &p, mlir::Operation *op) {
   }
   return true;
 }
-template <class Op, bool Integers, bool Floats>
-bool emitBinary(Preparer &p, mlir::Operation *op) {
-  auto a = llvm::to_vector(p.slots(op->getOperand(0))),
-       b = llvm::to_vector(p.slots(op->getOperand(1)));
+template <class Op, bool Integers, bool Floats> bool emitBinary(Preparer &p, mlir::Operation *op) {
+  auto a = llvm::to_vector(p.slots(op->getOperand(0))), b = llvm::to_vector(p.slots(op->getOperand(1)));
   auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
   for (size_t i = 0; i < d.size(); ++i) {
-    Handler run = forLane<Integers, Floats>(
-        p.laneOf(a[i]), []<Lane L>() -> Handler { return runBinary<Op, L>; });
+    Handler run = forLane<Integers, Floats>(p.laneOf(a[i]), []<Lane L>() -> Handler { return runBinary<Op, L>; });
     if (!run)
       return p.fail(op, "expected another element type");
     Inst &inst = p.emit(op, run);

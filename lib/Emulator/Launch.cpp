@@ -34,20 +34,16 @@ void Warp::take(const Edge &edge, uint32_t lanesTaken) {
     for (uint32_t rest = mask; rest; rest &= rest - 1) {
       unsigned lane = __builtin_ctz(rest);
       std::memcpy(reinterpret_cast<uint8_t *>(to) + lane * width,
-                  reinterpret_cast<const uint8_t *>(from) + lane * width,
-                  width);
+                  reinterpret_cast<const uint8_t *>(from) + lane * width, width);
     }
   }
 }
 
-void Warp::branch(const Edge *const *edges, const uint32_t *masks,
-                  unsigned count) {
+void Warp::branch(const Edge *const *edges, const uint32_t *masks, unsigned count) {
   if (instructions > limit) {
     block->launch.report(FindingKind::Fault, 0,
-                         "warp " + std::to_string(index) + " of block " +
-                             block->name() + " ran " +
-                             std::to_string(instructions) +
-                             " instructions without an end",
+                         "warp " + std::to_string(index) + " of block " + block->name() + " ran " +
+                             std::to_string(instructions) + " instructions without an end",
                          ~0u);
     block->launch.stop = true;
     state = WarpState::Done;
@@ -89,19 +85,16 @@ void Warp::leave() {
   enter(stack.back().next);
 }
 
-void Warp::report(FindingKind kind, const Inst &inst, std::string message,
-                  uint32_t otherSite) {
+void Warp::report(FindingKind kind, const Inst &inst, std::string message, uint32_t otherSite) {
   block->launch.report(kind, inst.site,
-                       "block " + block->name() + ", warp " +
-                           std::to_string(index) + ", " + std::move(message),
+                       "block " + block->name() + ", warp " + std::to_string(index) + ", " + std::move(message),
                        otherSite);
 }
 
 // ---- blocks
 
 std::string BlockRun::name() const {
-  return "(" + std::to_string(id.x) + "," + std::to_string(id.y) + "," +
-         std::to_string(id.z) + ")";
+  return "(" + std::to_string(id.x) + "," + std::to_string(id.y) + "," + std::to_string(id.z) + ")";
 }
 
 bool BlockRun::releaseBarriers() {
@@ -138,21 +131,17 @@ void BlockRun::reportDeadlock() {
   const Warp *first = nullptr;
   for (const Warp &warp : warps) {
     std::string number = std::to_string(warp.index);
-    if (warp.state == WarpState::AtBarrier &&
-        (!first || warp.barrier == first->barrier)) {
+    if (warp.state == WarpState::AtBarrier && (!first || warp.barrier == first->barrier)) {
       first = first ? first : &warp;
       waiting += (waiting.empty() ? "" : ", ") + number;
     } else {
       elsewhere += (elsewhere.empty() ? "" : ", ") + number +
-                   (warp.state == WarpState::Done ? " (ended)"
-                                                  : " (at another barrier)");
+                   (warp.state == WarpState::Done ? " (ended)" : " (at another barrier)");
     }
   }
   launch.report(FindingKind::BarrierDivergence, first->barrierSite,
-                "block " + name() + ": barrier " +
-                    std::to_string(first->barrier) +
-                    " is never complete: warps " + waiting + " wait, warps " +
-                    elsewhere + " do not come",
+                "block " + name() + ": barrier " + std::to_string(first->barrier) + " is never complete: warps " +
+                    waiting + " wait, warps " + elsewhere + " do not come",
                 ~0u);
 }
 
@@ -185,64 +174,47 @@ static void writeConstant(uint8_t *slot, Lane lane, uint64_t bits) {
     std::memcpy(slot + i * bytes, &bits, bytes);
 }
 
-static std::string checkLaunch(const Kernel &kernel, const LaunchConfig &config,
-                               size_t arguments) {
+static std::string checkLaunch(const Kernel &kernel, const LaunchConfig &config, size_t arguments) {
   if (arguments != kernel.parameters.size())
-    return "expected " + std::to_string(kernel.parameters.size()) +
-           " arguments, got " + std::to_string(arguments);
+    return "expected " + std::to_string(kernel.parameters.size()) + " arguments, got " + std::to_string(arguments);
   uint64_t threads = config.block.count();
   if (threads == 0 || threads > 1024)
-    return "expected a block of 1 to 1024 threads, got " +
-           std::to_string(threads);
+    return "expected a block of 1 to 1024 threads, got " + std::to_string(threads);
   Dim3 required = kernel.info.requiredBlock;
-  if (required.x &&
-      (required.x != config.block.x || required.y != config.block.y ||
-       required.z != config.block.z))
-    return "expected the block that the kernel requires, " +
-           std::to_string(required.count()) + " threads, got " +
+  if (required.x && (required.x != config.block.x || required.y != config.block.y || required.z != config.block.z))
+    return "expected the block that the kernel requires, " + std::to_string(required.count()) + " threads, got " +
            std::to_string(threads);
   if (uint64_t(kernel.sharedBytes) + config.dynamicSharedBytes > (227 << 10))
     return "expected at most 227 KiB of shared memory, got " +
-           std::to_string(kernel.sharedBytes + config.dynamicSharedBytes) +
-           " bytes";
+           std::to_string(kernel.sharedBytes + config.dynamicSharedBytes) + " bytes";
   return "";
 }
 
-LaunchResult Module::launch(const std::string &name, const LaunchConfig &config,
-                            std::span<const uint64_t> arguments,
+LaunchResult Module::launch(const std::string &name, const LaunchConfig &config, std::span<const uint64_t> arguments,
                             Device &device) const {
   LaunchResult failure;
   const Kernel *kernel = impl->find(name);
-  std::string wrong = kernel ? checkLaunch(*kernel, config, arguments.size())
-                             : "expected a kernel of the module";
+  std::string wrong = kernel ? checkLaunch(*kernel, config, arguments.size()) : "expected a kernel of the module";
   if (!wrong.empty()) {
-    failure.findings.push_back(
-        {FindingKind::Fault, "launch of '" + name + "': " + wrong, "", "", 1});
+    failure.findings.push_back({FindingKind::Fault, "launch of '" + name + "': " + wrong, "", "", 1});
     return failure;
   }
-  LaunchRun launch{
-      *kernel, config, device.memory(),
-      {},      {},     std::vector<AccessStatistics>(kernel->sites.size()),
-      false};
+  LaunchRun launch{*kernel, config, device.memory(), {}, {}, std::vector<AccessStatistics>(kernel->sites.size()),
+                   false};
   for (auto &[base, region] : device.memory().regions)
     region.shadow.clear();
 
   uint32_t threads = config.block.count(), warps = (threads + 31) / 32;
-  std::vector<std::vector<uint8_t>> frames(
-      warps, std::vector<uint8_t>(size_t(kernel->slots) * slotBytes));
+  std::vector<std::vector<uint8_t>> frames(warps, std::vector<uint8_t>(size_t(kernel->slots) * slotBytes));
   for (std::vector<uint8_t> &frame : frames) {
     for (const Kernel::Constant &constant : kernel->constants)
-      writeConstant(frame.data() + size_t(constant.slot) * slotBytes,
-                    constant.lane, constant.bits);
+      writeConstant(frame.data() + size_t(constant.slot) * slotBytes, constant.lane, constant.bits);
     for (size_t i = 0; i < arguments.size(); ++i)
-      writeConstant(frame.data() + size_t(kernel->parameters[i]) * slotBytes,
-                    kernel->parameterLanes[i], arguments[i]);
+      writeConstant(frame.data() + size_t(kernel->parameters[i]) * slotBytes, kernel->parameterLanes[i], arguments[i]);
   }
   BlockRun block{launch, {}, 0, {}, std::vector<Warp>(warps)};
-  for (uint64_t number = 0; number < config.grid.count() && !launch.stop;
-       ++number) {
-    block.id = {uint32_t(number % config.grid.x),
-                uint32_t(number / config.grid.x % config.grid.y),
+  for (uint64_t number = 0; number < config.grid.count() && !launch.stop; ++number) {
+    block.id = {uint32_t(number % config.grid.x), uint32_t(number / config.grid.x % config.grid.y),
                 uint32_t(number / config.grid.x / config.grid.y)};
     block.firstAgent = device.memory().agents;
     device.memory().agents += warps;

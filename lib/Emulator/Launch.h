@@ -16,13 +16,11 @@ struct LaunchRun {
   const LaunchConfig &config;
   Device::Memory &memory;
   LaunchResult result;
-  std::map<std::tuple<FindingKind, uint32_t, uint32_t>, size_t>
-      known; ///< kind, site, other site -> finding
-  std::vector<AccessStatistics> statistics; ///< by site
-  bool stop = false;                        ///< after a fault
+  std::map<std::tuple<FindingKind, uint32_t, uint32_t>, size_t> known; ///< kind, site, other site -> finding
+  std::vector<AccessStatistics> statistics;                            ///< by site
+  bool stop = false;                                                   ///< after a fault
 
-  void report(FindingKind kind, uint32_t site, std::string message,
-              uint32_t otherSite);
+  void report(FindingKind kind, uint32_t site, std::string message, uint32_t otherSite);
 };
 
 struct BlockRun {

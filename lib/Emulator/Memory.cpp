@@ -9,8 +9,7 @@
 using namespace bessemer::emulator;
 
 MemoryRegion *Device::Memory::find(uint64_t address) {
-  if (last && address >= last->base &&
-      address - last->base < last->bytes.size())
+  if (last && address >= last->base && address - last->base < last->bytes.size())
     return last;
   auto it = regions.upper_bound(address);
   if (it == regions.begin())
@@ -68,12 +67,9 @@ bool Device::read(uint64_t address, void *data, uint64_t bytes) const {
   return true;
 }
 
-void bessemer::emulator::setPending(MemoryRegion &shared, uint64_t offset,
-                                    uint32_t bytes, bool pending) {
+void bessemer::emulator::setPending(MemoryRegion &shared, uint64_t offset, uint32_t bytes, bool pending) {
   if (offset < shared.pending.size())
-    std::fill_n(shared.pending.begin() + offset,
-                std::min<uint64_t>(bytes, shared.pending.size() - offset),
-                pending);
+    std::fill_n(shared.pending.begin() + offset, std::min<uint64_t>(bytes, shared.pending.size() - offset), pending);
 }
 
 namespace {
@@ -81,34 +77,26 @@ namespace {
 class Resolver {
 public:
   Resolver(const MemoryAccess &access, Warp &warp, const Inst &inst)
-      : access(access), warp(warp), inst(inst), block(*warp.block),
-        launch(block.launch) {}
+      : access(access), warp(warp), inst(inst), block(*warp.block), launch(block.launch) {}
 
   uint8_t *resolve(unsigned lane, uint64_t address) {
     Space space = access.space;
     if (space == Space::Generic) {
-      space = address >= localWindow    ? Space::Local
-              : address >= sharedWindow ? Space::Shared
-                                        : Space::Global;
-      address -= space == Space::Local    ? localWindow
-                 : space == Space::Shared ? sharedWindow
-                                          : 0;
+      space = address >= localWindow ? Space::Local : address >= sharedWindow ? Space::Shared : Space::Global;
+      address -= space == Space::Local ? localWindow : space == Space::Shared ? sharedWindow : 0;
     }
     if (space == Space::Local)
       return resolveLocal(lane, address);
     shared = space == Space::Shared;
     MemoryRegion *region = shared ? &block.shared : launch.memory.find(address);
     uint64_t offset = region ? address - region->base : 0;
-    if (!region || offset >= region->bytes.size() ||
-        region->bytes.size() - offset < access.bytes) {
-      report(FindingKind::OutOfBounds, lane,
-             verb() + place(region, address) + outside(region, address));
+    if (!region || offset >= region->bytes.size() || region->bytes.size() - offset < access.bytes) {
+      report(FindingKind::OutOfBounds, lane, verb() + place(region, address) + outside(region, address));
       return nullptr;
     }
     if (address % access.alignment)
       report(FindingKind::Misaligned, lane,
-             verb() + place(region, address) + ", which is no multiple of " +
-                 std::to_string(access.alignment));
+             verb() + place(region, address) + ", which is no multiple of " + std::to_string(access.alignment));
     if (launch.config.sanitize)
       check(*region, lane, offset, address);
     if (access.write)
@@ -123,32 +111,26 @@ private:
     uint32_t size = warp.kernel->localBytes;
     if (address >= size || size - address < access.bytes) {
       report(FindingKind::OutOfBounds, lane,
-             verb() + "local+" + std::to_string(address) + ", of " +
-                 std::to_string(size) + " bytes");
+             verb() + "local+" + std::to_string(address) + ", of " + std::to_string(size) + " bytes");
       return nullptr;
     }
     return warp.local.data() + uint64_t(lane) * size + address;
   }
 
-  void check(MemoryRegion &region, unsigned lane, uint64_t offset,
-             uint64_t address) {
+  void check(MemoryRegion &region, unsigned lane, uint64_t offset, uint64_t address) {
     const uint8_t *written = region.written.data() + offset;
     if (!access.write && std::memchr(written, 0, access.bytes))
-      report(FindingKind::Uninitialized, lane,
-             verb() + place(&region, address) + ", which nobody wrote");
+      report(FindingKind::Uninitialized, lane, verb() + place(&region, address) + ", which nobody wrote");
     if (shared && std::memchr(region.pending.data() + offset, 1, access.bytes))
       report(FindingKind::Race, lane,
-             verb() + place(&region, address) +
-                 ", where a cp.async is on its way that nobody waited for");
+             verb() + place(&region, address) + ", where a cp.async is on its way that nobody waited for");
     Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,
                 inst.site,        static_cast<uint8_t>(lane), access.atomic};
-    Conflict conflict = access.write
-                            ? region.shadow.write(offset, access.bytes, by)
-                            : region.shadow.read(offset, access.bytes, by);
+    Conflict conflict =
+        access.write ? region.shadow.write(offset, access.bytes, by) : region.shadow.read(offset, access.bytes, by);
     if (conflict.found)
       report(FindingKind::Race, lane,
-             verb() + place(&region, address) + " that " + describe(conflict) +
-                 ", with nothing that orders the two",
+             verb() + place(&region, address) + " that " + describe(conflict) + ", with nothing that orders the two",
              conflict.with.site);
   }
 
@@ -157,17 +139,14 @@ private:
     const char *did = conflict.wasWrite ? " wrote" : " read";
     if (agent < block.firstAgent)
       return std::string("another block") + did;
-    std::string who = conflict.with.lane == severalLanes
-                          ? "several lanes"
-                          : "lane " + std::to_string(conflict.with.lane);
+    std::string who =
+        conflict.with.lane == severalLanes ? "several lanes" : "lane " + std::to_string(conflict.with.lane);
     return who + " of warp " + std::to_string(agent - block.firstAgent) + did;
   }
 
   std::string verb() {
-    return std::string(access.write ? " writes " : " reads ") +
-           std::to_string(access.bytes) +
-           (access.bytes == 1 ? " byte" : " bytes") +
-           (access.write ? " to " : " from ");
+    return std::string(access.write ? " writes " : " reads ") + std::to_string(access.bytes) +
+           (access.bytes == 1 ? " byte" : " bytes") + (access.write ? " to " : " from ");
   }
   std::string place(const MemoryRegion *region, uint64_t address) {
     if (shared)
@@ -185,13 +164,11 @@ private:
       --it;
       uint64_t end = it->first + it->second.bytes.size();
       if (address - end < (1 << 20))
-        return ", " + std::to_string(address - end) +
-               " bytes behind the end of '" + it->second.name + "'";
+        return ", " + std::to_string(address - end) + " bytes behind the end of '" + it->second.name + "'";
     }
     return ", where there is no memory";
   }
-  void report(FindingKind kind, unsigned lane, const std::string &what,
-              uint32_t other = ~0u) {
+  void report(FindingKind kind, unsigned lane, const std::string &what, uint32_t other = ~0u) {
     warp.report(kind, inst, "lane " + std::to_string(lane) + what, other);
   }
 
@@ -203,8 +180,7 @@ private:
 };
 } // namespace
 
-void MemoryAccess::resolve(Warp &warp, const Inst &inst, uint32_t mask,
-                           const uint64_t *addresses,
+void MemoryAccess::resolve(Warp &warp, const Inst &inst, uint32_t mask, const uint64_t *addresses,
                            std::array<uint8_t *, 32> &host) const {
   Resolver resolver(*this, warp, inst);
   std::array<uint64_t, 32> touched;
@@ -213,15 +189,13 @@ void MemoryAccess::resolve(Warp &warp, const Inst &inst, uint32_t mask,
   for (uint32_t rest = mask; rest; rest &= rest - 1) {
     unsigned lane = __builtin_ctz(rest);
     host[lane] = resolver.resolve(lane, addresses[lane]);
-    isLocal |= space == Space::Local ||
-               (space == Space::Generic && addresses[lane] >= localWindow);
+    isLocal |= space == Space::Local || (space == Space::Generic && addresses[lane] >= localWindow);
     touched[count++] = addresses[lane];
   }
   if (quiet || isLocal || !count || !warp.block->launch.config.sanitize)
     return;
   AccessStatistics &statistics = warp.block->launch.statistics[inst.site];
-  Cost cost = resolver.shared ? sharedCost(touched.data(), count, bytes)
-                              : globalCost(touched.data(), count, bytes);
+  Cost cost = resolver.shared ? sharedCost(touched.data(), count, bytes) : globalCost(touched.data(), count, bytes);
   statistics.shared = resolver.shared;
   ++statistics.accesses;
   statistics.transactions += cost.transactions;

@@ -50,9 +50,7 @@ struct Device::Memory {
 
   /// The region that `address` lies in, or null.
   MemoryRegion *find(uint64_t address);
-  const MemoryRegion *find(uint64_t address) const {
-    return const_cast<Memory *>(this)->find(address);
-  }
+  const MemoryRegion *find(uint64_t address) const { return const_cast<Memory *>(this)->find(address); }
 };
 
 struct MemoryAccess {
@@ -64,14 +62,12 @@ struct MemoryAccess {
 
   /// `addresses` of the lanes in `mask`; `host[lane]` is null where the access
   /// must not happen (it was reported).
-  void resolve(Warp &warp, const Inst &inst, uint32_t mask,
-               const uint64_t *addresses,
+  void resolve(Warp &warp, const Inst &inst, uint32_t mask, const uint64_t *addresses,
                std::array<uint8_t *, 32> &host) const;
 };
 
 /// Marks [offset, offset + bytes) of shared memory as about to be written by a
 /// cp.async, or not any more.
-void setPending(MemoryRegion &shared, uint64_t offset, uint32_t bytes,
-                bool pending);
+void setPending(MemoryRegion &shared, uint64_t offset, uint32_t bytes, bool pending);
 
 } // namespace bessemer::emulator

@@ -14,31 +14,23 @@ using namespace bessemer::emulator;
 unsigned bessemer::emulator::laneBytes(Lane lane) {
   switch (lane) {
   case Lane::I1:
-  case Lane::I8:
-    return 1;
+  case Lane::I8: return 1;
   case Lane::I16:
   case Lane::F16:
-  case Lane::BF16:
-    return 2;
+  case Lane::BF16: return 2;
   case Lane::I32:
-  case Lane::F32:
-    return 4;
-  default:
-    return 8;
+  case Lane::F32: return 4;
+  default: return 8;
   }
 }
 
-Preparer::Preparer(LLVM::LLVMFuncOp function,
-                   const std::map<std::string, uint32_t> &sharedOffsets)
-    : function(function), layout(DataLayout::closest(function)),
-      sharedOffsets(sharedOffsets) {}
+Preparer::Preparer(LLVM::LLVMFuncOp function, const std::map<std::string, uint32_t> &sharedOffsets)
+    : function(function), layout(DataLayout::closest(function)), sharedOffsets(sharedOffsets) {}
 
 bool Preparer::fail(Operation *op, const Twine &what) {
   if (error.empty()) {
-    Site site{op->getName().getStringRef().str(),
-              op->getLoc().getAsOpaquePointer()};
-    error = "kernel '" + function.getName().str() + "', " + describeSite(site) +
-            ": " + what.str();
+    Site site{op->getName().getStringRef().str(), op->getLoc().getAsOpaquePointer()};
+    error = "kernel '" + function.getName().str() + "', " + describeSite(site) + ": " + what.str();
   }
   return true;
 }
@@ -48,18 +40,12 @@ static std::optional<Lane> scalarLane(Type type) {
     return Lane::Ptr;
   if (auto integer = dyn_cast<IntegerType>(type))
     switch (integer.getWidth()) {
-    case 1:
-      return Lane::I1;
-    case 8:
-      return Lane::I8;
-    case 16:
-      return Lane::I16;
-    case 32:
-      return Lane::I32;
-    case 64:
-      return Lane::I64;
-    default:
-      return {};
+    case 1: return Lane::I1;
+    case 8: return Lane::I8;
+    case 16: return Lane::I16;
+    case 32: return Lane::I32;
+    case 64: return Lane::I64;
+    default: return {};
     }
   if (type.isF16())
     return Lane::F16;
@@ -78,12 +64,11 @@ SmallVector<Leaf> Preparer::leaves(Operation *op, Type type) {
     if (auto vector = dyn_cast<VectorType>(part)) {
       Type element = vector.getElementType();
       if (vector.isScalable() || vector.getRank() != 1 || element.isInteger(1))
-        return part == type && vector.getRank() == 1 && element.isInteger(1) &&
-               [&] {
-                 for (int64_t i = 0; i < vector.getDimSize(0); ++i)
-                   result.push_back({Lane::I1, static_cast<uint32_t>(i)});
-                 return true;
-               }();
+        return part == type && vector.getRank() == 1 && element.isInteger(1) && [&] {
+          for (int64_t i = 0; i < vector.getDimSize(0); ++i)
+            result.push_back({Lane::I1, static_cast<uint32_t>(i)});
+          return true;
+        }();
       for (int64_t i = 0; i < vector.getDimSize(0); ++i)
         if (!self(self, element, offset + i * sizeOf(element)))
           return false;
@@ -91,8 +76,7 @@ SmallVector<Leaf> Preparer::leaves(Operation *op, Type type) {
     }
     if (auto array = dyn_cast<LLVM::LLVMArrayType>(part)) {
       for (unsigned i = 0; i < array.getNumElements(); ++i)
-        if (!self(self, array.getElementType(),
-                  offset + i * sizeOf(array.getElementType())))
+        if (!self(self, array.getElementType(), offset + i * sizeOf(array.getElementType())))
           return false;
       return true;
     }
@@ -187,8 +171,7 @@ uint32_t Preparer::edge(mlir::Block *target, ValueRange passed) {
       add(from, to);
   }
   list.append(widths);
-  kernel.edges.push_back({blockNumber(target), addList(list),
-                          static_cast<uint32_t>(widths.size())});
+  kernel.edges.push_back({blockNumber(target), addList(list), static_cast<uint32_t>(widths.size())});
   return kernel.edges.size() - 1;
 }
 
@@ -258,17 +241,13 @@ void Preparer::findPostDominators(Region &region) {
     }
   }
   for (uint32_t b = 0; b < count; ++b)
-    kernel.blocks[b].postDominator =
-        dominator[b] < count ? dominator[b] : noBlock;
+    kernel.blocks[b].postDominator = dominator[b] < count ? dominator[b] : noBlock;
 }
 
 bool Preparer::prepareOp(Operation *op) {
-  kernel.sites.push_back(
-      {op->getName().getStringRef().str(), op->getLoc().getAsOpaquePointer()});
-  for (auto prepare :
-       {prepareConstant, prepareArith, prepareCast, prepareMath,
-        prepareAggregate, prepareControl, prepareMemory, prepareAsync,
-        prepareWarp, prepareMatrix, prepareInlinePtx})
+  kernel.sites.push_back({op->getName().getStringRef().str(), op->getLoc().getAsOpaquePointer()});
+  for (auto prepare : {prepareConstant, prepareArith, prepareCast, prepareMath, prepareAggregate, prepareControl,
+                       prepareMemory, prepareAsync, prepareWarp, prepareMatrix, prepareInlinePtx})
     if (prepare(*this, op))
       return error.empty();
   fail(op, "expected an op that the emulator knows");
@@ -310,12 +289,9 @@ bool Preparer::run() {
       if (!prepareOp(&op))
         return false;
   }
-  if (auto required = function->getAttrOfType<DenseI32ArrayAttr>(
-          NVVM::NVVMDialect::getReqntidAttrName())) {
+  if (auto required = function->getAttrOfType<DenseI32ArrayAttr>(NVVM::NVVMDialect::getReqntidAttrName())) {
     ArrayRef<int32_t> sizes = required;
-    auto at = [&](size_t i) {
-      return i < sizes.size() ? static_cast<uint32_t>(sizes[i]) : 1u;
-    };
+    auto at = [&](size_t i) { return i < sizes.size() ? static_cast<uint32_t>(sizes[i]) : 1u; };
     kernel.info.requiredBlock = {at(0), at(1), at(2)};
   }
   return error.empty();
@@ -343,8 +319,7 @@ std::unique_ptr<Module> Module::prepare(ModuleOp module, std::string &error) {
   DataLayout layout(module);
   SmallVector<LLVM::LLVMFuncOp> functions;
   module.walk([&](LLVM::LLVMFuncOp function) {
-    if (function->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName()) &&
-        !function.isExternal())
+    if (function->hasAttr(NVVM::NVVMDialect::getKernelFuncAttrName()) && !function.isExternal())
       functions.push_back(function);
   });
   for (LLVM::LLVMFuncOp function : functions) {
@@ -354,20 +329,16 @@ std::unique_ptr<Module> Module::prepare(ModuleOp module, std::string &error) {
     uint64_t size = 0;
     SmallVector<std::string> dynamic;
     function.walk([&](LLVM::AddressOfOp op) {
-      auto global = SymbolTable::lookupNearestSymbolFrom<LLVM::GlobalOp>(
-          op, op.getGlobalNameAttr());
-      if (!global || global.getAddrSpace() != 3 ||
-          offsets.count(op.getGlobalName().str()))
+      auto global = SymbolTable::lookupNearestSymbolFrom<LLVM::GlobalOp>(op, op.getGlobalNameAttr());
+      if (!global || global.getAddrSpace() != 3 || offsets.count(op.getGlobalName().str()))
         return;
-      uint64_t bytes =
-          layout.getTypeSize(global.getGlobalType()).getFixedValue();
+      uint64_t bytes = layout.getTypeSize(global.getGlobalType()).getFixedValue();
       if (bytes == 0) {
         dynamic.push_back(op.getGlobalName().str());
         return;
       }
-      uint64_t alignment = std::max<uint64_t>(
-          global.getAlignment().value_or(0),
-          layout.getTypeABIAlignment(global.getGlobalType()));
+      uint64_t alignment =
+          std::max<uint64_t>(global.getAlignment().value_or(0), layout.getTypeABIAlignment(global.getGlobalType()));
       size = llvm::alignTo(size, alignment);
       offsets[op.getGlobalName().str()] = size;
       size += bytes;

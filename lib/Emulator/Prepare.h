@@ -25,8 +25,7 @@ struct Leaf {
 
 class Preparer {
 public:
-  Preparer(mlir::LLVM::LLVMFuncOp function,
-           const std::map<std::string, uint32_t> &sharedOffsets);
+  Preparer(mlir::LLVM::LLVMFuncOp function, const std::map<std::string, uint32_t> &sharedOffsets);
   /// False, and `error`.
   bool run();
 
@@ -39,30 +38,20 @@ public:
   /// Scalars of a type in order; empty (after `fail`) when it holds one that is
   /// not known.
   llvm::SmallVector<Leaf> leaves(mlir::Operation *op, mlir::Type type);
-  uint64_t sizeOf(mlir::Type type) {
-    return layout.getTypeSize(type).getFixedValue();
-  }
-  uint64_t alignmentOf(mlir::Type type) {
-    return layout.getTypeABIAlignment(type);
-  }
+  uint64_t sizeOf(mlir::Type type) { return layout.getTypeSize(type).getFixedValue(); }
+  uint64_t alignmentOf(mlir::Type type) { return layout.getTypeABIAlignment(type); }
   llvm::ArrayRef<Slot> slots(mlir::Value value) { return values[value]; }
-  Slot slot(mlir::Value value) {
-    return values[value].empty() ? 0 : values[value].front();
-  }
+  Slot slot(mlir::Value value) { return values[value].empty() ? 0 : values[value].front(); }
   Lane laneOf(Slot slot) const { return slotLanes[slot]; }
   Slot makeSlot(Lane lane);
   Slot constant(Lane lane, uint64_t bits);
-  void define(mlir::Value value, llvm::SmallVector<Slot> slots) {
-    values[value] = std::move(slots);
-  }
+  void define(mlir::Value value, llvm::SmallVector<Slot> slots) { values[value] = std::move(slots); }
   /// New slots for a result.
   llvm::ArrayRef<Slot> defineNew(mlir::Operation *op, mlir::Value value);
   Inst &emit(mlir::Operation *op, Handler run);
   uint32_t addList(llvm::ArrayRef<uint32_t> list);
   uint32_t edge(mlir::Block *target, mlir::ValueRange values);
-  uint32_t blockNumber(mlir::Block *block) {
-    return blockNumbers.lookup(block);
-  }
+  uint32_t blockNumber(mlir::Block *block) { return blockNumbers.lookup(block); }
   uint32_t sharedOffset(llvm::StringRef global) const;
 
 private:

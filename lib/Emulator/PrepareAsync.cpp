@@ -15,10 +15,8 @@ using namespace bessemer::emulator;
 
 namespace {
 void runCopy(Warp &warp, const Inst &inst) {
-  const uint64_t *to = warp.lanes<uint64_t>(inst.a),
-                 *from = warp.lanes<uint64_t>(inst.b);
-  const uint32_t *readSizes =
-      inst.c == noSlot ? nullptr : warp.lanes<uint32_t>(inst.c);
+  const uint64_t *to = warp.lanes<uint64_t>(inst.a), *from = warp.lanes<uint64_t>(inst.b);
+  const uint32_t *readSizes = inst.c == noSlot ? nullptr : warp.lanes<uint32_t>(inst.c);
   uint32_t bytes = inst.imm;
   std::array<uint32_t, 32> read;
   std::array<uint8_t *, 32> host{};
@@ -47,16 +45,13 @@ void runCopy(Warp &warp, const Inst &inst) {
     if (!place[l])
       return;
     setPending(warp.block->shared, to[l], bytes, true);
-    warp.asyncOpen[l].push_back(
-        {to[l], from[l], bytes, host[l] ? read[l] : 0, inst.site});
+    warp.asyncOpen[l].push_back({to[l], from[l], bytes, host[l] ? read[l] : 0, inst.site});
   });
 }
 
 void runCommit(Warp &warp, const Inst &) {
-  warp.each([&](unsigned l) {
-    warp.asyncGroups[l].push_back(std::move(warp.asyncOpen[l])),
-        warp.asyncOpen[l].clear();
-  });
+  warp.each(
+      [&](unsigned l) { warp.asyncGroups[l].push_back(std::move(warp.asyncOpen[l])), warp.asyncOpen[l].clear(); });
 }
 
 void arrive(Warp &warp, unsigned lane, const AsyncCopy &copy) {
@@ -65,16 +60,11 @@ void arrive(Warp &warp, unsigned lane, const AsyncCopy &copy) {
   std::memset(to, 0, copy.bytes);
   if (copy.read)
     if (MemoryRegion *region = warp.block->launch.memory.find(copy.from))
-      std::memcpy(to, region->bytes.data() + (copy.from - region->base),
-                  copy.read);
+      std::memcpy(to, region->bytes.data() + (copy.from - region->base), copy.read);
   setPending(shared, copy.to, copy.bytes, false);
   // The write counts from now: what orders it for others must come after this.
-  Accessor by{warp.block->firstAgent,
-              warp.block->agentOf(warp),
-              &warp.clock,
-              copy.site,
-              static_cast<uint8_t>(lane),
-              false};
+  Accessor by{
+      warp.block->firstAgent, warp.block->agentOf(warp), &warp.clock, copy.site, static_cast<uint8_t>(lane), false};
   if (warp.block->launch.config.sanitize)
     shared.shadow.write(copy.to, copy.bytes, by);
 }

@@ -10,15 +10,7 @@ using namespace mlir;
 using namespace bessemer::emulator;
 
 namespace {
-enum class Cast {
-  Zero,
-  Sign,
-  FromSigned,
-  FromUnsigned,
-  ToSigned,
-  ToUnsigned,
-  Float
-};
+enum class Cast { Zero, Sign, FromSigned, FromUnsigned, ToSigned, ToUnsigned, Float };
 
 /// Out of range saturates, NaN gives 0, as cvt does.
 template <class To, class From> To saturate(From value) {
@@ -33,8 +25,7 @@ template <class To, class From> To saturate(From value) {
   return static_cast<To>(value);
 }
 
-template <Cast C, Lane From, Lane To>
-void runCast(Warp &warp, const Inst &inst) {
+template <Cast C, Lane From, Lane To> void runCast(Warp &warp, const Inst &inst) {
   const Storage<From> *__restrict a = warp.lanes<Storage<From>>(inst.a);
   Storage<To> *__restrict d = warp.lanes<Storage<To>>(inst.dst);
   warp.each([&](unsigned l) {
@@ -42,16 +33,11 @@ void runCast(Warp &warp, const Inst &inst) {
     if constexpr (C == Cast::Sign)
       d[l] = encode<To>(asSigned<From>(a[l]));
     else if constexpr (C == Cast::FromSigned)
-      d[l] = encode<To>(
-          static_cast<std::conditional_t<To == Lane::F64, double, float>>(
-              asSigned<From>(a[l])));
+      d[l] = encode<To>(static_cast<std::conditional_t<To == Lane::F64, double, float>>(asSigned<From>(a[l])));
     else if constexpr (C == Cast::FromUnsigned)
-      d[l] = encode<To>(
-          static_cast<std::conditional_t<To == Lane::F64, double, float>>(
-              a[l]));
+      d[l] = encode<To>(static_cast<std::conditional_t<To == Lane::F64, double, float>>(a[l]));
     else if constexpr (C == Cast::ToSigned)
-      d[l] = encode<To>(static_cast<Storage<To>>(
-          saturate<std::make_signed_t<Storage<To>>>(x)));
+      d[l] = encode<To>(static_cast<Storage<To>>(saturate<std::make_signed_t<Storage<To>>>(x)));
     else if constexpr (C == Cast::ToUnsigned)
       d[l] = encode<To>(saturate<Storage<To>>(x));
     else
@@ -59,17 +45,14 @@ void runCast(Warp &warp, const Inst &inst) {
   });
 }
 
-template <Cast C, bool FromFloat, bool ToFloat>
-bool emitCast(Preparer &p, Operation *op) {
+template <Cast C, bool FromFloat, bool ToFloat> bool emitCast(Preparer &p, Operation *op) {
   auto a = llvm::to_vector(p.slots(op->getOperand(0)));
   auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
   for (size_t i = 0; i < d.size(); ++i) {
     Lane to = p.laneOf(d[i]);
-    Handler run = forLane<!FromFloat, FromFloat>(
-        p.laneOf(a[i]), [&]<Lane From>() -> Handler {
-          return forLane<!ToFloat, ToFloat>(
-              to, []<Lane To>() -> Handler { return runCast<C, From, To>; });
-        });
+    Handler run = forLane<!FromFloat, FromFloat>(p.laneOf(a[i]), [&]<Lane From>() -> Handler {
+      return forLane<!ToFloat, ToFloat>(to, []<Lane To>() -> Handler { return runCast<C, From, To>; });
+    });
     if (!run)
       return p.fail(op, "expected another element type");
     Inst &inst = p.emit(op, run);
@@ -82,16 +65,13 @@ bool emitCast(Preparer &p, Operation *op) {
 /// Elements of one width into elements of another: bytes in memory order.
 void runRepack(Warp &warp, const Inst &inst) {
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
-  unsigned fromCount = inst.a, toCount = inst.b, fromBytes = inst.c,
-           toBytes = inst.imm;
+  unsigned fromCount = inst.a, toCount = inst.b, fromBytes = inst.c, toBytes = inst.imm;
   warp.each([&](unsigned l) {
     uint8_t bytes[64];
     for (unsigned i = 0; i < fromCount; ++i)
-      std::memcpy(bytes + i * fromBytes,
-                  warp.lanes<uint8_t>(list[i]) + l * fromBytes, fromBytes);
+      std::memcpy(bytes + i * fromBytes, warp.lanes<uint8_t>(list[i]) + l * fromBytes, fromBytes);
     for (unsigned i = 0; i < toCount; ++i)
-      std::memcpy(warp.lanes<uint8_t>(list[fromCount + i]) + l * toBytes,
-                  bytes + i * toBytes, toBytes);
+      std::memcpy(warp.lanes<uint8_t>(list[fromCount + i]) + l * toBytes, bytes + i * toBytes, toBytes);
   });
 }
 
@@ -120,28 +100,19 @@ void runOffset(Warp &warp, const Inst &inst) {
   warp.each([&](unsigned l) { d[l] = a[l] + static_cast<uint64_t>(inst.imm); });
 }
 
-uint64_t windowOf(unsigned space) {
-  return space == 3 ? sharedWindow : space == 5 ? localWindow : 0;
-}
+uint64_t windowOf(unsigned space) { return space == 3 ? sharedWindow : space == 5 ? localWindow : 0; }
 } // namespace
 
 bool bessemer::emulator::prepareCast(Preparer &p, Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case<LLVM::ZExtOp, LLVM::TruncOp, LLVM::PtrToIntOp, LLVM::IntToPtrOp>(
           [&](auto) { return emitCast<Cast::Zero, false, false>(p, op); })
-      .Case<LLVM::SExtOp>(
-          [&](auto) { return emitCast<Cast::Sign, false, false>(p, op); })
-      .Case<LLVM::SIToFPOp>(
-          [&](auto) { return emitCast<Cast::FromSigned, false, true>(p, op); })
-      .Case<LLVM::UIToFPOp>([&](auto) {
-        return emitCast<Cast::FromUnsigned, false, true>(p, op);
-      })
-      .Case<LLVM::FPToSIOp>(
-          [&](auto) { return emitCast<Cast::ToSigned, true, false>(p, op); })
-      .Case<LLVM::FPToUIOp>(
-          [&](auto) { return emitCast<Cast::ToUnsigned, true, false>(p, op); })
-      .Case<LLVM::FPExtOp, LLVM::FPTruncOp>(
-          [&](auto) { return emitCast<Cast::Float, true, true>(p, op); })
+      .Case<LLVM::SExtOp>([&](auto) { return emitCast<Cast::Sign, false, false>(p, op); })
+      .Case<LLVM::SIToFPOp>([&](auto) { return emitCast<Cast::FromSigned, false, true>(p, op); })
+      .Case<LLVM::UIToFPOp>([&](auto) { return emitCast<Cast::FromUnsigned, false, true>(p, op); })
+      .Case<LLVM::FPToSIOp>([&](auto) { return emitCast<Cast::ToSigned, true, false>(p, op); })
+      .Case<LLVM::FPToUIOp>([&](auto) { return emitCast<Cast::ToUnsigned, true, false>(p, op); })
+      .Case<LLVM::FPExtOp, LLVM::FPTruncOp>([&](auto) { return emitCast<Cast::Float, true, true>(p, op); })
       .Case<LLVM::BitcastOp>([&](auto) { return emitBitcast(p, op); })
       .Case<LLVM::FreezeOp>([&](LLVM::FreezeOp freeze) {
         p.define(freeze.getRes(), llvm::to_vector(p.slots(freeze.getVal())));
@@ -153,13 +124,11 @@ bool bessemer::emulator::prepareCast(Preparer &p, Operation *op) {
         if (!from || !to || (from.getAddressSpace() && to.getAddressSpace()))
           return p.fail(op, "expected a cast of one pointer to or from the "
                             "generic address space");
-        Slot a = p.slot(cast.getArg()),
-             d = p.defineNew(op, cast.getRes()).front();
+        Slot a = p.slot(cast.getArg()), d = p.defineNew(op, cast.getRes()).front();
         Inst &inst = p.emit(op, runOffset);
         inst.a = a;
         inst.dst = d;
-        inst.imm = static_cast<int64_t>(windowOf(from.getAddressSpace()) -
-                                        windowOf(to.getAddressSpace()));
+        inst.imm = static_cast<int64_t>(windowOf(from.getAddressSpace()) - windowOf(to.getAddressSpace()));
         return true;
       })
       .Default([](Operation *) { return false; });

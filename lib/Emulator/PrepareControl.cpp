@@ -12,8 +12,7 @@ using namespace bessemer::emulator;
 
 namespace {
 /// First leaf and number of leaves of a part of a struct or array.
-std::pair<size_t, size_t> partOf(Preparer &p, Operation *op, Type type,
-                                 ArrayRef<int64_t> position) {
+std::pair<size_t, size_t> partOf(Preparer &p, Operation *op, Type type, ArrayRef<int64_t> position) {
   size_t first = 0;
   for (int64_t index : position) {
     if (auto structure = dyn_cast<LLVM::LLVMStructType>(type)) {
@@ -32,8 +31,7 @@ template <class T> void runDynamicExtract(Warp &warp, const Inst &inst) {
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
   T *d = warp.lanes<T>(inst.dst);
   warp.each([&](unsigned l) {
-    uint64_t index = inst.imm == 8 ? warp.lanes<uint64_t>(inst.a)[l]
-                                   : warp.lanes<uint32_t>(inst.a)[l];
+    uint64_t index = inst.imm == 8 ? warp.lanes<uint64_t>(inst.a)[l] : warp.lanes<uint32_t>(inst.a)[l];
     d[l] = index < inst.count ? warp.lanes<T>(list[index])[l] : T(0);
   });
 }
@@ -48,10 +46,8 @@ bool emitExtract(Preparer &p, LLVM::ExtractElementOp op) {
     return true;
   }
   SmallVector<uint32_t> list(vector);
-  Slot index = p.slot(op.getPosition()),
-       d = p.defineNew(op, op.getRes()).front();
-  unsigned bytes = laneBytes(p.laneOf(d)),
-           indexBytes = laneBytes(p.laneOf(index));
+  Slot index = p.slot(op.getPosition()), d = p.defineNew(op, op.getRes()).front();
+  unsigned bytes = laneBytes(p.laneOf(d)), indexBytes = laneBytes(p.laneOf(index));
   if (indexBytes < 4)
     return p.fail(op, "expected a position of 32 or 64 bits");
   Inst &inst = p.emit(op, bytes == 1   ? runDynamicExtract<uint8_t>
@@ -76,8 +72,7 @@ void runConditional(Warp &warp, const Inst &inst) {
   const uint8_t *condition = warp.lanes<uint8_t>(inst.a);
   uint32_t masks[2] = {0, 0};
   warp.each([&](unsigned l) { masks[condition[l] ? 0 : 1] |= 1u << l; });
-  const Edge *edges[2] = {&warp.kernel->edges[inst.imm],
-                          &warp.kernel->edges[inst.imm + 1]};
+  const Edge *edges[2] = {&warp.kernel->edges[inst.imm], &warp.kernel->edges[inst.imm + 1]};
   warp.branch(edges, masks, 2);
 }
 
@@ -99,8 +94,7 @@ void runSwitch(Warp &warp, const Inst &inst) {
 void runReturn(Warp &warp, const Inst &) { warp.leave(); }
 
 void runUnreachable(Warp &warp, const Inst &inst) {
-  warp.report(FindingKind::Fault, inst,
-              "came to a place that was declared unreachable");
+  warp.report(FindingKind::Fault, inst, "came to a place that was declared unreachable");
   warp.block->launch.stop = true;
   warp.state = WarpState::Done;
 }
@@ -109,29 +103,22 @@ void runUnreachable(Warp &warp, const Inst &inst) {
 bool bessemer::emulator::prepareAggregate(Preparer &p, Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case<LLVM::ExtractValueOp>([&](LLVM::ExtractValueOp extract) {
-        auto [first, count] = partOf(p, op, extract.getContainer().getType(),
-                                     extract.getPosition());
-        p.define(extract.getRes(),
-                 llvm::to_vector(
-                     p.slots(extract.getContainer()).slice(first, count)));
+        auto [first, count] = partOf(p, op, extract.getContainer().getType(), extract.getPosition());
+        p.define(extract.getRes(), llvm::to_vector(p.slots(extract.getContainer()).slice(first, count)));
         return true;
       })
       .Case<LLVM::InsertValueOp>([&](LLVM::InsertValueOp insert) {
-        auto [first, count] = partOf(p, op, insert.getContainer().getType(),
-                                     insert.getPosition());
+        auto [first, count] = partOf(p, op, insert.getContainer().getType(), insert.getPosition());
         SmallVector<Slot> slots(p.slots(insert.getContainer()));
         llvm::copy(p.slots(insert.getValue()), slots.begin() + first);
         p.define(insert.getRes(), std::move(slots));
         return true;
       })
-      .Case<LLVM::ExtractElementOp>([&](LLVM::ExtractElementOp extract) {
-        return emitExtract(p, extract);
-      })
+      .Case<LLVM::ExtractElementOp>([&](LLVM::ExtractElementOp extract) { return emitExtract(p, extract); })
       .Case<LLVM::InsertElementOp>([&](LLVM::InsertElementOp insert) {
         APInt position;
         SmallVector<Slot> slots(p.slots(insert.getVector()));
-        if (!matchPattern(insert.getPosition(), m_ConstantInt(&position)) ||
-            position.getZExtValue() >= slots.size())
+        if (!matchPattern(insert.getPosition(), m_ConstantInt(&position)) || position.getZExtValue() >= slots.size())
           return p.fail(op, "expected a constant position within the vector");
         slots[position.getZExtValue()] = p.slot(insert.getValue());
         p.define(insert.getRes(), std::move(slots));
@@ -151,13 +138,11 @@ bool bessemer::emulator::prepareAggregate(Preparer &p, Operation *op) {
 bool bessemer::emulator::prepareControl(Preparer &p, Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case<LLVM::BrOp>([&](LLVM::BrOp branch) {
-        p.emit(op, runBranch).imm =
-            p.edge(branch.getDest(), branch.getDestOperands());
+        p.emit(op, runBranch).imm = p.edge(branch.getDest(), branch.getDestOperands());
         return true;
       })
       .Case<LLVM::CondBrOp>([&](LLVM::CondBrOp branch) {
-        uint32_t edge =
-            p.edge(branch.getTrueDest(), branch.getTrueDestOperands());
+        uint32_t edge = p.edge(branch.getTrueDest(), branch.getTrueDestOperands());
         p.edge(branch.getFalseDest(), branch.getFalseDestOperands());
         Inst &inst = p.emit(op, runConditional);
         inst.a = p.slot(branch.getCondition());
@@ -173,12 +158,10 @@ bool bessemer::emulator::prepareControl(Preparer &p, Operation *op) {
             values.push_back(value.getZExtValue());
         uint32_t first = 0;
         for (size_t i = 0; i < values.size(); ++i) {
-          uint32_t edge =
-              p.edge(op.getCaseDestinations()[i], op.getCaseOperands(i));
+          uint32_t edge = p.edge(op.getCaseDestinations()[i], op.getCaseOperands(i));
           first = i ? first : edge;
         }
-        uint32_t other =
-            p.edge(op.getDefaultDestination(), op.getDefaultOperands());
+        uint32_t other = p.edge(op.getDefaultDestination(), op.getDefaultOperands());
         Inst &inst = p.emit(op, runSwitch);
         inst.a = p.slot(op.getValue());
         inst.imm = values.empty() ? other : first;

@@ -20,8 +20,7 @@ bool checkWholeWarp(Warp &warp, const Inst &inst) {
   if (warp.mask == ~0u)
     return true;
   char text[96];
-  std::snprintf(text, sizeof text, "expected all lanes to come, got 0x%08x",
-                warp.mask);
+  std::snprintf(text, sizeof text, "expected all lanes to come, got 0x%08x", warp.mask);
   warp.report(FindingKind::BarrierDivergence, inst, text);
   return false;
 }
@@ -54,8 +53,7 @@ void runLdMatrix(Warp &warp, const Inst &inst) {
 }
 
 bool emitLdMatrix(Preparer &p, NVVM::LdMatrixOp op) {
-  if (op.getShape().getM() != 8 || op.getShape().getN() != 8 ||
-      op.getEltType() != NVVM::LdStMatrixEltType::B16)
+  if (op.getShape().getM() != 8 || op.getShape().getN() != 8 || op.getEltType() != NVVM::LdStMatrixEltType::B16)
     return p.fail(op, "expected ldmatrix of 8 x 8 elements of 16 bits");
   SmallVector<Slot> d(p.defineNew(op, op.getRes()));
   Inst &inst = p.emit(op, runLdMatrix);
@@ -83,20 +81,14 @@ std::pair<unsigned, unsigned> placeB(bool narrow, unsigned l, unsigned e) {
     return {2 * thread + e % 2 + 8 * (e / 2), group};
   return {thread + 4 * e, group};
 }
-std::pair<unsigned, unsigned> placeC(unsigned l, unsigned e) {
-  return {l / 4 + 8 * (e / 2), 2 * (l % 4) + e % 2};
-}
+std::pair<unsigned, unsigned> placeC(unsigned l, unsigned e) { return {l / 4 + 8 * (e / 2), 2 * (l % 4) + e % 2}; }
 
 /// Element e of a list of slots: a slot of its own, or half of a word.
-template <Operand O>
-double elementOf(Warp &warp, const uint32_t *slots, bool packed, unsigned l,
-                 unsigned e) {
+template <Operand O> double elementOf(Warp &warp, const uint32_t *slots, bool packed, unsigned l, unsigned e) {
   if constexpr (O == Operand::TF32)
     return std::bit_cast<float>(warp.lanes<uint32_t>(slots[e])[l] & 0xffffe000);
-  uint16_t bits =
-      packed ? static_cast<uint16_t>(warp.lanes<uint32_t>(slots[e / 2])[l] >>
-                                     16 * (e % 2))
-             : warp.lanes<uint16_t>(slots[e])[l];
+  uint16_t bits = packed ? static_cast<uint16_t>(warp.lanes<uint32_t>(slots[e / 2])[l] >> 16 * (e % 2))
+                         : warp.lanes<uint16_t>(slots[e])[l];
   return O == Operand::F16 ? halfToFloat(bits) : bfloatToFloat(bits);
 }
 
@@ -105,12 +97,10 @@ double elementOf(Warp &warp, const uint32_t *slots, bool packed, unsigned l,
 template <Operand O> void runMma(Warp &warp, const Inst &inst) {
   if (!checkWholeWarp(warp, inst))
     return;
-  unsigned depth = inst.imm & 0xff, countA = inst.imm >> 8 & 0xff,
-           countB = inst.imm >> 16 & 0xff;
+  unsigned depth = inst.imm & 0xff, countA = inst.imm >> 8 & 0xff, countB = inst.imm >> 16 & 0xff;
   bool packed = inst.imm >> 24 & 1, half = inst.imm >> 25 & 1;
   constexpr bool narrow = O != Operand::TF32;
-  const uint32_t *slotsA = warp.kernel->lists.data() + inst.list,
-                 *slotsB = slotsA + countA, *slotsC = slotsB + countB,
+  const uint32_t *slotsA = warp.kernel->lists.data() + inst.list, *slotsB = slotsA + countA, *slotsC = slotsB + countB,
                  *slotsD = slotsC + 4;
   double a[16][16], b[16][8];
   for (unsigned l = 0; l < 32; ++l) {
@@ -132,12 +122,10 @@ template <Operand O> void runMma(Warp &warp, const Inst &inst) {
     for (unsigned e = 0; e < 4; ++e) {
       auto [row, column] = placeC(l, e);
       if (half)
-        warp.lanes<uint16_t>(slotsD[e])[l] = floatToHalf(
-            static_cast<float>(halfToFloat(warp.lanes<uint16_t>(slotsC[e])[l]) +
-                               sums[row][column]));
+        warp.lanes<uint16_t>(slotsD[e])[l] =
+            floatToHalf(static_cast<float>(halfToFloat(warp.lanes<uint16_t>(slotsC[e])[l]) + sums[row][column]));
       else
-        warp.lanes<float>(slotsD[e])[l] = static_cast<float>(
-            warp.lanes<float>(slotsC[e])[l] + sums[row][column]);
+        warp.lanes<float>(slotsD[e])[l] = static_cast<float>(warp.lanes<float>(slotsC[e])[l] + sums[row][column]);
     }
 }
 
@@ -152,11 +140,9 @@ bool emitMma(Preparer &p, NVVM::MmaOp op) {
     run = runMma<Operand::BF16>;
   else if (type == NVVM::MMATypes::tf32 && (depth == 8 || depth == 4))
     run = runMma<Operand::TF32>;
-  if (!run || shape.getM() != 16 || shape.getN() != 8 ||
-      op.getLayoutA() != NVVM::MMALayout::row ||
+  if (!run || shape.getM() != 16 || shape.getN() != 8 || op.getLayoutA() != NVVM::MMALayout::row ||
       op.getLayoutB() != NVVM::MMALayout::col)
-    return p.fail(
-        op, "expected mma.sync m16n8 of f16, bf16 or tf32, row by column");
+    return p.fail(op, "expected mma.sync m16n8 of f16, bf16 or tf32, row by column");
   SmallVector<uint32_t> list;
   auto append = [&](ValueRange values) {
     size_t before = list.size();
@@ -164,27 +150,23 @@ bool emitMma(Preparer &p, NVVM::MmaOp op) {
       llvm::append_range(list, p.slots(value));
     return static_cast<unsigned>(list.size() - before);
   };
-  unsigned countA = append(op.getOperandA()), countB = append(op.getOperandB()),
-           countC = append(op.getOperandC());
+  unsigned countA = append(op.getOperandA()), countB = append(op.getOperandB()), countC = append(op.getOperandC());
   if (countC != 4)
     return p.fail(op, "expected four accumulators");
-  bool packed = p.laneOf(list[0]) == Lane::I32,
-       half = p.laneOf(list[countA + countB]) == Lane::F16;
+  bool packed = p.laneOf(list[0]) == Lane::I32, half = p.laneOf(list[countA + countB]) == Lane::F16;
   SmallVector<Slot> d(p.defineNew(op, op.getRes()));
   list.append(d.begin(), d.end());
   Inst &inst = p.emit(op, run);
   inst.list = p.addList(list);
   inst.count = list.size();
-  inst.imm = depth | countA << 8 | countB << 16 | (packed ? 1 << 24 : 0) |
-             (half ? 1 << 25 : 0);
+  inst.imm = depth | countA << 8 | countB << 16 | (packed ? 1 << 24 : 0) | (half ? 1 << 25 : 0);
   return true;
 }
 } // namespace
 
 bool bessemer::emulator::prepareMatrix(Preparer &p, Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
-      .Case<NVVM::LdMatrixOp>(
-          [&](NVVM::LdMatrixOp load) { return emitLdMatrix(p, load); })
+      .Case<NVVM::LdMatrixOp>([&](NVVM::LdMatrixOp load) { return emitLdMatrix(p, load); })
       .Case<NVVM::MmaOp>([&](NVVM::MmaOp mma) { return emitMma(p, mma); })
       .Default([](Operation *) { return false; });
 }

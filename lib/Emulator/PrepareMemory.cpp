@@ -12,15 +12,11 @@ using namespace mlir;
 using namespace bessemer::emulator;
 
 namespace {
-Space spaceOf(Type type) {
-  return static_cast<Space>(
-      cast<LLVM::LLVMPointerType>(type).getAddressSpace());
-}
+Space spaceOf(Type type) { return static_cast<Space>(cast<LLVM::LLVMPointerType>(type).getAddressSpace()); }
 
 bool isKnownSpace(Type type) {
   auto pointer = dyn_cast<LLVM::LLVMPointerType>(type);
-  return pointer &&
-         llvm::is_contained({0u, 1u, 3u, 4u, 5u}, pointer.getAddressSpace());
+  return pointer && llvm::is_contained({0u, 1u, 3u, 4u, 5u}, pointer.getAddressSpace());
 }
 
 // ---- load and store. Operands: a: addresses; list: (slot, offset, lane bytes)
@@ -38,8 +34,7 @@ MemoryAccess accessOf(const Inst &inst, bool write) {
 
 void runLoad(Warp &warp, const Inst &inst) {
   std::array<uint8_t *, 32> host;
-  accessOf(inst, false)
-      .resolve(warp, inst, warp.mask, warp.lanes<uint64_t>(inst.a), host);
+  accessOf(inst, false).resolve(warp, inst, warp.mask, warp.lanes<uint64_t>(inst.a), host);
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
   for (uint32_t i = 0; i < inst.count; ++i) {
     uint32_t offset = list[3 * i + 1], bytes = list[3 * i + 2];
@@ -55,8 +50,7 @@ void runLoad(Warp &warp, const Inst &inst) {
 
 void runStore(Warp &warp, const Inst &inst) {
   std::array<uint8_t *, 32> host;
-  accessOf(inst, true)
-      .resolve(warp, inst, warp.mask, warp.lanes<uint64_t>(inst.a), host);
+  accessOf(inst, true).resolve(warp, inst, warp.mask, warp.lanes<uint64_t>(inst.a), host);
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
   for (uint32_t i = 0; i < inst.count; ++i) {
     uint32_t offset = list[3 * i + 1], bytes = list[3 * i + 2];
@@ -68,9 +62,8 @@ void runStore(Warp &warp, const Inst &inst) {
   }
 }
 
-bool emitAccess(Preparer &p, Operation *op, Value address, Type type,
-                ArrayRef<Slot> slots, std::optional<uint64_t> alignment,
-                Handler run) {
+bool emitAccess(Preparer &p, Operation *op, Value address, Type type, ArrayRef<Slot> slots,
+                std::optional<uint64_t> alignment, Handler run) {
   if (!isKnownSpace(address.getType()))
     return p.fail(op, "expected a pointer to generic, global, shared, constant "
                       "or local memory");
@@ -82,8 +75,7 @@ bool emitAccess(Preparer &p, Operation *op, Value address, Type type,
   inst.a = p.slot(address);
   inst.list = p.addList(list);
   inst.count = leaves.size();
-  inst.b =
-      leaves.empty() ? 0 : leaves.back().offset + laneBytes(leaves.back().lane);
+  inst.b = leaves.empty() ? 0 : leaves.back().offset + laneBytes(leaves.back().lane);
   inst.c = alignment.value_or(p.alignmentOf(type));
   inst.imm = static_cast<int64_t>(spaceOf(address.getType()));
   return true;
@@ -95,8 +87,7 @@ void runAddress(Warp &warp, const Inst &inst) {
   const uint64_t *base = warp.lanes<uint64_t>(inst.a);
   uint64_t *d = warp.lanes<uint64_t>(inst.dst);
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
-  warp.each(
-      [&](unsigned l) { d[l] = base[l] + static_cast<uint64_t>(inst.imm); });
+  warp.each([&](unsigned l) { d[l] = base[l] + static_cast<uint64_t>(inst.imm); });
   for (uint32_t i = 0; i < inst.count; ++i) {
     uint64_t scale = list[3 * i + 2];
     if (list[3 * i + 1] == 8) {
@@ -105,9 +96,7 @@ void runAddress(Warp &warp, const Inst &inst) {
     } else {
       const uint32_t *index = warp.lanes<uint32_t>(list[3 * i]);
       warp.each([&](unsigned l) {
-        d[l] += static_cast<uint64_t>(
-                    static_cast<int64_t>(static_cast<int32_t>(index[l]))) *
-                scale;
+        d[l] += static_cast<uint64_t>(static_cast<int64_t>(static_cast<int32_t>(index[l]))) * scale;
       });
     }
   }
@@ -137,9 +126,8 @@ bool emitAddress(Preparer &p, LLVM::GEPOp op) {
       type = structure.getBody()[field];
       continue;
     } else {
-      type = isa<LLVM::LLVMArrayType>(type)
-                 ? cast<LLVM::LLVMArrayType>(type).getElementType()
-                 : cast<VectorType>(type).getElementType();
+      type = isa<LLVM::LLVMArrayType>(type) ? cast<LLVM::LLVMArrayType>(type).getElementType()
+                                            : cast<VectorType>(type).getElementType();
       scale = p.sizeOf(type);
     }
     first = false;
@@ -172,14 +160,11 @@ bool emitAlloca(Preparer &p, LLVM::AllocaOp op) {
   APInt count;
   if (!matchPattern(op.getArraySize(), m_ConstantInt(&count)))
     return p.fail(op, "expected an alloca of constant size");
-  uint64_t alignment = std::max<uint64_t>(op.getAlignment().value_or(1),
-                                          p.alignmentOf(op.getElemType()));
+  uint64_t alignment = std::max<uint64_t>(op.getAlignment().value_or(1), p.alignmentOf(op.getElemType()));
   uint64_t offset = llvm::alignTo(p.kernel.localBytes, alignment);
-  p.kernel.localBytes =
-      offset + count.getZExtValue() * p.sizeOf(op.getElemType());
+  p.kernel.localBytes = offset + count.getZExtValue() * p.sizeOf(op.getElemType());
   bool isLocal = spaceOf(op.getRes().getType()) == Space::Local;
-  p.define(op.getRes(),
-           {p.constant(Lane::Ptr, offset + (isLocal ? 0 : localWindow))});
+  p.define(op.getRes(), {p.constant(Lane::Ptr, offset + (isLocal ? 0 : localWindow))});
   return true;
 }
 
@@ -215,28 +200,17 @@ template <class T> Handler integerAtomic(LLVM::AtomicBinOp kind) {
   using B = LLVM::AtomicBinOp;
   using S = std::make_signed_t<T>;
   switch (kind) {
-  case B::add:
-    return runAtomic<T, std::plus<T>>;
-  case B::sub:
-    return runAtomic<T, std::minus<T>>;
-  case B::_and:
-    return runAtomic<T, std::bit_and<T>>;
-  case B::_or:
-    return runAtomic<T, std::bit_or<T>>;
-  case B::_xor:
-    return runAtomic<T, std::bit_xor<T>>;
-  case B::xchg:
-    return runAtomic<T, Exchange>;
-  case B::umax:
-    return runAtomic<T, TakeMax>;
-  case B::umin:
-    return runAtomic<T, TakeMin>;
-  case B::max:
-    return runAtomic<S, TakeMax>;
-  case B::min:
-    return runAtomic<S, TakeMin>;
-  default:
-    return nullptr;
+  case B::add: return runAtomic<T, std::plus<T>>;
+  case B::sub: return runAtomic<T, std::minus<T>>;
+  case B::_and: return runAtomic<T, std::bit_and<T>>;
+  case B::_or: return runAtomic<T, std::bit_or<T>>;
+  case B::_xor: return runAtomic<T, std::bit_xor<T>>;
+  case B::xchg: return runAtomic<T, Exchange>;
+  case B::umax: return runAtomic<T, TakeMax>;
+  case B::umin: return runAtomic<T, TakeMin>;
+  case B::max: return runAtomic<S, TakeMax>;
+  case B::min: return runAtomic<S, TakeMin>;
+  default: return nullptr;
   }
 }
 
@@ -249,12 +223,10 @@ bool emitAtomic(Preparer &p, LLVM::AtomicRMWOp op) {
     run = integerAtomic<uint32_t>(op.getBinOp());
   else if (p.laneOf(value) == Lane::I64)
     run = integerAtomic<uint64_t>(op.getBinOp());
-  else if (p.laneOf(value) == Lane::F32 &&
-           op.getBinOp() == LLVM::AtomicBinOp::fadd)
+  else if (p.laneOf(value) == Lane::F32 && op.getBinOp() == LLVM::AtomicBinOp::fadd)
     run = runAtomic<float, std::plus<float>>;
   if (!run)
-    return p.fail(op,
-                  "expected an atomic of i32 or i64, or an addition of f32");
+    return p.fail(op, "expected an atomic of i32 or i64, or an addition of f32");
   Slot d = p.defineNew(op, op.getRes()).front();
   Inst &inst = p.emit(op, run);
   inst.a = p.slot(op.getPtr());
@@ -270,29 +242,22 @@ bool bessemer::emulator::prepareMemory(Preparer &p, Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case<LLVM::LoadOp>([&](LLVM::LoadOp load) {
         auto d = llvm::to_vector(p.defineNew(op, load.getRes()));
-        return emitAccess(p, op, load.getAddr(), load.getRes().getType(), d,
-                          load.getAlignment(), runLoad);
+        return emitAccess(p, op, load.getAddr(), load.getRes().getType(), d, load.getAlignment(), runLoad);
       })
       .Case<LLVM::StoreOp>([&](LLVM::StoreOp store) {
         auto from = llvm::to_vector(p.slots(store.getValue()));
-        return emitAccess(p, op, store.getAddr(), store.getValue().getType(),
-                          from, store.getAlignment(), runStore);
+        return emitAccess(p, op, store.getAddr(), store.getValue().getType(), from, store.getAlignment(), runStore);
       })
-      .Case<LLVM::GEPOp>(
-          [&](LLVM::GEPOp address) { return emitAddress(p, address); })
-      .Case<LLVM::AllocaOp>(
-          [&](LLVM::AllocaOp alloca) { return emitAlloca(p, alloca); })
-      .Case<LLVM::AtomicRMWOp>(
-          [&](LLVM::AtomicRMWOp atomic) { return emitAtomic(p, atomic); })
+      .Case<LLVM::GEPOp>([&](LLVM::GEPOp address) { return emitAddress(p, address); })
+      .Case<LLVM::AllocaOp>([&](LLVM::AllocaOp alloca) { return emitAlloca(p, alloca); })
+      .Case<LLVM::AtomicRMWOp>([&](LLVM::AtomicRMWOp atomic) { return emitAtomic(p, atomic); })
       .Case<LLVM::AddressOfOp>([&](LLVM::AddressOfOp address) {
         uint32_t offset = p.sharedOffset(address.getGlobalName());
         if (offset == ~0u)
-          return p.fail(op, "expected a global in shared memory, got @" +
-                                address.getGlobalName());
+          return p.fail(op, "expected a global in shared memory, got @" + address.getGlobalName());
         p.define(address.getRes(), {p.constant(Lane::Ptr, offset)});
         return true;
       })
-      .Case<LLVM::LifetimeStartOp, LLVM::LifetimeEndOp, LLVM::Prefetch>(
-          [](auto) { return true; })
+      .Case<LLVM::LifetimeStartOp, LLVM::LifetimeEndOp, LLVM::Prefetch>([](auto) { return true; })
       .Default([](Operation *) { return false; });
 }

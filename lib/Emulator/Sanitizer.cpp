@@ -11,23 +11,19 @@ static bool isOrdered(const Stamp &stamp, const Accessor &by) {
   if (stamp.agent == 0)
     return true;
   if (stamp.agent == by.agent)
-    return stamp.lane == by.lane ||
-           stamp.tick < (*by.clock)[by.agent - by.firstAgent];
+    return stamp.lane == by.lane || stamp.tick < (*by.clock)[by.agent - by.firstAgent];
   uint32_t warp = stamp.agent - by.firstAgent;
-  return stamp.agent >= by.firstAgent && warp < by.clock->size() &&
-         (*by.clock)[warp] >= stamp.tick;
+  return stamp.agent >= by.firstAgent && warp < by.clock->size() && (*by.clock)[warp] >= stamp.tick;
 }
 
-void Shadow::touch(Cell &cell, const Accessor &by, bool isWrite,
-                   Conflict &conflict) {
+void Shadow::touch(Cell &cell, const Accessor &by, bool isWrite, Conflict &conflict) {
   auto check = [&](const Stamp &stamp, bool wasWrite) {
     if (conflict.found || isOrdered(stamp, by) || (stamp.atomic && by.atomic))
       return;
     conflict = {true, wasWrite, stamp};
   };
   check(cell.write, true);
-  Stamp now{by.agent, (*by.clock)[by.agent - by.firstAgent], by.site, by.lane,
-            by.atomic};
+  Stamp now{by.agent, (*by.clock)[by.agent - by.firstAgent], by.site, by.lane, by.atomic};
   if (isWrite) {
     check(cell.read, false);
     check(cell.otherRead, false);
@@ -45,8 +41,7 @@ void Shadow::touch(Cell &cell, const Accessor &by, bool isWrite,
   cell.read = now;
 }
 
-Conflict Shadow::access(uint64_t offset, uint32_t bytes, const Accessor &by,
-                        bool isWrite) {
+Conflict Shadow::access(uint64_t offset, uint32_t bytes, const Accessor &by, bool isWrite) {
   Conflict conflict;
   bool narrow = offset % 4 || bytes % 4;
   for (uint64_t end = offset + bytes; offset < end;) {
@@ -62,8 +57,7 @@ Conflict Shadow::access(uint64_t offset, uint32_t bytes, const Accessor &by,
       page->cells = std::move(cells);
       page->bytewise = true;
     }
-    uint64_t within = offset % pageBytes,
-             stretch = std::min(end - offset, pageBytes - within);
+    uint64_t within = offset % pageBytes, stretch = std::min(end - offset, pageBytes - within);
     uint64_t granule = page->bytewise ? 1 : 4;
     for (uint64_t i = 0; i < stretch; i += granule)
       touch(page->cells[(within + i) / granule], by, isWrite, conflict);
@@ -72,8 +66,7 @@ Conflict Shadow::access(uint64_t offset, uint32_t bytes, const Accessor &by,
   return conflict;
 }
 
-Cost bessemer::emulator::globalCost(const uint64_t *addresses, unsigned count,
-                                    uint32_t bytes) {
+Cost bessemer::emulator::globalCost(const uint64_t *addresses, unsigned count, uint32_t bytes) {
   std::array<uint64_t, 32> sorted;
   std::copy(addresses, addresses + count, sorted.begin());
   std::sort(sorted.begin(), sorted.begin() + count);
@@ -85,8 +78,7 @@ Cost bessemer::emulator::globalCost(const uint64_t *addresses, unsigned count,
       useful += to - from;
     covered = std::max(covered, to);
     for (uint64_t sector = sorted[i] / 32; sector <= (to - 1) / 32; ++sector)
-      if (sector != lastSector &&
-          (lastSector == ~uint64_t(0) || sector > lastSector)) {
+      if (sector != lastSector && (lastSector == ~uint64_t(0) || sector > lastSector)) {
         ++cost.transactions;
         lastSector = sector;
       }
@@ -95,8 +87,7 @@ Cost bessemer::emulator::globalCost(const uint64_t *addresses, unsigned count,
   return cost;
 }
 
-Cost bessemer::emulator::sharedCost(const uint64_t *addresses, unsigned count,
-                                    uint32_t bytes) {
+Cost bessemer::emulator::sharedCost(const uint64_t *addresses, unsigned count, uint32_t bytes) {
   uint32_t words = std::max<uint32_t>(1, bytes / 4);
   unsigned lanesOfPhase = std::max<unsigned>(1, 32 / words);
   Cost cost;
@@ -104,15 +95,12 @@ Cost bessemer::emulator::sharedCost(const uint64_t *addresses, unsigned count,
     std::array<std::array<uint64_t, 32>, 32> seen;
     std::array<uint8_t, 32> used{};
     unsigned passes = 1;
-    for (unsigned lane = first; lane < std::min(count, first + lanesOfPhase);
-         ++lane)
+    for (unsigned lane = first; lane < std::min(count, first + lanesOfPhase); ++lane)
       for (uint32_t word = 0; word < words; ++word) {
         uint64_t number = addresses[lane] / 4 + word;
         auto &bank = seen[number % 32];
         uint8_t &n = used[number % 32];
-        if (std::find(bank.begin(), bank.begin() + n, number) ==
-                bank.begin() + n &&
-            n < 32)
+        if (std::find(bank.begin(), bank.begin() + n, number) == bank.begin() + n && n < 32)
           bank[n++] = number;
         passes = std::max<unsigned>(passes, n);
       }

@@ -58,12 +58,8 @@ struct Conflict {
 /// until something narrower is accessed in a page, then one for each byte.
 class Shadow {
 public:
-  Conflict read(uint64_t offset, uint32_t bytes, const Accessor &by) {
-    return access(offset, bytes, by, false);
-  }
-  Conflict write(uint64_t offset, uint32_t bytes, const Accessor &by) {
-    return access(offset, bytes, by, true);
-  }
+  Conflict read(uint64_t offset, uint32_t bytes, const Accessor &by) { return access(offset, bytes, by, false); }
+  Conflict write(uint64_t offset, uint32_t bytes, const Accessor &by) { return access(offset, bytes, by, true); }
   /// Forgets everything: a new launch, or a new block for shared memory.
   void clear() { pages.clear(); }
 
@@ -76,10 +72,8 @@ private:
     bool bytewise = false;
     std::vector<Cell> cells;
   };
-  Conflict access(uint64_t offset, uint32_t bytes, const Accessor &by,
-                  bool isWrite);
-  static void touch(Cell &cell, const Accessor &by, bool isWrite,
-                    Conflict &conflict);
+  Conflict access(uint64_t offset, uint32_t bytes, const Accessor &by, bool isWrite);
+  static void touch(Cell &cell, const Accessor &by, bool isWrite, Conflict &conflict);
   std::unordered_map<uint64_t, std::unique_ptr<Page>> pages;
 };
 

@@ -49,9 +49,7 @@ struct Warp {
   std::array<std::deque<std::vector<AsyncCopy>>, 32> asyncGroups;
   std::array<std::vector<AsyncCopy>, 32> asyncOpen;
 
-  template <class T> T *lanes(Slot slot) {
-    return reinterpret_cast<T *>(frame + size_t(slot) * slotBytes);
-  }
+  template <class T> T *lanes(Slot slot) { return reinterpret_cast<T *>(frame + size_t(slot) * slotBytes); }
 
   /// fn(lane) for each lane that runs. All 32 is the usual case, and
   /// vectorises.
@@ -69,8 +67,7 @@ struct Warp {
   void take(const Edge &edge, uint32_t lanes);
   void branch(const Edge *const *edges, const uint32_t *masks, unsigned count);
   void leave(); ///< the running lanes return
-  void report(FindingKind kind, const Inst &inst, std::string message,
-              uint32_t otherSite = ~0u);
+  void report(FindingKind kind, const Inst &inst, std::string message, uint32_t otherSite = ~0u);
 };
 
 } // namespace bessemer::emulator

@@ -41,8 +41,8 @@ namespace {
 /// diagnostic.
 class AttributeImporter {
 public:
-  AttributeImporter(ImportContext &ctx, const proto::Attribute &attr, std::string what,
-                    Location loc, ImportedAttributes &out)
+  AttributeImporter(ImportContext &ctx, const proto::Attribute &attr, std::string what, Location loc,
+                    ImportedAttributes &out)
       : ctx(ctx), attr(attr), what(std::move(what)), loc(loc), out(out), details(ctx) {}
 
   LogicalResult run() {
@@ -52,8 +52,7 @@ public:
     if (!attr.refAttrName.empty()) {
       if (!ctx.functionAttributes || !ctx.functionAttributes->count(attr.refAttrName))
         return error() << "refers to \"" << ref(attr.refAttrName) << "\", "
-                       << (ctx.functionAttributes ? "which the function does not have"
-                                                  : "but is not in a function");
+                       << (ctx.functionAttributes ? "which the function does not have" : "but is not in a function");
       details.set("kind", ctx.builder.getI64IntegerAttr(int64_t(kind)));
       out.refs.set(name, ctx.string(attr.refAttrName));
     } else if (kind == AttributeKind::Graph || kind == AttributeKind::Graphs) {
@@ -97,16 +96,13 @@ private:
     case AttributeKind::Floats: return b.getDenseF32ArrayAttr(attr.floats);
     case AttributeKind::Ints: return b.getDenseI64ArrayAttr(attr.ints);
     case AttributeKind::Strings: return ctx.strings(attr.strings);
-    case AttributeKind::Tensor:
-      return one(attr.tensor, [&](const proto::Tensor &t, auto &d) { return tensor(t, d); });
+    case AttributeKind::Tensor: return one(attr.tensor, [&](const proto::Tensor &t, auto &d) { return tensor(t, d); });
     case AttributeKind::Tensors:
       return all(attr.tensors, [&](const proto::Tensor &t, auto &d) { return tensor(t, d); });
     case AttributeKind::SparseTensor:
-      return one(attr.sparseTensor,
-                 [&](const proto::SparseTensor &s, auto &d) { return sparse(s, d); });
+      return one(attr.sparseTensor, [&](const proto::SparseTensor &s, auto &d) { return sparse(s, d); });
     case AttributeKind::SparseTensors:
-      return all(attr.sparseTensors,
-                 [&](const proto::SparseTensor &s, auto &d) { return sparse(s, d); });
+      return all(attr.sparseTensors, [&](const proto::SparseTensor &s, auto &d) { return sparse(s, d); });
     case AttributeKind::TypeProto:
       return one(attr.typeProto, [&](const proto::Type &t, auto &d) { return type(t, d); });
     case AttributeKind::TypeProtos:
@@ -123,8 +119,7 @@ private:
   }
 
   /// The value of a singular message field; its details, if any, become `value`.
-  template <typename Message, typename Convert>
-  Attribute one(const std::vector<Message> &field, Convert convert) {
+  template <typename Message, typename Convert> Attribute one(const std::vector<Message> &field, Convert convert) {
     if (field.empty()) {
       error() << "expected a value";
       return {};
@@ -135,8 +130,7 @@ private:
     return value;
   }
 
-  template <typename Message, typename Convert>
-  Attribute all(const std::vector<Message> &field, Convert convert) {
+  template <typename Message, typename Convert> Attribute all(const std::vector<Message> &field, Convert convert) {
     SmallVector<Attribute> values, allDetails;
     bool anyDetails = false;
     for (const Message &message : field) {
@@ -171,8 +165,7 @@ private:
     Attribute indices = values ? tensor(*message.indices, indicesDetails) : Attribute();
     if (!indices)
       return {};
-    itemDetails =
-        DictBuilder(ctx).set("values", valuesDetails).set("indices", indicesDetails).getOrNull();
+    itemDetails = DictBuilder(ctx).set("values", valuesDetails).set("indices", indicesDetails).getOrNull();
     return DictBuilder(ctx)
         .set("values", values)
         .set("indices", indices)
@@ -198,8 +191,7 @@ private:
 };
 } // namespace
 
-FailureOr<ImportedAttributes> import::importAttributes(ImportContext &ctx,
-                                                       ArrayRef<proto::Attribute> attributes,
+FailureOr<ImportedAttributes> import::importAttributes(ImportContext &ctx, ArrayRef<proto::Attribute> attributes,
                                                        const Twine &what, Location loc) {
   ImportedAttributes result;
   std::set<proto::Bytes> seen;
@@ -218,23 +210,19 @@ FailureOr<ImportedAttributes> import::importAttributes(ImportContext &ctx,
 
 static DictionaryAttr importSharding(ImportContext &ctx, const proto::ShardingSpec &spec) {
   Builder &b = ctx.builder;
-  auto number = [&](std::optional<int64_t> value) {
-    return value ? b.getI64IntegerAttr(*value) : IntegerAttr();
-  };
+  auto number = [&](std::optional<int64_t> value) { return value ? b.getI64IntegerAttr(*value) : IntegerAttr(); };
   SmallVector<Attribute> groups, dims;
   for (const proto::DeviceGroup &group : spec.groups)
-    groups.push_back(DictBuilder(ctx)
-                         .set("key", number(group.key))
-                         .set("value", b.getDenseI64ArrayAttr(group.value))
-                         .get());
+    groups.push_back(
+        DictBuilder(ctx).set("key", number(group.key)).set("value", b.getDenseI64ArrayAttr(group.value)).get());
   for (const proto::ShardedDim &dim : spec.dims) {
     SmallVector<Attribute> shards;
     for (const proto::SimpleShardedDim &shard : dim.shards)
-      shards.push_back(DictBuilder(ctx)
-                           .set("dim", shard.dimParam ? Attribute(ctx.string(*shard.dimParam))
-                                                      : Attribute(number(shard.dimValue)))
-                           .set("num_shards", number(shard.numShards))
-                           .get());
+      shards.push_back(
+          DictBuilder(ctx)
+              .set("dim", shard.dimParam ? Attribute(ctx.string(*shard.dimParam)) : Attribute(number(shard.dimValue)))
+              .set("num_shards", number(shard.numShards))
+              .get());
     dims.push_back(DictBuilder(ctx).set("axis", number(dim.axis)).array("shards", shards).get());
   }
   return DictBuilder(ctx)
@@ -245,9 +233,8 @@ static DictionaryAttr importSharding(ImportContext &ctx, const proto::ShardingSp
       .get();
 }
 
-ArrayAttr
-import::importDeviceConfigurations(ImportContext &ctx,
-                                   ArrayRef<proto::NodeDeviceConfiguration> configurations) {
+ArrayAttr import::importDeviceConfigurations(ImportContext &ctx,
+                                             ArrayRef<proto::NodeDeviceConfiguration> configurations) {
   SmallVector<Attribute> attrs;
   for (const proto::NodeDeviceConfiguration &configuration : configurations) {
     SmallVector<Attribute> sharding;

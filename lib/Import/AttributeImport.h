@@ -16,13 +16,11 @@ struct ImportedAttributes {
 };
 
 /// `what` begins diagnostics, e.g. `node "fc1" (Gemm)`.
-mlir::FailureOr<ImportedAttributes> importAttributes(ImportContext &ctx,
-                                                     llvm::ArrayRef<proto::Attribute> attributes,
+mlir::FailureOr<ImportedAttributes> importAttributes(ImportContext &ctx, llvm::ArrayRef<proto::Attribute> attributes,
                                                      const llvm::Twine &what, mlir::Location loc);
 
 /// NodeDeviceConfigurationProto as NodeOp documents it.
-mlir::ArrayAttr
-importDeviceConfigurations(ImportContext &ctx,
-                           llvm::ArrayRef<proto::NodeDeviceConfiguration> configurations);
+mlir::ArrayAttr importDeviceConfigurations(ImportContext &ctx,
+                                           llvm::ArrayRef<proto::NodeDeviceConfiguration> configurations);
 
 } // namespace bessemer::import

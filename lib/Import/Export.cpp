@@ -41,12 +41,10 @@ static DictionaryAttr graphDetails(func::FuncOp func) {
     return b.getArrayAttr(result);
   };
   NamedAttrList details;
-  details.set("inputs", names(func.getNumArguments(), [&](unsigned i) {
-                return func.getArgAttrOfType<StringAttr>(i, "onnx.name");
-              }));
-  details.set("outputs", names(func.getNumResults(), [&](unsigned i) {
-                return func.getResultAttrOfType<StringAttr>(i, "onnx.name");
-              }));
+  details.set("inputs", names(func.getNumArguments(),
+                              [&](unsigned i) { return func.getArgAttrOfType<StringAttr>(i, "onnx.name"); }));
+  details.set("outputs", names(func.getNumResults(),
+                               [&](unsigned i) { return func.getResultAttrOfType<StringAttr>(i, "onnx.name"); }));
   return details.getDictionary(func.getContext());
 }
 
@@ -60,8 +58,8 @@ static FailureOr<Message> exportFunction(func::FuncOp func, DictionaryAttr info)
   addStrings(out, 6, getList(info, "attributes"));
   if (DictionaryAttr defaults = getDict(info, "defaults"))
     for (NamedAttribute attr : defaults) {
-      auto message = exportAttribute(attr.getName(), attr.getValue(),
-                                     getDict(getDict(info, "details"), attr.getName()), func.getLoc());
+      auto message = exportAttribute(attr.getName(), attr.getValue(), getDict(getDict(info, "details"), attr.getName()),
+                                     func.getLoc());
       if (failed(message))
         return failure();
       out.message(11, std::move(*message));
@@ -142,9 +140,8 @@ static LogicalResult openSources(ModuleOp module, const Message &model, ArrayRef
     }
     if (source.offset < 0 || source.length < 0 || uint64_t(source.offset) > size ||
         uint64_t(source.length) > size - uint64_t(source.offset))
-      return module.emitError("a weight's bytes ") << source.offset << " to "
-             << source.offset + source.length << " lie outside of " << source.file
-             << ", which has " << size;
+      return module.emitError("a weight's bytes ") << source.offset << " to " << source.offset + source.length
+                                                   << " lie outside of " << source.file << ", which has " << size;
   }
   return success();
 }
@@ -154,8 +151,8 @@ LogicalResult bessemer::exportOnnx(ModuleOp module, llvm::raw_ostream &os, Array
   if (failed(model))
     return failure();
   if (model->size() > uint64_t(std::numeric_limits<int32_t>::max()))
-    return module.emitError("the model has ") << model->size()
-           << " bytes; protobuf allows 2 GiB (larger weights belong in external data)";
+    return module.emitError("the model has ")
+           << model->size() << " bytes; protobuf allows 2 GiB (larger weights belong in external data)";
   std::map<std::string, MappedFile> files;
   if (failed(openSources(module, *model, hostModel, files)))
     return failure();

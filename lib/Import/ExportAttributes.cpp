@@ -45,8 +45,7 @@ struct Slot {
 
 /// The message for one tensor, sparse tensor or type, and where it goes:
 /// alone, or in a list.
-static std::optional<Message> itemMessage(Attribute value, DictionaryAttr details, bool inList,
-                                          Slot &slot) {
+static std::optional<Message> itemMessage(Attribute value, DictionaryAttr details, bool inList, Slot &slot) {
   if (auto type = dyn_cast<TypeAttr>(value)) {
     slot = inList ? Slot{15, AttributeKind::TypeProtos} : Slot{14, AttributeKind::TypeProto};
     return details ? exportTypeDetails(details) : exportType(type.getValue());
@@ -68,8 +67,7 @@ static bool exportList(Message &out, ArrayAttr list, DictionaryAttr details, Att
       out.bytes(9, text.getValue());
       continue;
     }
-    auto detail = itemDetails && i < itemDetails.size() ? dyn_cast<DictionaryAttr>(itemDetails[i])
-                                                        : DictionaryAttr();
+    auto detail = itemDetails && i < itemDetails.size() ? dyn_cast<DictionaryAttr>(itemDetails[i]) : DictionaryAttr();
     Slot slot;
     std::optional<Message> message = itemMessage(item, detail, true, slot);
     if (!message)
@@ -80,8 +78,7 @@ static bool exportList(Message &out, ArrayAttr list, DictionaryAttr details, Att
   return true;
 }
 
-FailureOr<Message> import::exportAttribute(StringRef name, Attribute value, DictionaryAttr details,
-                                           Location loc) {
+FailureOr<Message> import::exportAttribute(StringRef name, Attribute value, DictionaryAttr details, Location loc) {
   Message out;
   out.text(1, name);
   AttributeKind kind = AttributeKind::Undefined;
@@ -91,8 +88,7 @@ FailureOr<Message> import::exportAttribute(StringRef name, Attribute value, Dict
     out.varint(3, number.getValue().getSExtValue());
   } else if (auto number = dyn_cast<FloatAttr>(value)) {
     kind = AttributeKind::Float;
-    out.fixed32(2, number.getType().isF32() ? number.getValue().convertToFloat()
-                                            : float(number.getValueAsDouble()));
+    out.fixed32(2, number.getType().isF32() ? number.getValue().convertToFloat() : float(number.getValueAsDouble()));
   } else if (auto text = dyn_cast<StringAttr>(value)) {
     kind = AttributeKind::String;
     out.bytes(4, text.getValue());

@@ -31,8 +31,7 @@ void GraphExporter::nameArguments(Block &block, DictionaryAttr details) {
         names[block.getArgument(next++)] = name;
 }
 
-FailureOr<Message> GraphExporter::exportConstantNode(Operation *op, StringRef name,
-                                                     DictionaryAttr details) {
+FailureOr<Message> GraphExporter::exportConstantNode(Operation *op, StringRef name, DictionaryAttr details) {
   DictionaryAttr origin = getDict(details, "node"), attrDetails = getDict(origin, "attribute_details");
   StringRef attrName = getText(origin, "attribute");
   Message node, attr;
@@ -41,9 +40,9 @@ FailureOr<Message> GraphExporter::exportConstantNode(Operation *op, StringRef na
     auto weight = dyn_cast<onnx::WeightOp>(op);
     DictionaryAttr tensorDetails = getDict(details, "tensor");
     attr.text(1, attrName);
-    attr.message(5, weight ? exportTensor(weight.getSource(),
-                                          cast<RankedTensorType>(weight.getY().getType()), tensorDetails, "")
-                           : exportTensor(cast<onnx::ConstantOp>(op).getValue(), tensorDetails, ""));
+    attr.message(
+        5, weight ? exportTensor(weight.getSource(), cast<RankedTensorType>(weight.getY().getType()), tensorDetails, "")
+                  : exportTensor(cast<onnx::ConstantOp>(op).getValue(), tensorDetails, ""));
     attr.text(13, getText(attrDetails, "doc_string"));
     if (!attrDetails || !attrDetails.get("untyped"))
       attr.varint(20, int64_t(AttributeKind::Tensor));
@@ -134,8 +133,8 @@ FailureOr<Message> GraphExporter::exportNode(onnx::NodeOp op) {
   addStrings(node, 2, op.getOutputNames());
   node.text(3, op.getNodeName()).text(4, op.getOpType());
   for (NamedAttribute attr : op.getOnnxAttributes()) {
-    FailureOr<Message> message = exportAttribute(
-        attr.getName(), attr.getValue(), getDict(attributes, attr.getName()), op.getLoc());
+    FailureOr<Message> message =
+        exportAttribute(attr.getName(), attr.getValue(), getDict(attributes, attr.getName()), op.getLoc());
     if (failed(message))
       return failure();
     node.message(5, std::move(*message));
@@ -154,8 +153,7 @@ FailureOr<Message> GraphExporter::exportNode(onnx::NodeOp op) {
   return node;
 }
 
-LogicalResult GraphExporter::exportOps(Message &out, Block &block, unsigned nodeField,
-                                       bool initializers) {
+LogicalResult GraphExporter::exportOps(Message &out, Block &block, unsigned nodeField, bool initializers) {
   auto addConstant = [&](Operation *op, StringRef name, DictionaryAttr details) -> LogicalResult {
     names[op->getResult(0)] = name;
     if (getDict(details, "node")) {
@@ -168,8 +166,7 @@ LogicalResult GraphExporter::exportOps(Message &out, Block &block, unsigned node
     if (!initializers)
       return op->emitError("a function of ONNX has no initializers");
     if (auto weight = dyn_cast<onnx::WeightOp>(op)) {
-      out.message(5, exportTensor(weight.getSource(), cast<RankedTensorType>(weight.getY().getType()),
-                                  details, name));
+      out.message(5, exportTensor(weight.getSource(), cast<RankedTensorType>(weight.getY().getType()), details, name));
       return success();
     }
     DictionaryAttr sparse = getDict(details, "sparse");
@@ -210,8 +207,7 @@ LogicalResult GraphExporter::exportOps(Message &out, Block &block, unsigned node
   return success();
 }
 
-void GraphExporter::exportValueInfos(Message &out, Block &block, DictionaryAttr details,
-                                     unsigned field) {
+void GraphExporter::exportValueInfos(Message &out, Block &block, DictionaryAttr details, unsigned field) {
   llvm::DenseSet<StringRef> written;
   for (StringRef key : {"outputs", "value_info"})
     if (ArrayAttr list = getList(details, key))
@@ -265,8 +261,7 @@ FailureOr<Message> GraphExporter::exportGraph(Block &block, DictionaryAttr detai
   return graph;
 }
 
-LogicalResult GraphExporter::exportFunctionBody(Message &function, Block &block,
-                                                DictionaryAttr details) {
+LogicalResult GraphExporter::exportFunctionBody(Message &function, Block &block, DictionaryAttr details) {
   nameArguments(block, details);
   for (auto [field, key] : {std::pair(4u, "inputs"), std::pair(5u, "outputs")})
     if (ArrayAttr ports = getList(details, key))

@@ -17,17 +17,14 @@ public:
 
   /// Adds the nodes of a block to a FunctionProto, and its names of inputs and
   /// outputs.
-  mlir::LogicalResult exportFunctionBody(Message &function, mlir::Block &block,
-                                         DictionaryAttr details);
+  mlir::LogicalResult exportFunctionBody(Message &function, mlir::Block &block, DictionaryAttr details);
 
 private:
   mlir::FailureOr<Message> exportNode(onnx::NodeOp node);
-  mlir::FailureOr<Message> exportConstantNode(mlir::Operation *op, llvm::StringRef name,
-                                              DictionaryAttr details);
+  mlir::FailureOr<Message> exportConstantNode(mlir::Operation *op, llvm::StringRef name, DictionaryAttr details);
   mlir::LogicalResult exportReference(Message &node, onnx::NodeOp op, mlir::NamedAttribute ref);
   mlir::LogicalResult exportSubgraphs(Message &node, onnx::NodeOp op);
-  mlir::LogicalResult exportOps(Message &out, mlir::Block &block, unsigned nodeField,
-                                bool initializers);
+  mlir::LogicalResult exportOps(Message &out, mlir::Block &block, unsigned nodeField, bool initializers);
   void nameArguments(mlir::Block &block, DictionaryAttr details);
   void exportValueInfos(Message &out, mlir::Block &block, DictionaryAttr details, unsigned field);
   llvm::StringRef nameOf(mlir::Value value) { return names.lookup(value); }

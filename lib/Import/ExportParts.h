@@ -48,8 +48,8 @@ Message exportTensor(bess::SourceAttr source, mlir::RankedTensorType type, Dicti
                      llvm::StringRef name);
 
 /// AttributeProto of everything but graphs and references.
-mlir::FailureOr<Message> exportAttribute(llvm::StringRef name, Attribute value,
-                                         DictionaryAttr details, mlir::Location loc);
+mlir::FailureOr<Message> exportAttribute(llvm::StringRef name, Attribute value, DictionaryAttr details,
+                                         mlir::Location loc);
 
 void addDeviceConfigurations(Message &node, ArrayAttr configurations);
 

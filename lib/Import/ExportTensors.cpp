@@ -96,8 +96,7 @@ Message import::exportTensor(ElementsAttr elements, DictionaryAttr details, Stri
   return tensor;
 }
 
-Message import::exportTensor(bess::SourceAttr source, RankedTensorType type, DictionaryAttr details,
-                             StringRef name) {
+Message import::exportTensor(bess::SourceAttr source, RankedTensorType type, DictionaryAttr details, StringRef name) {
   Message tensor = startTensor(type, details, name);
   if (ArrayAttr external = getList(details, "external")) {
     addKeyValues(tensor, 13, external);
@@ -109,7 +108,6 @@ Message import::exportTensor(bess::SourceAttr source, RankedTensorType type, Dic
     return tensor;
   if (field.empty() && source.getEncoding() != "raw")
     field = varintField(bess::getDType(type));
-  tensor.range(fieldNumber(field),
-               {source.getFile().str(), source.getOffset(), source.getLength()});
+  tensor.range(fieldNumber(field), {source.getFile().str(), source.getOffset(), source.getLength()});
   return tensor;
 }

@@ -59,10 +59,8 @@ static std::string findFile(ImportContext &ctx, StringRef location, ExternalFile
   return {};
 }
 
-FailureOr<bess::SourceAttr> import::importExternalData(ImportContext &ctx,
-                                                       const proto::KeyValues &entries,
-                                                       int64_t size, const Twine &what,
-                                                       Location loc) {
+FailureOr<bess::SourceAttr> import::importExternalData(ImportContext &ctx, const proto::KeyValues &entries,
+                                                       int64_t size, const Twine &what, Location loc) {
   StringRef location;
   int64_t offset = 0, length = size;
   for (const proto::KeyValue &entry : entries) {
@@ -73,8 +71,7 @@ FailureOr<bess::SourceAttr> import::importExternalData(ImportContext &ctx,
       continue;
     int64_t &number = key == "offset" ? offset : length;
     if (value.getAsInteger(10, number) || number < 0) {
-      emitError(loc) << what << ": external data: expected a number of bytes as " << key
-                     << ", got \"" << value << "\"";
+      emitError(loc) << what << ": external data: expected a number of bytes as " << key << ", got \"" << value << "\"";
       return failure();
     }
   }
@@ -89,9 +86,8 @@ FailureOr<bess::SourceAttr> import::importExternalData(ImportContext &ctx,
     return failure();
   }
   if (uint64_t(offset) > file.size || uint64_t(length) > file.size - uint64_t(offset)) {
-    emitError(loc) << what << ": external data: bytes " << offset << " to "
-                   << (uint64_t(offset) + uint64_t(length)) << " lie outside of " << file.path
-                   << ", which has " << file.size;
+    emitError(loc) << what << ": external data: bytes " << offset << " to " << (uint64_t(offset) + uint64_t(length))
+                   << " lie outside of " << file.path << ", which has " << file.size;
     return failure();
   }
   return bess::SourceAttr::get(ctx.context, file.path, offset, length, "raw");

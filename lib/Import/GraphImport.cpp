@@ -16,8 +16,7 @@ Value GraphImporter::absent() {
   return absentValue;
 }
 
-LogicalResult GraphImporter::define(GraphState &state, StringRef name, Value value,
-                                    const Twine &by, Location loc) {
+LogicalResult GraphImporter::define(GraphState &state, StringRef name, Value value, const Twine &by, Location loc) {
   auto [place, isNew] = state.scope.values.try_emplace(name, value);
   if (isNew)
     return success();
@@ -63,8 +62,7 @@ LogicalResult GraphImporter::importInputs(GraphState &state) {
   return success();
 }
 
-Value GraphImporter::makeWeight(StringRef name, const ImportedTensor &tensor,
-                                DictionaryAttr details, Location loc) {
+Value GraphImporter::makeWeight(StringRef name, const ImportedTensor &tensor, DictionaryAttr details, Location loc) {
   StringAttr nameAttr = b.getStringAttr(name);
   if (tensor.elements)
     return onnx::ConstantOp::create(b, loc, tensor.type, nameAttr, tensor.elements, details);
@@ -88,8 +86,7 @@ LogicalResult GraphImporter::importInitializers(GraphState &state) {
   for (const proto::SparseTensor &initializer : state.graph.sparseInitializers) {
     StringRef name = initializer.values ? ref(initializer.values->name) : StringRef();
     if (name.empty())
-      return ctx.error() << "graph \"" << ref(state.graph.name)
-                         << "\": a sparse initializer has no name";
+      return ctx.error() << "graph \"" << ref(state.graph.name) << "\": a sparse initializer has no name";
     Location loc = ctx.location(name);
     auto tensor = densify(ctx, initializer, "sparse initializer \"" + name + "\"", loc);
     if (failed(tensor))
@@ -118,13 +115,11 @@ FailureOr<SmallVector<Value>> GraphImporter::importOutputs(GraphState &state) {
 
 /// An input or output as `details.inputs` and `.outputs` have it: its name
 /// when the value's type says the rest, else everything.
-static FailureOr<Attribute> portDetails(ImportContext &ctx, const proto::ValueInfo &port,
-                                        Value value) {
+static FailureOr<Attribute> portDetails(ImportContext &ctx, const proto::ValueInfo &port, Value value) {
   FailureOr<ImportedType> type = importType(ctx, port.type ? &*port.type : nullptr, ref(port.name));
   if (failed(type))
     return failure();
-  if (value && type->exact && type->type == value.getType() && port.docString.empty() &&
-      port.metadata.empty())
+  if (value && type->exact && type->type == value.getType() && port.docString.empty() && port.metadata.empty())
     return Attribute(ctx.string(port.name));
   FailureOr<DictionaryAttr> details = valueInfoDetails(ctx, port);
   if (failed(details))
@@ -137,8 +132,7 @@ FailureOr<DictionaryAttr> GraphImporter::graphDetails(GraphState &state) {
   SmallVector<Attribute> inputs, outputs, infos, quantization;
   for (const proto::ValueInfo &input : graph.inputs) {
     Value value = state.scope.values.lookup(ref(input.name));
-    FailureOr<Attribute> details =
-        portDetails(ctx, input, isa_and_nonnull<BlockArgument>(value) ? value : Value());
+    FailureOr<Attribute> details = portDetails(ctx, input, isa_and_nonnull<BlockArgument>(value) ? value : Value());
     if (failed(details))
       return failure();
     inputs.push_back(*details);
@@ -156,9 +150,8 @@ FailureOr<DictionaryAttr> GraphImporter::graphDetails(GraphState &state) {
   for (const proto::ValueInfo &info : graph.valueInfo) {
     StringRef name = ref(info.name);
     Value value = state.scope.values.lookup(name);
-    bool derived = value && value.getDefiningOp<onnx::NodeOp>() && info.type &&
-                   !state.inexact.contains(name) && !outputNames.contains(name) &&
-                   info.docString.empty() && info.metadata.empty();
+    bool derived = value && value.getDefiningOp<onnx::NodeOp>() && info.type && !state.inexact.contains(name) &&
+                   !outputNames.contains(name) && info.docString.empty() && info.metadata.empty();
     if (derived)
       continue;
     FailureOr<DictionaryAttr> details = valueInfoDetails(ctx, info);
@@ -167,8 +160,7 @@ FailureOr<DictionaryAttr> GraphImporter::graphDetails(GraphState &state) {
     infos.push_back(*details);
   }
   for (const proto::QuantizationAnnotation &annotation : graph.quantization)
-    quantization.push_back(b.getArrayAttr(
-        {ctx.string(annotation.tensor), ctx.keyValues(annotation.parameters)}));
+    quantization.push_back(b.getArrayAttr({ctx.string(annotation.tensor), ctx.keyValues(annotation.parameters)}));
   return DictBuilder(ctx)
       .text("name", graph.name)
       .text("doc_string", graph.docString)
@@ -180,8 +172,8 @@ FailureOr<DictionaryAttr> GraphImporter::graphDetails(GraphState &state) {
       .get();
 }
 
-FailureOr<SmallVector<Value>> GraphImporter::run(const proto::Graph &graph, Block *block,
-                                                 const Scope *outer, DictionaryAttr &details) {
+FailureOr<SmallVector<Value>> GraphImporter::run(const proto::Graph &graph, Block *block, const Scope *outer,
+                                                 DictionaryAttr &details) {
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToEnd(block);
   GraphState state(graph, block, outer);

@@ -21,8 +21,7 @@ mlir::FailureOr<Opsets> importOpsets(ImportContext &ctx, llvm::ArrayRef<proto::O
 mlir::ArrayAttr opsetsAttribute(ImportContext &ctx, llvm::ArrayRef<proto::OpsetId> opsets);
 
 /// Builds a function of this name at the end of the module and fills it.
-mlir::FailureOr<mlir::func::FuncOp> importFunction(ImportContext &ctx, mlir::ModuleOp module,
-                                                   llvm::StringRef name, const proto::Graph &graph,
-                                                   const Opsets &opsets);
+mlir::FailureOr<mlir::func::FuncOp> importFunction(ImportContext &ctx, mlir::ModuleOp module, llvm::StringRef name,
+                                                   const proto::Graph &graph, const Opsets &opsets);
 
 } // namespace bessemer::import

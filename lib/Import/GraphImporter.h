@@ -29,8 +29,7 @@ public:
   /// Fills `block` with a graph, its inputs being new block arguments, and
   /// gives its outputs; the caller adds the terminator. `details` gets what
   /// the way back needs.
-  mlir::FailureOr<llvm::SmallVector<mlir::Value>> run(const proto::Graph &graph, mlir::Block *block,
-                                                      const Scope *outer,
+  mlir::FailureOr<llvm::SmallVector<mlir::Value>> run(const proto::Graph &graph, mlir::Block *block, const Scope *outer,
                                                       mlir::DictionaryAttr &details);
 
 private:
@@ -39,18 +38,17 @@ private:
   mlir::LogicalResult importInputs(GraphState &state);
   mlir::LogicalResult importInitializers(GraphState &state);
   mlir::LogicalResult importNode(GraphState &state, unsigned index);
-  mlir::LogicalResult importConstant(GraphState &state, unsigned index,
-                                     const ImportedAttributes &attributes, bool &done);
-  mlir::LogicalResult importSubgraphs(GraphState &state, onnx::NodeOp op,
-                                      const ImportedAttributes &attributes);
+  mlir::LogicalResult importConstant(GraphState &state, unsigned index, const ImportedAttributes &attributes,
+                                     bool &done);
+  mlir::LogicalResult importSubgraphs(GraphState &state, onnx::NodeOp op, const ImportedAttributes &attributes);
   mlir::FailureOr<llvm::SmallVector<mlir::Value>> importOutputs(GraphState &state);
   mlir::FailureOr<mlir::DictionaryAttr> graphDetails(GraphState &state);
 
-  mlir::LogicalResult define(GraphState &state, llvm::StringRef name, mlir::Value value,
-                             const llvm::Twine &by, mlir::Location loc);
+  mlir::LogicalResult define(GraphState &state, llvm::StringRef name, mlir::Value value, const llvm::Twine &by,
+                             mlir::Location loc);
   mlir::Value absent();
-  mlir::Value makeWeight(llvm::StringRef name, const ImportedTensor &tensor,
-                         mlir::DictionaryAttr details, mlir::Location loc);
+  mlir::Value makeWeight(llvm::StringRef name, const ImportedTensor &tensor, mlir::DictionaryAttr details,
+                         mlir::Location loc);
   mlir::FailureOr<mlir::Type> typeOf(GraphState &state, llvm::StringRef name);
 
   ImportContext &ctx;

@@ -10,8 +10,7 @@
 namespace bessemer::import {
 
 struct GraphImporter::GraphState {
-  GraphState(const proto::Graph &graph, mlir::Block *block, const Scope *outer)
-      : graph(graph), block(block) {
+  GraphState(const proto::Graph &graph, mlir::Block *block, const Scope *outer) : graph(graph), block(block) {
     scope.outer = outer;
   }
 

@@ -7,9 +7,9 @@
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Import/Proto/OnnxProto.h"
 
+#include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
-#include "mlir/IR/Builders.h"
 
 #include <set>
 

@@ -27,9 +27,7 @@ public:
   Message &fixed32(unsigned field, float value);
   Message &bytes(unsigned field, llvm::StringRef value);
   /// As `bytes`, nothing when the text is empty.
-  Message &text(unsigned field, llvm::StringRef value) {
-    return value.empty() ? *this : bytes(field, value);
-  }
+  Message &text(unsigned field, llvm::StringRef value) { return value.empty() ? *this : bytes(field, value); }
   Message &message(unsigned field, Message &&child);
   Message &range(unsigned field, SourceRange source);
   /// A packed block of varints.

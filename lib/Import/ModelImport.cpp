@@ -73,8 +73,7 @@ static proto::Graph functionGraph(proto::Function &function) {
   return graph;
 }
 
-static LogicalResult importLocalFunction(ImportContext &ctx, ModuleOp module,
-                                         proto::Function &function) {
+static LogicalResult importLocalFunction(ImportContext &ctx, ModuleOp module, proto::Function &function) {
   std::string symbol = functionSymbol(function.domain, function.name, function.overload);
   std::string what = "function \"" + symbol + "\": ";
   if (function.name.empty())
@@ -196,8 +195,7 @@ static OwningOpRef<ModuleOp> importModel(ImportContext &ctx) {
   return module;
 }
 
-OwningOpRef<ModuleOp> bessemer::importOnnxFile(MLIRContext *context, StringRef path,
-                                               const ImportOptions &options) {
+OwningOpRef<ModuleOp> bessemer::importOnnxFile(MLIRContext *context, StringRef path, const ImportOptions &options) {
   ImportContext ctx(context, options);
   ctx.fileName = ctx.sourceName = path.str();
   ctx.baseDirectory = llvm::sys::path::parent_path(path).str();
@@ -211,10 +209,8 @@ OwningOpRef<ModuleOp> bessemer::importOnnxFile(MLIRContext *context, StringRef p
   return importModel(ctx);
 }
 
-OwningOpRef<ModuleOp> bessemer::importOnnxBuffer(MLIRContext *context, StringRef name,
-                                                 ArrayRef<char> bytes,
-                                                 const ImportOptions &options,
-                                                 StringRef baseDirectory) {
+OwningOpRef<ModuleOp> bessemer::importOnnxBuffer(MLIRContext *context, StringRef name, ArrayRef<char> bytes,
+                                                 const ImportOptions &options, StringRef baseDirectory) {
   ImportContext ctx(context, options);
   ctx.fileName = name.str();
   ctx.sourceName = "host:model";

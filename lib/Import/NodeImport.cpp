@@ -10,21 +10,19 @@ using namespace bessemer::import;
 
 static bool isDefaultDomain(StringRef domain) { return domain.empty() || domain == "ai.onnx"; }
 
-FailureOr<Opsets> import::importOpsets(ImportContext &ctx, ArrayRef<proto::OpsetId> opsets,
-                                       const Twine &what) {
+FailureOr<Opsets> import::importOpsets(ImportContext &ctx, ArrayRef<proto::OpsetId> opsets, const Twine &what) {
   Opsets result;
   std::string prefix = what.str();
   for (const proto::OpsetId &opset : opsets) {
     StringRef domain = isDefaultDomain(ref(opset.domain)) ? StringRef() : ref(opset.domain);
     if (domain.empty() && (opset.version < 7 || opset.version > 28)) {
-      ctx.error() << prefix << "opset version " << opset.version
-                  << " is not supported, expected 7 to 28";
+      ctx.error() << prefix << "opset version " << opset.version << " is not supported, expected 7 to 28";
       return failure();
     }
     auto [place, isNew] = result.try_emplace(domain, opset.version);
     if (!isNew && place->second != opset.version) {
-      ctx.error() << prefix << "domain \"" << domain << "\" is imported in versions "
-                  << place->second << " and " << opset.version;
+      ctx.error() << prefix << "domain \"" << domain << "\" is imported in versions " << place->second << " and "
+                  << opset.version;
       return failure();
     }
   }
@@ -50,12 +48,12 @@ static Location nodeLocation(ImportContext &ctx, const proto::Node &node, unsign
 
 /// A Constant node with one value is a weight or a constant; `done` tells. One
 /// whose value is sparse or a reference to a function's attribute stays a node.
-LogicalResult GraphImporter::importConstant(GraphState &state, unsigned index,
-                                            const ImportedAttributes &attributes, bool &done) {
+LogicalResult GraphImporter::importConstant(GraphState &state, unsigned index, const ImportedAttributes &attributes,
+                                            bool &done) {
   const proto::Node &node = state.graph.nodes[index];
-  bool plain = node.opType == "Constant" && isDefaultDomain(ref(node.domain)) &&
-               node.inputs.empty() && node.outputs.size() == 1 && !node.outputs[0].empty() &&
-               node.attributes.size() == 1 && !attributes.values.empty() && node.overload.empty();
+  bool plain = node.opType == "Constant" && isDefaultDomain(ref(node.domain)) && node.inputs.empty() &&
+               node.outputs.size() == 1 && !node.outputs[0].empty() && node.attributes.size() == 1 &&
+               !attributes.values.empty() && node.overload.empty();
   if (!plain)
     return success();
   const proto::Attribute &attr = node.attributes.front();
@@ -80,19 +78,16 @@ LogicalResult GraphImporter::importConstant(GraphState &state, unsigned index,
   } else if (auto number = dyn_cast<FloatAttr>(value); number && attrName == "value_float") {
     tensor.elements = DenseElementsAttr::get(scalar(b.getF32Type()), number.getValue());
   } else if (auto text = dyn_cast<StringAttr>(value); text && attrName == "value_string") {
-    tensor.elements = DenseStringElementsAttr::get(scalar(onnx::StringType::get(ctx.context)),
-                                                   {text.getValue()});
+    tensor.elements = DenseStringElementsAttr::get(scalar(onnx::StringType::get(ctx.context)), {text.getValue()});
   } else if (auto numbers = dyn_cast<DenseI64ArrayAttr>(value); numbers && attrName == "value_ints") {
     tensor.elements = DenseElementsAttr::get(vector(numbers.size(), b.getI64Type()), numbers.asArrayRef());
-  } else if (auto numbers = dyn_cast<DenseF32ArrayAttr>(value);
-             numbers && attrName == "value_floats") {
+  } else if (auto numbers = dyn_cast<DenseF32ArrayAttr>(value); numbers && attrName == "value_floats") {
     tensor.elements = DenseElementsAttr::get(vector(numbers.size(), b.getF32Type()), numbers.asArrayRef());
   } else if (auto texts = dyn_cast<ArrayAttr>(value); texts && attrName == "value_strings") {
     SmallVector<StringRef> values;
     for (Attribute text : texts)
       values.push_back(cast<StringAttr>(text).getValue());
-    tensor.elements = DenseStringElementsAttr::get(
-        vector(values.size(), onnx::StringType::get(ctx.context)), values);
+    tensor.elements = DenseStringElementsAttr::get(vector(values.size(), onnx::StringType::get(ctx.context)), values);
   } else {
     return success();
   }
@@ -114,8 +109,7 @@ LogicalResult GraphImporter::importConstant(GraphState &state, unsigned index,
   return define(state, name, makeWeight(name, tensor, details.get(), loc), what, loc);
 }
 
-LogicalResult GraphImporter::importSubgraphs(GraphState &state, onnx::NodeOp op,
-                                             const ImportedAttributes &attributes) {
+LogicalResult GraphImporter::importSubgraphs(GraphState &state, onnx::NodeOp op, const ImportedAttributes &attributes) {
   SmallVector<Attribute> graphs;
   for (auto [subgraph, region] : llvm::zip(attributes.subgraphs, op.getSubgraphs())) {
     Block *block = new Block;
@@ -182,13 +176,11 @@ LogicalResult GraphImporter::importNode(GraphState &state, unsigned index) {
 
   auto op = onnx::NodeOp::create(
       b, loc, types, ctx.string(node.opType), isDefault ? b.getStringAttr("") : ctx.string(node.domain),
-      ctx.string(node.overload), b.getI64IntegerAttr(opset->second), ctx.string(node.name),
-      ctx.strings(node.outputs), attributes->values.getDictionary(ctx.context),
-      b.getStrArrayAttr(subgraphNames),
+      ctx.string(node.overload), b.getI64IntegerAttr(opset->second), ctx.string(node.name), ctx.strings(node.outputs),
+      attributes->values.getDictionary(ctx.context), b.getStrArrayAttr(subgraphNames),
       attributes->refs.empty() ? DictionaryAttr() : attributes->refs.getDictionary(ctx.context),
       node.metadata.empty() ? ArrayAttr() : ctx.keyValues(node.metadata),
-      node.deviceConfigurations.empty() ? ArrayAttr()
-                                        : importDeviceConfigurations(ctx, node.deviceConfigurations),
+      node.deviceConfigurations.empty() ? ArrayAttr() : importDeviceConfigurations(ctx, node.deviceConfigurations),
       details.getOrNull(), inputs, unsigned(subgraphNames.size()));
   for (auto [output, value] : llvm::zip(node.outputs, op.getOutputs()))
     if (!output.empty() && failed(define(state, ref(output), value, what, loc)))

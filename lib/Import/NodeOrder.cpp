@@ -10,8 +10,8 @@ using namespace bessemer;
 using namespace bessemer::import;
 
 std::string import::describeNode(const proto::Node &node, unsigned index) {
-  std::string text = node.name.empty() ? "node #" + std::to_string(index + 1)
-                                       : "node \"" + std::string(node.name) + "\"";
+  std::string text =
+      node.name.empty() ? "node #" + std::to_string(index + 1) : "node \"" + std::string(node.name) + "\"";
   return text + " (" + std::string(node.opType) + ")";
 }
 
@@ -53,8 +53,8 @@ static void collectUses(const proto::Node &node, Names &uses) {
 }
 
 /// Walks backwards over nodes that are not done until one comes twice.
-static void reportCycle(ImportContext &ctx, const proto::Graph &graph,
-                        ArrayRef<std::vector<unsigned>> sources, ArrayRef<unsigned> waiting) {
+static void reportCycle(ImportContext &ctx, const proto::Graph &graph, ArrayRef<std::vector<unsigned>> sources,
+                        ArrayRef<unsigned> waiting) {
   unsigned at = 0;
   while (waiting[at] == 0)
     ++at;

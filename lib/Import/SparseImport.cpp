@@ -17,8 +17,8 @@ using namespace bessemer::import;
 
 /// Position in the dense tensor of the `i`-th value: `indices` has either
 /// linear positions (one for each value) or coordinates (a row for each value).
-static std::optional<int64_t> position(ArrayRef<int64_t> indices, ArrayRef<int64_t> dims,
-                                       int64_t i, bool linear, int64_t size) {
+static std::optional<int64_t> position(ArrayRef<int64_t> indices, ArrayRef<int64_t> dims, int64_t i, bool linear,
+                                       int64_t size) {
   if (linear)
     return indices[i] >= 0 && indices[i] < size ? std::optional(indices[i]) : std::nullopt;
   int64_t at = 0;
@@ -31,8 +31,8 @@ static std::optional<int64_t> position(ArrayRef<int64_t> indices, ArrayRef<int64
   return at;
 }
 
-FailureOr<ImportedTensor> import::densify(ImportContext &ctx, const proto::SparseTensor &sparse,
-                                          const Twine &what, Location loc) {
+FailureOr<ImportedTensor> import::densify(ImportContext &ctx, const proto::SparseTensor &sparse, const Twine &what,
+                                          Location loc) {
   auto error = [&] { return emitError(loc) << what << ": "; };
   if (!sparse.values || !sparse.indices) {
     error() << "expected values and indices in a sparse tensor";

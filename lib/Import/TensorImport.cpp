@@ -91,8 +91,8 @@ namespace {
 class TensorImporter {
 public:
   TensorImporter(ImportContext &ctx, const proto::Tensor &tensor, std::string what, Location loc)
-      : ctx(ctx), tensor(tensor), what(std::move(what)), loc(loc), details(ctx),
-        dtype(dtypeFromOnnx(tensor.dataType)) {}
+      : ctx(ctx), tensor(tensor), what(std::move(what)), loc(loc), details(ctx), dtype(dtypeFromOnnx(tensor.dataType)) {
+  }
 
   FailureOr<ImportedTensor> run(bool preferElements, StringRef knownName) {
     if (failed(importType()))
@@ -120,8 +120,7 @@ private:
       return error() << "segments of tensors are not supported";
     std::optional<int64_t> elements = elementCount(tensor.dims, dtype);
     if (!elements)
-      return error() << "shape " << shapeText(tensor.dims)
-                     << " has a negative dimension or more than 2^63 bits";
+      return error() << "shape " << shapeText(tensor.dims) << " has a negative dimension or more than 2^63 bits";
     count = *elements;
     result.type = RankedTensorType::get(tensor.dims, element);
     return success();
@@ -131,8 +130,8 @@ private:
     if (tensor.rawData || tensor.isExternal)
       return error() << "expected strings in string_data";
     if (int64_t(tensor.stringData.size()) != count)
-      return error() << "expected " << count << " strings for shape " << shapeText(tensor.dims)
-                     << ", got " << tensor.stringData.size();
+      return error() << "expected " << count << " strings for shape " << shapeText(tensor.dims) << ", got "
+                     << tensor.stringData.size();
     SmallVector<StringRef> values;
     for (proto::Bytes value : tensor.stringData)
       values.push_back(ref(value));
@@ -150,16 +149,15 @@ private:
   }
 
   bess::SourceAttr sourceOf(proto::Bytes bytes, StringRef encoding) {
-    return bess::SourceAttr::get(ctx.context, ctx.sourceName, bytes.data() - ctx.bytes.data(),
-                                 int64_t(bytes.size()), encoding.str());
+    return bess::SourceAttr::get(ctx.context, ctx.sourceName, bytes.data() - ctx.bytes.data(), int64_t(bytes.size()),
+                                 encoding.str());
   }
 
   LogicalResult checkBytes(size_t got) {
     if (int64_t(got) == byteSize(dtype, count))
       return success();
-    return error() << "expected " << byteSize(dtype, count) << " bytes for shape "
-                   << shapeText(tensor.dims) << " of " << StringRef(bessemer::name(dtype))
-                   << ", got " << got;
+    return error() << "expected " << byteSize(dtype, count) << " bytes for shape " << shapeText(tensor.dims) << " of "
+                   << StringRef(bessemer::name(dtype)) << ", got " << got;
   }
 
   LogicalResult importInline() {
@@ -185,8 +183,8 @@ private:
     if (!got)
       return error() << "malformed numbers in " << field.name;
     if (*got != units)
-      return error() << "expected " << units << " numbers in " << field.name << " for shape "
-                     << shapeText(tensor.dims) << ", got " << *got;
+      return error() << "expected " << units << " numbers in " << field.name << " for shape " << shapeText(tensor.dims)
+                     << ", got " << *got;
     return success();
   }
 
@@ -204,8 +202,8 @@ private:
   LogicalResult decode(StringRef bytes, StringRef encoding) {
     // The bytes in hand bound the size: each element takes two bits or more.
     if (byteSize(dtype, count) > 16 * int64_t(bytes.size()))
-      return error() << "expected " << count << " elements for shape " << shapeText(tensor.dims)
-                     << ", got " << bytes.size() << " bytes";
+      return error() << "expected " << count << " elements for shape " << shapeText(tensor.dims) << ", got "
+                     << bytes.size() << " bytes";
     std::vector<char> decoded(byteSize(dtype, count));
     std::string reason;
     if (!decodeWeight(bytes, *parseWeightEncoding(encoding), dtype, count, decoded.data(), reason))
@@ -233,8 +231,7 @@ private:
 };
 } // namespace
 
-FailureOr<ImportedTensor> import::importTensor(ImportContext &ctx, const proto::Tensor &tensor,
-                                               bool preferElements, const Twine &what, Location loc,
-                                               StringRef knownName) {
+FailureOr<ImportedTensor> import::importTensor(ImportContext &ctx, const proto::Tensor &tensor, bool preferElements,
+                                               const Twine &what, Location loc, StringRef knownName) {
   return TensorImporter(ctx, tensor, what.str(), loc).run(preferElements, knownName);
 }

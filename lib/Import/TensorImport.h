@@ -23,9 +23,9 @@ struct ImportedTensor {
 /// maxInlineBytes into elements; else only what cannot be a source becomes
 /// elements. `what` begins diagnostics, e.g. `initializer "w"`. The name goes
 /// into the details unless it is `knownName`.
-mlir::FailureOr<ImportedTensor> importTensor(ImportContext &ctx, const proto::Tensor &tensor,
-                                             bool preferElements, const llvm::Twine &what,
-                                             mlir::Location loc, llvm::StringRef knownName = {});
+mlir::FailureOr<ImportedTensor> importTensor(ImportContext &ctx, const proto::Tensor &tensor, bool preferElements,
+                                             const llvm::Twine &what, mlir::Location loc,
+                                             llvm::StringRef knownName = {});
 
 /// Elements of `type` from their bytes in memory (packed types packed).
 mlir::DenseElementsAttr makeElements(mlir::RankedTensorType type, llvm::ArrayRef<char> bytes);
@@ -35,7 +35,7 @@ mlir::Attribute tensorAttribute(ImportContext &ctx, const ImportedTensor &tensor
 
 /// A sparse tensor as dense elements of at most maxInlineBytes; `details` gets
 /// `values`, `indices` and `dims`.
-mlir::FailureOr<ImportedTensor> densify(ImportContext &ctx, const proto::SparseTensor &sparse,
-                                        const llvm::Twine &what, mlir::Location loc);
+mlir::FailureOr<ImportedTensor> densify(ImportContext &ctx, const proto::SparseTensor &sparse, const llvm::Twine &what,
+                                        mlir::Location loc);
 
 } // namespace bessemer::import

@@ -4,11 +4,11 @@
 #include "bessemer/Import/Import.h"
 #include "dialects/Onnx/Onnx.h"
 
-#include "llvm/Support/SourceMgr.h"
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/Path.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -23,8 +23,7 @@ static LogicalResult parseDim(StringRef text, ImportOptions &options, Location l
   return success();
 }
 
-static OwningOpRef<Operation *> importFrom(llvm::SourceMgr &sources, MLIRContext *context,
-                                           ArrayRef<std::string> dims) {
+static OwningOpRef<Operation *> importFrom(llvm::SourceMgr &sources, MLIRContext *context, ArrayRef<std::string> dims) {
   const llvm::MemoryBuffer *buffer = sources.getMemoryBuffer(sources.getMainFileID());
   StringRef name = buffer->getBufferIdentifier();
   ImportOptions options;
@@ -35,9 +34,8 @@ static OwningOpRef<Operation *> importFrom(llvm::SourceMgr &sources, MLIRContext
       return {};
   // A file is mapped by the importer itself, so that weights name it.
   ArrayRef<char> bytes(buffer->getBufferStart(), buffer->getBufferSize());
-  OwningOpRef<ModuleOp> module = name == "<stdin>" || name == "-"
-                                     ? importOnnxBuffer(context, name, bytes, options)
-                                     : importOnnxFile(context, name, options);
+  OwningOpRef<ModuleOp> module = name == "<stdin>" || name == "-" ? importOnnxBuffer(context, name, bytes, options)
+                                                                  : importOnnxFile(context, name, options);
   return OwningOpRef<Operation *>(module.release());
 }
 
@@ -46,14 +44,11 @@ static void registerDialects(DialectRegistry &registry) {
 }
 
 void bessemer::registerOnnxTranslations() {
-  static llvm::cl::list<std::string> dims(
-      "dim", llvm::cl::desc("bind a named dimension of the inputs to a number"),
-      llvm::cl::value_desc("NAME=VALUE"));
+  static llvm::cl::list<std::string> dims("dim", llvm::cl::desc("bind a named dimension of the inputs to a number"),
+                                          llvm::cl::value_desc("NAME=VALUE"));
   TranslateToMLIRRegistration importer(
       "import-onnx", "an ONNX model to the onnx dialect",
-      [](llvm::SourceMgr &sources, MLIRContext *context) {
-        return importFrom(sources, context, dims);
-      },
+      [](llvm::SourceMgr &sources, MLIRContext *context) { return importFrom(sources, context, dims); },
       registerDialects);
   TranslateFromMLIRRegistration exporter(
       "export-onnx", "the onnx dialect to an ONNX model",

@@ -61,8 +61,8 @@ static SymbolicExpr importParam(ImportContext &ctx, std::string_view param) {
 }
 
 /// Dimension `index` of the value `name`, and whether its text comes back.
-static std::pair<SymbolicExpr, bool> importDim(ImportContext &ctx, const proto::Dimension &dim,
-                                               StringRef name, size_t index) {
+static std::pair<SymbolicExpr, bool> importDim(ImportContext &ctx, const proto::Dimension &dim, StringRef name,
+                                               size_t index) {
   // -1 is not legal, but some exporters write it for "not known".
   if (dim.kind == proto::Dimension::Kind::Value && dim.value != -1)
     return {dim.value, dim.denotation.empty()};
@@ -80,8 +80,7 @@ static std::pair<SymbolicExpr, bool> importDim(ImportContext &ctx, const proto::
   return {SymbolicExpr::symbol(fresh), false};
 }
 
-static FailureOr<ImportedType> importTensorType(ImportContext &ctx, const proto::Type &type,
-                                                StringRef name) {
+static FailureOr<ImportedType> importTensorType(ImportContext &ctx, const proto::Type &type, StringRef name) {
   Type element = elementTypeFromOnnx(ctx.context, type.elementType);
   if (!element) {
     if (type.elementType == 0)
@@ -98,8 +97,7 @@ static FailureOr<ImportedType> importTensorType(ImportContext &ctx, const proto:
     auto [expr, exact] = importDim(ctx, dim, name, i);
     std::optional<int64_t> extent = expr.isConstant();
     if (!expr.isValid() || (extent && *extent < 0)) {
-      ctx.error() << "value \"" << name << "\": dimension " << i << " is "
-                  << expr.str() << ", expected at least 0";
+      ctx.error() << "value \"" << name << "\": dimension " << i << " is " << expr.str() << ", expected at least 0";
       return failure();
     }
     if (extent && *extent != 0 && llvm::MulOverflow(elements, *extent, elements)) {
@@ -113,18 +111,14 @@ static FailureOr<ImportedType> importTensorType(ImportContext &ctx, const proto:
   return result;
 }
 
-FailureOr<ImportedType> import::importType(ImportContext &ctx, const proto::Type *type,
-                                           StringRef name) {
+FailureOr<ImportedType> import::importType(ImportContext &ctx, const proto::Type *type, StringRef name) {
   using Kind = proto::Type::Kind;
   if (!type)
     return ImportedType{onnx::UnknownType::get(ctx.context), true};
   FailureOr<ImportedType> result = ImportedType{onnx::UnknownType::get(ctx.context), false};
   switch (type->kind) {
-  case Kind::Unset:
-    break;
-  case Kind::Tensor:
-    result = importTensorType(ctx, *type, name);
-    break;
+  case Kind::Unset: break;
+  case Kind::Tensor: result = importTensorType(ctx, *type, name); break;
   case Kind::SparseTensor:
     result = importTensorType(ctx, *type, name);
     if (succeeded(result))
@@ -159,8 +153,7 @@ FailureOr<ImportedType> import::importType(ImportContext &ctx, const proto::Type
 }
 
 static StringRef kindName(proto::Type::Kind kind) {
-  static constexpr StringRef names[] = {"unset", "tensor", "sequence", "map",
-                                        "optional", "sparse_tensor", "opaque"};
+  static constexpr StringRef names[] = {"unset", "tensor", "sequence", "map", "optional", "sparse_tensor", "opaque"};
   return names[unsigned(kind)];
 }
 
@@ -193,8 +186,7 @@ DictionaryAttr import::typeDetails(ImportContext &ctx, const proto::Type &type, 
   return dict.get();
 }
 
-FailureOr<DictionaryAttr> import::valueInfoDetails(ImportContext &ctx,
-                                                   const proto::ValueInfo &info) {
+FailureOr<DictionaryAttr> import::valueInfoDetails(ImportContext &ctx, const proto::ValueInfo &info) {
   StringRef name = ref(info.name);
   FailureOr<ImportedType> type = importType(ctx, info.type ? &*info.type : nullptr, name);
   if (failed(type))
@@ -203,7 +195,7 @@ FailureOr<DictionaryAttr> import::valueInfoDetails(ImportContext &ctx,
   dict.set("name", ctx.string(info.name));
   dict.text("doc_string", info.docString).list("metadata", info.metadata);
   if (info.type)
-    dict.set("type", type->exact ? Attribute(TypeAttr::get(type->type))
-                                 : Attribute(typeDetails(ctx, *info.type, name)));
+    dict.set("type",
+             type->exact ? Attribute(TypeAttr::get(type->type)) : Attribute(typeDetails(ctx, *info.type, name)));
   return dict.get();
 }

@@ -19,15 +19,12 @@ struct ImportedType {
 };
 
 /// The type of the value `name`; `!onnx.unknown` when the file does not say.
-mlir::FailureOr<ImportedType> importType(ImportContext &ctx, const proto::Type *type,
-                                         llvm::StringRef name);
+mlir::FailureOr<ImportedType> importType(ImportContext &ctx, const proto::Type *type, llvm::StringRef name);
 
 /// Everything that a TypeProto says, as a dictionary.
-mlir::DictionaryAttr typeDetails(ImportContext &ctx, const proto::Type &type,
-                                 llvm::StringRef name);
+mlir::DictionaryAttr typeDetails(ImportContext &ctx, const proto::Type &type, llvm::StringRef name);
 
 /// Everything that a ValueInfoProto says: `{name, type, doc_string, metadata}`.
-mlir::FailureOr<mlir::DictionaryAttr> valueInfoDetails(ImportContext &ctx,
-                                                       const proto::ValueInfo &info);
+mlir::FailureOr<mlir::DictionaryAttr> valueInfoDetails(ImportContext &ctx, const proto::ValueInfo &info);
 
 } // namespace bessemer::import

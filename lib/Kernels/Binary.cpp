@@ -30,9 +30,7 @@ I checkedDivisor(I b) {
     fail("expected a divisor other than 0");
   return b;
 }
-I divide(I a, I b) {
-  return checkedDivisor(b) == -1 ? static_cast<I>(0 - static_cast<U>(a)) : a / b;
-}
+I divide(I a, I b) { return checkedDivisor(b) == -1 ? static_cast<I>(0 - static_cast<U>(a)) : a / b; }
 I remainder(I a, I b) { return checkedDivisor(b) == -1 ? 0 : a % b; }
 // The sign of the divisor, as Python's %.
 I floorMod(I a, I b) {
@@ -105,8 +103,8 @@ const Binary comparisons[] = {
 template <class T, class F, class Load, class Store>
 void mapPairs(const Tensor &a, const Tensor &b, const Tensor &y, F f, Load load, Store store) {
   T left[blockSize], right[blockSize];
-  LoopNest<3> nest{y.shape, {contiguousStrides(y.shape), broadcastStrides(a.shape, y.shape),
-                             broadcastStrides(b.shape, y.shape)}};
+  LoopNest<3> nest{
+      y.shape, {contiguousStrides(y.shape), broadcastStrides(a.shape, y.shape), broadcastStrides(b.shape, y.shape)}};
   auto fetch = [&](const Tensor &tensor, int64_t offset, int64_t stride, int64_t n, T *to) {
     load(tensor, offset, stride == 0 ? 1 : n, to);
     if (stride == 0)
@@ -170,8 +168,8 @@ void runArithmetic(Context &c) {
 }
 
 void compareStrings(const Tensor &a, const Tensor &b, const Tensor &y, bool wanted) {
-  LoopNest<3> nest{y.shape, {contiguousStrides(y.shape), broadcastStrides(a.shape, y.shape),
-                             broadcastStrides(b.shape, y.shape)}};
+  LoopNest<3> nest{
+      y.shape, {contiguousStrides(y.shape), broadcastStrides(a.shape, y.shape), broadcastStrides(b.shape, y.shape)}};
   forEachRow(nest, {0, 0, 0}, [&](auto offsets, int64_t count, auto strides) {
     for (int64_t i = 0; i < count; ++i)
       y.as<uint8_t>()[offsets[0] + i] = (a.as<std::string>()[offsets[1] + i * strides[1]] ==
@@ -198,8 +196,9 @@ void runWhere(Context &c) {
   if (a.dtype != b.dtype || a.dtype != y.dtype)
     fail("expected operands and result of one type, got " + std::string(name(a.dtype)) + ", " +
          std::string(name(b.dtype)) + " and " + std::string(name(y.dtype)));
-  LoopNest<4> nest{y.shape, {contiguousStrides(y.shape), broadcastStrides(cond.shape, y.shape),
-                             broadcastStrides(a.shape, y.shape), broadcastStrides(b.shape, y.shape)}};
+  LoopNest<4> nest{y.shape,
+                   {contiguousStrides(y.shape), broadcastStrides(cond.shape, y.shape),
+                    broadcastStrides(a.shape, y.shape), broadcastStrides(b.shape, y.shape)}};
   forEachRow(nest, {0, 0, 0, 0}, [&](auto offsets, int64_t count, auto strides) {
     const uint8_t *choice = cond.as<uint8_t>() + offsets[1];
     // Runs of one choice are copied at once.

@@ -103,8 +103,8 @@ Tensor &Context::allocate(size_t i, const Shape &shape) {
     return out(i, shape);
   TensorRef &ref = call.outputs[i];
   int64_t count = product(shape);
-  int64_t bytes = ref.dtype == DType::String ? count * static_cast<int64_t>(sizeof(std::string))
-                                             : byteSize(ref.dtype, count);
+  int64_t bytes =
+      ref.dtype == DType::String ? count * static_cast<int64_t>(sizeof(std::string)) : byteSize(ref.dtype, count);
   if (!call.allocate)
     fail("expected memory for result " + std::to_string(i) + " or a way to allocate it");
   void *memory = call.allocate(i, bytes);
@@ -137,9 +137,7 @@ int64_t Context::integer(std::string_view name) const {
   fail("expected attribute '" + std::string(name) + "' to be an integer");
 }
 
-int64_t Context::integer(std::string_view name, int64_t absent) const {
-  return has(name) ? integer(name) : absent;
-}
+int64_t Context::integer(std::string_view name, int64_t absent) const { return has(name) ? integer(name) : absent; }
 
 int64_t Context::expression(std::string_view name) const {
   const auto *text = std::get_if<std::string>(&attribute(name));
@@ -161,9 +159,7 @@ double Context::real(std::string_view name) const {
   fail("expected attribute '" + std::string(name) + "' to be a number");
 }
 
-double Context::real(std::string_view name, double absent) const {
-  return has(name) ? real(name) : absent;
-}
+double Context::real(std::string_view name, double absent) const { return has(name) ? real(name) : absent; }
 
 std::string Context::text(std::string_view name) const {
   if (const auto *value = std::get_if<std::string>(&attribute(name)))

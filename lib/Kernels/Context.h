@@ -111,9 +111,9 @@ private:
   const AttributeValue &attribute(std::string_view name) const;
 
   const KernelCall &call;
-  std::vector<Tensor> inputs;    ///< data null and dtype Undefined: absent
+  std::vector<Tensor> inputs; ///< data null and dtype Undefined: absent
   std::vector<Tensor> outputs;
-  std::vector<Buffer> buffers;   ///< of unpacked operands and results
+  std::vector<Buffer> buffers; ///< of unpacked operands and results
 };
 
 using Kernel = void (*)(Context &);

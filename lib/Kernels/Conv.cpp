@@ -106,13 +106,14 @@ Tensor unpackWeights(const Tensor &packed, const Shape &shape, int64_t groups, B
     return plain;
   }
   int64_t block = packed.shape.empty() ? 0 : packed.shape.back();
-  if (packed.rank() != 4 || block < 1 || packed.shape != Shape{groups, (outputs + block - 1) / block, taps * channels, block})
+  if (packed.rank() != 4 || block < 1 ||
+      packed.shape != Shape{groups, (outputs + block - 1) / block, taps * channels, block})
     fail("expected weights " + str(shape) + " in panels, got shape " + str(packed.shape));
   for (int64_t g = 0; g < groups; ++g)
     for (int64_t first = 0; first < outputs; first += block)
-      copyStrided(plain.dtype, {std::min(block, outputs - first), channels, taps}, plain.data, {channels * taps, taps, 1},
-                  (g * outputs + first) * channels * taps, packed.data, {1, block, channels * block},
-                  (g * packed.shape[1] + first / block) * taps * channels * block);
+      copyStrided(plain.dtype, {std::min(block, outputs - first), channels, taps}, plain.data,
+                  {channels * taps, taps, 1}, (g * outputs + first) * channels * taps, packed.data,
+                  {1, block, channels * block}, (g * packed.shape[1] + first / block) * taps * channels * block);
   return plain;
 }
 
@@ -170,8 +171,7 @@ void runDeformConv(Context &c) {
   shape.insert(shape.end(), places.begin(), places.end());
   Tensor &y = c.out(0, shape);
   int64_t offsetGroups = c.integer("offset_groups", 1), rank = static_cast<int64_t>(window.rank());
-  expect(offsetGroups >= 1 && geometry.channels % offsetGroups == 0,
-         "expected offset groups that divide the channels");
+  expect(offsetGroups >= 1 && geometry.channels % offsetGroups == 0, "expected offset groups that divide the channels");
   Shape expected = shape;
   expected[1] = offsetGroups * geometry.taps * rank;
   if (offset.shape != expected)
@@ -179,7 +179,8 @@ void runDeformConv(Context &c) {
   expected[1] = offsetGroups * geometry.taps;
   if (mask && mask->shape != expected)
     fail("expected a mask of shape " + str(expected) + ", got " + str(mask->shape));
-  std::vector<double> image = doubles(x), shifts = doubles(offset), factors = mask ? doubles(*mask) : std::vector<double>();
+  std::vector<double> image = doubles(x), shifts = doubles(offset),
+                      factors = mask ? doubles(*mask) : std::vector<double>();
   int64_t plane = product(window.image), placeCount = product(places);
   int64_t perOffsetGroup = geometry.channels / offsetGroups;
   std::vector<double> at(static_cast<size_t>(rank));
@@ -193,8 +194,8 @@ void runDeformConv(Context &c) {
         for (int64_t j = first; j < first + count; ++j) {
           Shape place = unflatten(j, places);
           for (int64_t d = 0; d < rank; ++d)
-            at[d] = static_cast<double>(window.source(d, place[d], tap[d])) +
-                    shifts[(control * rank + d) * placeCount + j];
+            at[d] =
+                static_cast<double>(window.source(d, place[d], tap[d])) + shifts[(control * rank + d) * placeCount + j];
           *to++ = interpolate(from, window.image, at) * (mask ? factors[control * placeCount + j] : 1);
         }
       }
@@ -230,7 +231,8 @@ void runConvTranspose(Context &c) {
   int64_t channels = x.shape[1] / groups, outputs = w.shape[1], taps = w.count(2, w.rank());
   int64_t depth = outputs * taps, plane = product(window.image), count = product(places);
   std::vector<double> weights = doubles(w), input = doubles(x), offsets = bias ? doubles(*bias) : std::vector<double>();
-  std::vector<double> image(static_cast<size_t>(outputs * plane)), columns, turned(static_cast<size_t>(depth * channels));
+  std::vector<double> image(static_cast<size_t>(outputs * plane)), columns,
+      turned(static_cast<size_t>(depth * channels));
   for (int64_t n = 0; n < x.shape[0]; ++n)
     for (int64_t g = 0; g < groups; ++g) {
       for (int64_t ch = 0; ch < channels; ++ch)
@@ -268,10 +270,8 @@ void runCol2Im(Context &c) {
 } // namespace
 
 std::span<const KernelEntry> convKernels() {
-  static const KernelEntry list[] = {{"conv", runConv},
-                                     {"conv_transpose", runConvTranspose},
-                                     {"deform_conv", runDeformConv},
-                                     {"col2im", runCol2Im}};
+  static const KernelEntry list[] = {
+      {"conv", runConv}, {"conv_transpose", runConvTranspose}, {"deform_conv", runDeformConv}, {"col2im", runCol2Im}};
   return list;
 }
 

@@ -10,9 +10,7 @@
 namespace bessemer::kernels {
 namespace {
 
-[[noreturn]] void noNumber(DType dtype) {
-  fail("expected numbers, got elements of type " + std::string(name(dtype)));
-}
+[[noreturn]] void noNumber(DType dtype) { fail("expected numbers, got elements of type " + std::string(name(dtype))); }
 
 /// Calls `visit` with a null pointer of the C++ type that holds `dtype`.
 /// Returns false for formats that need decoding.
@@ -74,8 +72,7 @@ void loadDoubles(const Tensor &tensor, int64_t offset, int64_t count, double *to
     noNumber(dtype);
   const uint8_t *from = tensor.as<uint8_t>() + offset;
   for (int64_t i = 0; i < count; ++i)
-    to[i] = isFloat(dtype) ? decodeFloat(dtype, from[i])
-                           : static_cast<double>(decodeNarrowInt(dtype, from[i]));
+    to[i] = isFloat(dtype) ? decodeFloat(dtype, from[i]) : static_cast<double>(decodeNarrowInt(dtype, from[i]));
 }
 
 void storeDoubles(const Tensor &tensor, int64_t offset, int64_t count, const double *from) {

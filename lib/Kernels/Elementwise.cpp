@@ -14,9 +14,9 @@ constexpr int64_t blockSize = 512;
 
 struct Unary {
   std::string_view name;
-  double (*onFloat)(double);        ///< null: no floats
-  int64_t (*onSigned)(int64_t);     ///< null: computed as floats
-  int64_t (*onUnsigned)(int64_t);   ///< null: as onSigned
+  double (*onFloat)(double);      ///< null: no floats
+  int64_t (*onSigned)(int64_t);   ///< null: computed as floats
+  int64_t (*onUnsigned)(int64_t); ///< null: as onSigned
 };
 
 int64_t same(int64_t x) { return x; }

@@ -11,10 +11,10 @@ namespace {
 
 // What the codes with the largest exponent mean.
 enum class Specials {
-  Ieee,     // infinities and NaNs
-  OneNan,   // all ones is NaN, no infinities (e4m3fn)
+  Ieee,      // infinities and NaNs
+  OneNan,    // all ones is NaN, no infinities (e4m3fn)
   MinusZero, // the code of -0 is NaN, no infinities (fnuz)
-  None,     // every code is finite (e2m1)
+  None,      // every code is finite (e2m1)
 };
 
 struct Format {
@@ -30,12 +30,9 @@ struct Format {
   }
   uint32_t nan(uint32_t sign) const {
     switch (specials) {
-    case Specials::Ieee:
-      return sign | infinity() | (1u << (mantissaBits - 1));
-    case Specials::OneNan:
-      return sign | (signBit() - 1);
-    case Specials::MinusZero:
-      return signBit();
+    case Specials::Ieee: return sign | infinity() | (1u << (mantissaBits - 1));
+    case Specials::OneNan: return sign | (signBit() - 1);
+    case Specials::MinusZero: return signBit();
     case Specials::None: // no NaN to give: ONNX's tests want -0
       return signBit();
     }
@@ -45,22 +42,14 @@ struct Format {
 
 Format formatOf(DType type) {
   switch (type) {
-  case DType::F16:
-    return {5, 10, 15, Specials::Ieee};
-  case DType::BF16:
-    return {8, 7, 127, Specials::Ieee};
-  case DType::F8E5M2:
-    return {5, 2, 15, Specials::Ieee};
-  case DType::F8E4M3FN:
-    return {4, 3, 7, Specials::OneNan};
-  case DType::F8E4M3FNUZ:
-    return {4, 3, 8, Specials::MinusZero};
-  case DType::F8E5M2FNUZ:
-    return {5, 2, 16, Specials::MinusZero};
-  case DType::F4E2M1:
-    return {2, 1, 1, Specials::None};
-  default:
-    return {};
+  case DType::F16: return {5, 10, 15, Specials::Ieee};
+  case DType::BF16: return {8, 7, 127, Specials::Ieee};
+  case DType::F8E5M2: return {5, 2, 15, Specials::Ieee};
+  case DType::F8E4M3FN: return {4, 3, 7, Specials::OneNan};
+  case DType::F8E4M3FNUZ: return {4, 3, 8, Specials::MinusZero};
+  case DType::F8E5M2FNUZ: return {5, 2, 16, Specials::MinusZero};
+  case DType::F4E2M1: return {2, 1, 1, Specials::None};
+  default: return {};
   }
 }
 
@@ -77,8 +66,7 @@ uint32_t encodeScale(double value, bool saturate, ScaleRounding rounding) {
     return saturate ? 254 : scaleNan;
   int exponent = std::ilogb(value);
   double fraction = std::ldexp(value, -exponent); // in [1, 2)
-  if ((rounding == ScaleRounding::Up && fraction > 1) ||
-      (rounding == ScaleRounding::Nearest && fraction >= 1.5))
+  if ((rounding == ScaleRounding::Up && fraction > 1) || (rounding == ScaleRounding::Nearest && fraction >= 1.5))
     ++exponent;
   if (exponent > 127)
     return saturate ? 254 : scaleNan;
@@ -138,8 +126,7 @@ uint32_t encodeFloat(DType type, double value, bool saturate, ScaleRounding roun
       // Below the smallest normal number the spacing stays the same, and a
       // mantissa that rounds up to 2^(m+1) carries into the exponent by itself.
       double steps = std::nearbyint(std::ldexp(magnitude, format.mantissaBits - exponent));
-      code = (static_cast<uint32_t>(exponent - smallest) << format.mantissaBits) +
-             static_cast<uint32_t>(steps);
+      code = (static_cast<uint32_t>(exponent - smallest) << format.mantissaBits) + static_cast<uint32_t>(steps);
     }
   }
   if (code > format.largest()) {

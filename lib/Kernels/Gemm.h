@@ -13,8 +13,7 @@ namespace bessemer::kernels {
 /// c[m, n] += a[m, k] · b[k, n], row-major with the given leading dimensions.
 /// Meant for k · n of cache size; 2×8 sums stay in registers.
 template <class T>
-void multiplyAdd(const T *a, int64_t lda, const T *b, int64_t ldb, T *c, int64_t ldc, int64_t m, int64_t n,
-                 int64_t k) {
+void multiplyAdd(const T *a, int64_t lda, const T *b, int64_t ldb, T *c, int64_t ldc, int64_t m, int64_t n, int64_t k) {
   constexpr int64_t rows = 2, columns = 8;
   for (int64_t j = 0; j < n; j += columns)
     for (int64_t i = 0; i < m; i += rows) {

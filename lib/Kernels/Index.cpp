@@ -129,9 +129,8 @@ void runReverseSequence(Context &c) {
 
 std::span<const KernelEntry> indexKernels() {
   static const KernelEntry list[] = {
-      {"gather", runGather},     {"gather_elements", runGatherElements},
-      {"gather_nd", runGatherNd}, {"compress", runCompress},
-      {"reverse_sequence", runReverseSequence},
+      {"gather", runGather},     {"gather_elements", runGatherElements},   {"gather_nd", runGatherNd},
+      {"compress", runCompress}, {"reverse_sequence", runReverseSequence},
   };
   return list;
 }

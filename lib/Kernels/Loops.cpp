@@ -67,8 +67,8 @@ std::vector<double> expandDoubles(const Tensor &tensor, const Shape &shape) {
   return result;
 }
 
-void copyStrided(DType dtype, const Shape &shape, void *to, const Shape &toStrides, int64_t toOffset,
-                 const void *from, const Shape &fromStrides, int64_t fromOffset) {
+void copyStrided(DType dtype, const Shape &shape, void *to, const Shape &toStrides, int64_t toOffset, const void *from,
+                 const Shape &fromStrides, int64_t fromOffset) {
   dispatchWidth(dtype, [&]<class T>(T *) {
     T *target = static_cast<T *>(to);
     const T *source = static_cast<const T *>(from);

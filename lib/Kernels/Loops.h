@@ -41,8 +41,7 @@ template <size_t N> LoopNest<N> coalesce(const LoopNest<N> &nest) {
 
 /// Calls `visit(offsets, count, strides)` for each innermost row, in row-major
 /// order, after coalescing.
-template <size_t N, class F>
-void forEachRow(const LoopNest<N> &uncoalesced, std::array<int64_t, N> offsets, F visit) {
+template <size_t N, class F> void forEachRow(const LoopNest<N> &uncoalesced, std::array<int64_t, N> offsets, F visit) {
   if (product(uncoalesced.shape) == 0)
     return;
   LoopNest<N> nest = coalesce(uncoalesced);
@@ -104,8 +103,8 @@ std::vector<double> expandDoubles(const Tensor &tensor, const Shape &shape);
 
 /// Copies elements: to[toOffset + index · toStrides] = from[fromOffset + index · fromStrides].
 /// Elements are of elementSize(dtype) bytes, or strings.
-void copyStrided(DType dtype, const Shape &shape, void *to, const Shape &toStrides, int64_t toOffset,
-                 const void *from, const Shape &fromStrides, int64_t fromOffset);
+void copyStrided(DType dtype, const Shape &shape, void *to, const Shape &toStrides, int64_t toOffset, const void *from,
+                 const Shape &fromStrides, int64_t fromOffset);
 /// Copies `count` elements that lie one after the other.
 void copyRange(DType dtype, void *to, int64_t toOffset, const void *from, int64_t fromOffset, int64_t count);
 /// Writes the element at `from` (null: zero or the empty string) `count` times.

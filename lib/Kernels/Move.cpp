@@ -60,8 +60,8 @@ void runSlice(Context &c) {
   int64_t offset = 0;
   for (size_t d = 0; d < rank; ++d) {
     int64_t last = 0;
-    bool overflow = __builtin_mul_overflow(y.shape[d] - 1, steps[d], &last) ||
-                    __builtin_add_overflow(last, offsets[d], &last);
+    bool overflow =
+        __builtin_mul_overflow(y.shape[d] - 1, steps[d], &last) || __builtin_add_overflow(last, offsets[d], &last);
     if (y.shape[d] > 0 && (overflow || offsets[d] < 0 || offsets[d] >= x.shape[d] || last < 0 || last >= x.shape[d]))
       fail("expected a slice within " + str(x.shape) + ", got offsets " + str(offsets) + ", steps " + str(steps) +
            " and result " + str(y.shape));

@@ -22,8 +22,7 @@ struct Granularity {
 };
 
 Granularity granularityOf(Context &c, const Tensor &x, const Tensor &scale, const Tensor *zeroPoint) {
-  if (zeroPoint && zeroPoint->shape != scale.shape &&
-      !(zeroPoint->count() == 1 && scale.count() == 1))
+  if (zeroPoint && zeroPoint->shape != scale.shape && !(zeroPoint->count() == 1 && scale.count() == 1))
     fail("expected scale and zero point of one shape, got " + str(scale.shape) + " and " + str(zeroPoint->shape));
   Granularity g;
   int64_t block = c.integer("block_size", 0);

@@ -23,7 +23,9 @@ double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
 double smaller(double a, double b) { return std::isnan(a) || a < b ? a : b; }
 uint64_t magnitude(int64_t x) { return x < 0 ? 0 - static_cast<uint64_t>(x) : static_cast<uint64_t>(x); }
 int64_t plus(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
-int64_t times(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b)); }
+int64_t times(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
+}
 
 Reduction<double> floatReduction(const std::string &kind) {
   if (kind == "sum" || kind == "mean" || kind == "log_sum")
@@ -117,8 +119,9 @@ void reduceInts(const Tensor &x, const Tensor &y, const Shape &strides, const st
                       [&](int64_t sum, int64_t v, int64_t) { return reduction.step(sum, v); });
   if (kind == "mean")
     for (int64_t &sum : sums)
-      sum = combined == 0 ? 0 : x.dtype == DType::U64 ? static_cast<int64_t>(static_cast<uint64_t>(sum) / combined)
-                                                      : sum / combined;
+      sum = combined == 0           ? 0
+            : x.dtype == DType::U64 ? static_cast<int64_t>(static_cast<uint64_t>(sum) / combined)
+                                    : sum / combined;
   storeInts(y, 0, y.count(), sums.data());
 }
 

@@ -14,10 +14,12 @@ using Table = std::map<std::string_view, Kernel>;
 const Table &table() {
   static const Table kernels = [] {
     Table all;
-    for (auto list : {elementwiseKernels(), binaryKernels(), castKernels(), quantizeKernels(), moveKernels(),
-                      indexKernels(), scatterKernels(), generateKernels(), matmulKernels(), reduceKernels(),
-                      normalizeKernels(), attentionKernels(), convKernels(), poolKernels(), winogradKernels(), recurrentKernels(),
-                      sortKernels(), resizeKernels(), gridSampleKernels(), detectionKernels(), signalKernels()})
+    for (auto list :
+         {elementwiseKernels(), binaryKernels(),    castKernels(),     quantizeKernels(),   moveKernels(),
+          indexKernels(),       scatterKernels(),   generateKernels(), matmulKernels(),     reduceKernels(),
+          normalizeKernels(),   attentionKernels(), convKernels(),     poolKernels(),       winogradKernels(),
+          recurrentKernels(),   sortKernels(),      resizeKernels(),   gridSampleKernels(), detectionKernels(),
+          signalKernels()})
       for (const KernelEntry &entry : list)
         all.emplace(entry.name, entry.run);
     return all;
@@ -84,8 +86,7 @@ struct CallAdapter {
         unpack(*ref, count, tensor.as<uint8_t>());
       } else if (!isContiguous(*ref)) {
         tensor.data = make(ref->dtype, count);
-        copyStrided(ref->dtype, ref->shape, tensor.data, contiguousStrides(ref->shape), 0, ref->data,
-                    ref->strides, 0);
+        copyStrided(ref->dtype, ref->shape, tensor.data, contiguousStrides(ref->shape), 0, ref->data, ref->strides, 0);
       }
     }
   }
@@ -118,8 +119,7 @@ struct CallAdapter {
       if (isPacked(ref.dtype))
         pack(ref, tensor.count(), tensor.as<uint8_t>());
       else
-        copyStrided(ref.dtype, ref.shape, ref.data, ref.strides, 0, tensor.data,
-                    contiguousStrides(ref.shape), 0);
+        copyStrided(ref.dtype, ref.shape, ref.data, ref.strides, 0, tensor.data, contiguousStrides(ref.shape), 0);
     }
   }
 };

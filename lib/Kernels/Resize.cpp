@@ -11,9 +11,9 @@ namespace bessemer::kernels {
 namespace {
 
 struct AxisResize {
-  int64_t from, to;         ///< extents
-  double scale;             ///< as the coordinate transformation uses it
-  double width;             ///< from · scale, the extent it stands for
+  int64_t from, to; ///< extents
+  double scale;     ///< as the coordinate transformation uses it
+  double width;     ///< from · scale, the extent it stands for
   double roiStart, roiEnd;
 };
 
@@ -54,7 +54,8 @@ double coordinate(const AxisResize &a, const std::string &mode, int64_t i) {
     return static_cast<double>(a.from) / 2 * (1 - adjustment) + (x + 0.5) / a.scale - 0.5;
   }
   if (mode == "tf_crop_and_resize") {
-    double within = a.width == 1 ? (a.roiEnd - a.roiStart) * last / 2 : x * (a.roiEnd - a.roiStart) * last / (a.width - 1);
+    double within =
+        a.width == 1 ? (a.roiEnd - a.roiStart) * last / 2 : x * (a.roiEnd - a.roiStart) * last / (a.width - 1);
     return within + a.roiStart * last;
   }
   fail("expected a coordinate transformation mode, got '" + mode + "'");

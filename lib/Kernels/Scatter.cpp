@@ -12,8 +12,10 @@ namespace {
 enum class Reduction { None, Add, Mul, Max, Min };
 
 Reduction reductionOf(const std::string &text) {
-  const std::pair<const char *, Reduction> names[] = {{"none", Reduction::None}, {"add", Reduction::Add},
-                                                      {"mul", Reduction::Mul},   {"max", Reduction::Max},
+  const std::pair<const char *, Reduction> names[] = {{"none", Reduction::None},
+                                                      {"add", Reduction::Add},
+                                                      {"mul", Reduction::Mul},
+                                                      {"max", Reduction::Max},
                                                       {"min", Reduction::Min}};
   for (auto [word, reduction] : names)
     if (text == word)
@@ -86,8 +88,8 @@ void runScatterElements(Context &c) {
   for (int64_t d = 0; d < y.rank() && fits; ++d)
     fits = d == axis || indices.shape[d] <= y.shape[d];
   if (!fits)
-    fail("expected indices and updates of one shape within " + str(y.shape) + ", got " + str(indices.shape) +
-         " and " + str(updates.shape));
+    fail("expected indices and updates of one shape within " + str(y.shape) + ", got " + str(indices.shape) + " and " +
+         str(updates.shape));
   Shape strides = contiguousStrides(y.shape);
   int64_t at = 0;
   forEachIndex(indices.shape, [&](Shape index) {
@@ -151,9 +153,8 @@ void runTensorScatter(Context &c) {
 } // namespace
 
 std::span<const KernelEntry> scatterKernels() {
-  static const KernelEntry list[] = {{"scatter_elements", runScatterElements},
-                                     {"scatter_nd", runScatterNd},
-                                     {"tensor_scatter", runTensorScatter}};
+  static const KernelEntry list[] = {
+      {"scatter_elements", runScatterElements}, {"scatter_nd", runScatterNd}, {"tensor_scatter", runTensorScatter}};
   return list;
 }
 

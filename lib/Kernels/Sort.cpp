@@ -126,8 +126,8 @@ void runUnique(Context &c) {
     }
   const std::vector<int64_t> *lists[] = {&first, &inverse, &counts};
   for (size_t i = 0; i < 3 && i + 1 < c.outputCount(); ++i)
-    storeInts(c.allocate(i + 1, {static_cast<int64_t>(lists[i]->size())}), 0,
-              static_cast<int64_t>(lists[i]->size()), lists[i]->data());
+    storeInts(c.allocate(i + 1, {static_cast<int64_t>(lists[i]->size())}), 0, static_cast<int64_t>(lists[i]->size()),
+              lists[i]->data());
 }
 
 void runNonZero(Context &c) {

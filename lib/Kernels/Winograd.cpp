@@ -18,15 +18,18 @@ struct Transforms {
 };
 
 const Transforms &transformsOf(int64_t tile) {
-  static const Transforms two{2, 4,
+  static const Transforms two{2,
+                              4,
                               {1, 0, -1, 0, 0, 1, 1, 0, 0, -1, 1, 0, 0, 1, 0, -1},
                               {1, 0, 0, .5, .5, .5, .5, -.5, .5, 0, 0, 1},
                               {1, 1, 1, 0, 0, 1, -1, -1}};
-  static const Transforms four{
-      4, 6,
-      {4, 0, -5, 0, 1, 0, 0, -4, -4, 1, 1, 0, 0, 4, -4, -1, 1, 0, 0, -2, -1, 2, 1, 0, 0, 2, -1, -2, 1, 0, 0, 4, 0, -5, 0, 1},
-      {1. / 4, 0, 0, -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24, -1. / 12, 1. / 6, 0, 0, 1},
-      {1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1}};
+  static const Transforms four{4,
+                               6,
+                               {4, 0,  -5, 0, 1, 0, 0, -4, -4, 1,  1, 0, 0, 4, -4, -1, 1, 0,
+                                0, -2, -1, 2, 1, 0, 0, 2,  -1, -2, 1, 0, 0, 4, 0,  -5, 0, 1},
+                               {1. / 4, 0, 0, -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12,
+                                1. / 6, 1. / 24, -1. / 12, 1. / 6, 0, 0, 1},
+                               {1, 1, 1, 1, 1, 0, 0, 1, -1, 2, -2, 0, 0, 1, 1, 4, 4, 0, 0, 1, -1, 8, -8, 1}};
   if (tile != 2 && tile != 4)
     fail("expected a tile of 2 or 4, got " + str(tile));
   return tile == 2 ? two : four;
@@ -61,7 +64,8 @@ void runInput(Context &c) {
     fail("expected an image [N, H, W, C] and 4 pads, got shape " + str(x.shape) + " and pads " + str(pads));
   int64_t height = x.shape[1], width = x.shape[2], channels = x.shape[3];
   int64_t down = ceilDiv(std::max<int64_t>(height + pads[0] + pads[2] - 2, 0), t.m);
-  int64_t across = ceilDiv(std::max<int64_t>(width + pads[1] + pads[3] - 2, 0), t.m), tiles = x.shape[0] * down * across;
+  int64_t across = ceilDiv(std::max<int64_t>(width + pads[1] + pads[3] - 2, 0), t.m),
+          tiles = x.shape[0] * down * across;
   Tensor &y = c.out(0, {t.a * t.a, tiles, channels});
   std::vector<double> image = doubles(x), result(static_cast<size_t>(y.count()));
   double patch[36], turned[36];
@@ -89,7 +93,8 @@ void runWeights(Context &c) {
   int64_t outputs = w.shape[0], channels = w.shape[1];
   Tensor &y = c.out(0, {t.a * t.a, channels, outputs});
   // One channel at a time: the result is larger than the operand, and a loader has little memory.
-  std::vector<double> windows(static_cast<size_t>(outputs * 9)), turned(static_cast<size_t>(t.a * t.a * outputs)), point(36);
+  std::vector<double> windows(static_cast<size_t>(outputs * 9)), turned(static_cast<size_t>(t.a * t.a * outputs)),
+      point(36);
   for (int64_t ch = 0; ch < channels; ++ch) {
     for (int64_t o = 0; o < outputs; ++o) {
       loadDoubles(w, (o * channels + ch) * 9, 9, windows.data());
@@ -108,7 +113,8 @@ void runOutput(Context &c) {
   const Transforms &t = transformsOf(c.integer("tile"));
   Tensor &y = c.out();
   if (v.rank() != 3 || y.rank() != 4)
-    fail("expected products [a * a, N * tiles, O] and a result [N, H, W, O], got shapes " + str(v.shape) + " and " + str(y.shape));
+    fail("expected products [a * a, N * tiles, O] and a result [N, H, W, O], got shapes " + str(v.shape) + " and " +
+         str(y.shape));
   int64_t height = y.shape[1], width = y.shape[2], channels = y.shape[3];
   int64_t down = ceilDiv(height, t.m), across = ceilDiv(width, t.m), tiles = y.shape[0] * down * across;
   if (v.shape != Shape{t.a * t.a, tiles, channels})

@@ -24,8 +24,7 @@ struct NumericsCheck::State {
   int checkedPasses = 0;
 
   void prepare(ModuleOp module);
-  bool makeBaseline(func::FuncOp function, Baseline &baseline, bool recorded, int64_t factor,
-                    std::string &error);
+  bool makeBaseline(func::FuncOp function, Baseline &baseline, bool recorded, int64_t factor, std::string &error);
   void check(ModuleOp module, StringRef passName);
   FailureOr<SmallVector<HostTensor>> evaluate(ModuleOp module, const Baseline &baseline, bool oracle,
                                               std::string &error);
@@ -40,9 +39,8 @@ static auto collectInto(std::string &text) {
   };
 }
 
-FailureOr<SmallVector<HostTensor>>
-NumericsCheck::State::evaluate(ModuleOp module, const Baseline &baseline, bool oracle,
-                               std::string &error) {
+FailureOr<SmallVector<HostTensor>> NumericsCheck::State::evaluate(ModuleOp module, const Baseline &baseline,
+                                                                  bool oracle, std::string &error) {
   ScopedDiagnosticHandler handler(module.getContext(), collectInto(error));
   Evaluator::Options how;
   how.oracle = oracle;
@@ -73,25 +71,22 @@ void NumericsCheck::State::prepare(ModuleOp module) {
     if (isReady)
       baselines.push_back(std::move(baseline));
     else
-      function.emitRemark("not checked, since it cannot be evaluated before the first pass: ")
-          << firstError;
+      function.emitRemark("not checked, since it cannot be evaluated before the first pass: ") << firstError;
   }
 }
 
-bool NumericsCheck::State::makeBaseline(func::FuncOp function, Baseline &baseline, bool recorded,
-                                        int64_t factor, std::string &error) {
+bool NumericsCheck::State::makeBaseline(func::FuncOp function, Baseline &baseline, bool recorded, int64_t factor,
+                                        std::string &error) {
   ScopedDiagnosticHandler handler(function.getContext(), collectInto(error));
   if (recorded) {
     baseline.inputs.assign(options.inputs.begin(), options.inputs.end());
   } else {
-    FailureOr<SmallVector<HostTensor>> inputs =
-        makeRandomInputs(function, options.symbols, options.seed, factor);
+    FailureOr<SmallVector<HostTensor>> inputs = makeRandomInputs(function, options.symbols, options.seed, factor);
     if (failed(inputs))
       return false;
     baseline.inputs = std::move(*inputs);
   }
-  FailureOr<SmallVector<HostTensor>> results =
-      evaluate(function->getParentOfType<ModuleOp>(), baseline, true, error);
+  FailureOr<SmallVector<HostTensor>> results = evaluate(function->getParentOfType<ModuleOp>(), baseline, true, error);
   if (failed(results))
     return false;
   baseline.results = std::move(*results);
@@ -126,8 +121,7 @@ void NumericsCheck::State::check(ModuleOp module, StringRef passName) {
         return;
       }
       if (results->size() != baseline.results.size()) {
-        report(baseline) << "expected " << baseline.results.size() << " results, got "
-                         << results->size();
+        report(baseline) << "expected " << baseline.results.size() << " results, got " << results->size();
         return;
       }
       double relative = oracle ? options.oracleRelative : options.relative;
@@ -142,9 +136,8 @@ void NumericsCheck::State::check(ModuleOp module, StringRef passName) {
         if (!difference.shapes.empty())
           diagnostic << difference.shapes;
         else
-          diagnostic << "expected " << difference.expected << " at element " << difference.element
-                     << ", got " << difference.got << ", which is " << difference.excess
-                     << " times the tolerance";
+          diagnostic << "expected " << difference.expected << " at element " << difference.element << ", got "
+                     << difference.got << ", which is " << difference.excess << " times the tolerance";
         return;
       }
     }
@@ -163,8 +156,7 @@ ModuleOp moduleOf(Operation *op) {
 struct Instrumentation : PassInstrumentation {
   using Prepare = std::function<void(ModuleOp)>;
   using Check = std::function<void(ModuleOp, StringRef)>;
-  Instrumentation(Prepare prepare, Check check)
-      : prepare(std::move(prepare)), check(std::move(check)) {}
+  Instrumentation(Prepare prepare, Check check) : prepare(std::move(prepare)), check(std::move(check)) {}
 
   void runBeforePass(Pass *, Operation *op) override {
     if (ModuleOp module = moduleOf(op))
@@ -215,8 +207,7 @@ void NumericsCheck::addTo(PassManager &passes) {
           shared->prepare(module);
       },
       [shared](ModuleOp module, StringRef pass) { shared->check(module, pass); }));
-  passes.addPass(
-      std::make_unique<FailWhenWrong>([shared] { return !shared->wrongPass.empty(); }));
+  passes.addPass(std::make_unique<FailWhenWrong>([shared] { return !shared->wrongPass.empty(); }));
 }
 
 const std::string &NumericsCheck::wrongPass() const { return state->wrongPass; }

@@ -16,25 +16,20 @@ static std::string text(const HostTensor &tensor) {
 /// Relative size of 8 units in the last place.
 static double roundingOf(DType dtype) {
   switch (dtype) {
-  case DType::F16:
-    return 8 / 1024.;
-  case DType::BF16:
-    return 8 / 128.;
+  case DType::F16: return 8 / 1024.;
+  case DType::BF16: return 8 / 128.;
   case DType::F8E4M3FN:
   case DType::F8E4M3FNUZ:
   case DType::F8E5M2:
-  case DType::F8E5M2FNUZ:
-    return 1;
-  default:
-    return 0;
+  case DType::F8E5M2FNUZ: return 1;
+  default: return 0;
   }
 }
 
-TensorDifference reference::compareTensors(const HostTensor &expected, const HostTensor &got,
-                                           double relative, double absolute) {
+TensorDifference reference::compareTensors(const HostTensor &expected, const HostTensor &got, double relative,
+                                           double absolute) {
   TensorDifference difference;
-  bool kinds = isFloat(expected.dtype) == isFloat(got.dtype) &&
-               (isFloat(got.dtype) || expected.dtype == got.dtype);
+  bool kinds = isFloat(expected.dtype) == isFloat(got.dtype) && (isFloat(got.dtype) || expected.dtype == got.dtype);
   if (!kinds || expected.shape != got.shape) {
     difference.shapes = "expected " + text(expected) + ", got " + text(got);
     return difference;

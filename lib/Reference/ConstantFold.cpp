@@ -65,8 +65,7 @@ LogicalResult reference::constantFold(Operation *op, ArrayRef<DenseElementsAttr>
     if (!type)
       return failure();
     if (dataDependent) {
-      output = HostTensor::view(bess::getDType(type),
-                                SmallVector<int64_t>(type.getRank(), -1), nullptr);
+      output = HostTensor::view(bess::getDType(type), SmallVector<int64_t>(type.getRank(), -1), nullptr);
     } else {
       std::optional<int64_t> bytes = bytesOf(type);
       if (!bytes || *bytes > limit)
@@ -87,8 +86,7 @@ LogicalResult reference::constantFold(Operation *op, ArrayRef<DenseElementsAttr>
 
   for (auto [result, output, ref] : llvm::zip(op->getResults(), outputs, outputRefs)) {
     static_cast<kernels::TensorRef &>(output) = ref;
-    DenseElementsAttr elements =
-        toElements(output, cast<RankedTensorType>(result.getType()).getElementType());
+    DenseElementsAttr elements = toElements(output, cast<RankedTensorType>(result.getType()).getElementType());
     if (!elements)
       return failure();
     results.push_back(elements);
@@ -96,8 +94,8 @@ LogicalResult reference::constantFold(Operation *op, ArrayRef<DenseElementsAttr>
   return success();
 }
 
-LogicalResult reference::constantFold(Operation *op, WeightFiles &files,
-                                      SmallVectorImpl<DenseElementsAttr> &results, int64_t limit) {
+LogicalResult reference::constantFold(Operation *op, WeightFiles &files, SmallVectorImpl<DenseElementsAttr> &results,
+                                      int64_t limit) {
   if (auto dims = dyn_cast<bess::FromDimsOp>(op)) {
     SmallVector<int64_t> values;
     for (const SymbolicExpr &expr : bess::parseDims(dims.getDims())) {

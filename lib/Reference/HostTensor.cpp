@@ -118,8 +118,8 @@ HostTensor reference::fromElements(ElementsAttr elements) {
     return tensor;
   }
   if (isa<FloatType>(type.getElementType()))
-    writeBits(tensor, llvm::map_range(dense.getValues<APFloat>(),
-                                      [](const APFloat &value) { return value.bitcastToAPInt(); }));
+    writeBits(tensor,
+              llvm::map_range(dense.getValues<APFloat>(), [](const APFloat &value) { return value.bitcastToAPInt(); }));
   else
     writeBits(tensor, dense.getValues<APInt>());
   return tensor;
@@ -155,8 +155,7 @@ DenseElementsAttr reference::toElements(const HostTensor &tensor, Type element) 
   unsigned width = bitWidth(tensor.dtype);
   SmallVector<APInt> bits;
   for (int64_t i = 0; i < count; ++i)
-    bits.push_back(APInt(width, (tensor.as<unsigned char>()[i * width / 8] >> (i * width % 8)) &
-                                    ((1u << width) - 1)));
+    bits.push_back(APInt(width, (tensor.as<unsigned char>()[i * width / 8] >> (i * width % 8)) & ((1u << width) - 1)));
   auto floating = dyn_cast<FloatType>(element);
   if (!floating)
     return DenseElementsAttr::get(type, bits);
@@ -175,14 +174,12 @@ HostTensor reference::readWeight(bess::WeightOp weight, WeightFiles &files, std:
     error = "expected a weight of static shape and a known element type and encoding";
     return {};
   }
-  std::optional<std::string_view> bytes =
-      files.bytes(source.getFile(), source.getOffset(), source.getLength(), error);
+  std::optional<std::string_view> bytes = files.bytes(source.getFile(), source.getOffset(), source.getLength(), error);
   if (!bytes)
     return {};
   size_t alignment = std::max(1u, bitWidth(dtype) / 8);
   if (*encoding == WeightEncoding::Raw && reinterpret_cast<uintptr_t>(bytes->data()) % alignment == 0 &&
-      static_cast<int64_t>(bytes->size()) == byteSize(dtype, type.getNumElements()) &&
-      type.getNumElements() > 0)
+      static_cast<int64_t>(bytes->size()) == byteSize(dtype, type.getNumElements()) && type.getNumElements() > 0)
     return HostTensor::view(dtype, type.getShape(), bytes->data());
   HostTensor tensor = HostTensor::make(dtype, type.getShape());
   if (!tensor.isValid()) {

@@ -26,16 +26,14 @@ FailureOr<Tensors> Evaluator::run(StringRef name, ArrayRef<HostTensor> inputs) {
   return results;
 }
 
-LogicalResult Interpreter::call(Operation *caller, func::FuncOp function,
-                                ArrayRef<HostTensor> inputs, const SymbolValues *outer,
-                                Tensors &results) {
+LogicalResult Interpreter::call(Operation *caller, func::FuncOp function, ArrayRef<HostTensor> inputs,
+                                const SymbolValues *outer, Tensors &results) {
   if (function.isExternal())
     return caller->emitError("expected function ") << function.getName() << " to have a body";
   if (depth == maxCallDepth)
     return caller->emitError("expected calls of at most ") << maxCallDepth << " levels";
   if (inputs.size() != function.getNumArguments())
-    return caller->emitError("expected ")
-           << function.getNumArguments() << " inputs, got " << inputs.size();
+    return caller->emitError("expected ") << function.getNumArguments() << " inputs, got " << inputs.size();
   Frame callee(outer);
   callee.previous = frame;
   frame = &callee;
@@ -50,21 +48,19 @@ LogicalResult Interpreter::call(Operation *caller, func::FuncOp function,
   return done;
 }
 
-LogicalResult Interpreter::define(Value value, const HostTensor &tensor, const void *owner,
-                                  Location loc) {
+LogicalResult Interpreter::define(Value value, const HostTensor &tensor, const void *owner, Location loc) {
   std::string error;
   auto type = dyn_cast<RankedTensorType>(value.getType());
   if (type && !frame->symbols.bind(type, tensor.shape, owner, error))
     return emitError(loc) << error;
   if (tensor.dtype != heldAs(value.getType()))
-    return emitError(loc) << "expected elements of " << name(heldAs(value.getType())) << ", got "
-                          << name(tensor.dtype);
+    return emitError(loc) << "expected elements of " << name(heldAs(value.getType())) << ", got " << name(tensor.dtype);
   forget(value); // of an earlier iteration
   liveBytes += tensor.sizeInBytes();
   frame->values[value] = tensor;
   if (liveBytes > options.memoryLimit)
-    return emitError(loc) << "expected values of at most " << options.memoryLimit
-                          << " bytes at once, got " << liveBytes;
+    return emitError(loc) << "expected values of at most " << options.memoryLimit << " bytes at once, got "
+                          << liveBytes;
   return success();
 }
 
@@ -204,9 +200,8 @@ LogicalResult Interpreter::guard(bess::GuardOp op) {
   StringRef relation = op.getRelation();
   bool holds = relation == "eq" ? *lhs == *rhs : relation == "le" ? *lhs <= *rhs : *lhs < *rhs;
   if (!holds)
-    return op.emitError("guard does not hold: ")
-           << op.getLhs() << " " << relation << " " << op.getRhs() << ", got " << *lhs << " and "
-           << *rhs << " (" << op.getMessage() << ")";
+    return op.emitError("guard does not hold: ") << op.getLhs() << " " << relation << " " << op.getRhs() << ", got "
+                                                 << *lhs << " and " << *rhs << " (" << op.getMessage() << ")";
   return success();
 }
 

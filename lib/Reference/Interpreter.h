@@ -7,8 +7,8 @@
 
 #include "bessemer/Reference/Evaluator.h"
 
-#include "llvm/ADT/DenseMap.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
 
 namespace bessemer::reference {
 
@@ -19,9 +19,8 @@ public:
   Interpreter(mlir::ModuleOp module, WeightFiles &files, const Evaluator::Options &options)
       : module(module), files(files), options(options) {}
 
-  llvm::LogicalResult call(mlir::Operation *caller, mlir::func::FuncOp function,
-                           llvm::ArrayRef<HostTensor> inputs, const SymbolValues *outer,
-                           Tensors &results);
+  llvm::LogicalResult call(mlir::Operation *caller, mlir::func::FuncOp function, llvm::ArrayRef<HostTensor> inputs,
+                           const SymbolValues *outer, Tensors &results);
 
   SymbolicExpr::Values lastSymbols;
 
@@ -36,19 +35,16 @@ private:
   using Results = llvm::SmallVectorImpl<HostTensor>;
 
   /// Runs a block; the terminator's operands come back in `yielded`.
-  llvm::LogicalResult block(mlir::Block &block, llvm::ArrayRef<HostTensor> arguments,
-                            Tensors &yielded);
+  llvm::LogicalResult block(mlir::Block &block, llvm::ArrayRef<HostTensor> arguments, Tensors &yielded);
   llvm::LogicalResult op(mlir::Operation *op, Tensors &results);
 
   // Interpreter.cpp
-  llvm::LogicalResult define(mlir::Value value, const HostTensor &tensor, const void *owner,
-                             mlir::Location loc);
+  llvm::LogicalResult define(mlir::Value value, const HostTensor &tensor, const void *owner, mlir::Location loc);
   llvm::LogicalResult bindSymbols(bess::BindSymbolsOp op);
   llvm::LogicalResult guard(bess::GuardOp op);
   llvm::LogicalResult fromDims(bess::FromDimsOp op, Results &results);
   void forget(mlir::Value value);
-  const llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> &
-  lastUses(mlir::Block &block);
+  const llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>> &lastUses(mlir::Block &block);
 
   // Control.cpp
   llvm::LogicalResult ifOp(mlir::scf::IfOp op, Tensors &results);
@@ -60,10 +56,8 @@ private:
 
   // RunKernel.cpp
   llvm::LogicalResult bessOp(mlir::Operation *op, Tensors &results);
-  llvm::LogicalResult kernel(mlir::Operation *op, llvm::StringRef name,
-                             const kernels::Attributes &attributes,
-                             llvm::ArrayRef<HostTensor> inputs, bool native, Tensors &results,
-                             std::string &error);
+  llvm::LogicalResult kernel(mlir::Operation *op, llvm::StringRef name, const kernels::Attributes &attributes,
+                             llvm::ArrayRef<HostTensor> inputs, bool native, Tensors &results, std::string &error);
   HostTensor promote(const HostTensor &tensor);
   DType heldAs(mlir::Type type, bool native = false) const;
   std::optional<int64_t> integer(mlir::Value value);
@@ -74,8 +68,7 @@ private:
   Frame *frame = nullptr;
   int depth = 0;
   int64_t liveBytes = 0;
-  llvm::DenseMap<mlir::Block *, llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>>>
-      liveness;
+  llvm::DenseMap<mlir::Block *, llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value>>> liveness;
 };
 
 } // namespace bessemer::reference

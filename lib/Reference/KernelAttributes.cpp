@@ -9,8 +9,7 @@ using namespace bessemer::reference;
 
 static constexpr StringRef segments = "operandSegmentSizes";
 
-std::optional<kernels::Attributes>
-KernelAttributes::evaluate(const SymbolicExpr::Lookup &lookup) const {
+std::optional<kernels::Attributes> KernelAttributes::evaluate(const SymbolicExpr::Lookup &lookup) const {
   kernels::Attributes all = constants;
   for (const auto &[name, exprs] : lists) {
     std::vector<int64_t> values;
@@ -93,8 +92,7 @@ FailureOr<KernelAttributes> reference::getKernelAttributes(Operation *op) {
       continue;
     }
     if (isPanels || (isa<bess::TriluOp>(op) && name == "k")) {
-      std::optional<SymbolicExpr> expr =
-          SymbolicExpr::parse(cast<StringAttr>(attribute.getValue()).getValue());
+      std::optional<SymbolicExpr> expr = SymbolicExpr::parse(cast<StringAttr>(attribute.getValue()).getValue());
       if (!expr)
         return op->emitOpError("bad expression for ") << name;
       if (std::optional<int64_t> value = expr->isConstant())
@@ -106,8 +104,7 @@ FailureOr<KernelAttributes> reference::getKernelAttributes(Operation *op) {
     std::optional<kernels::AttributeValue> value = convertAttribute(attribute.getValue());
     if (!value) {
       // A discardable attribute of any kind is no business of a kernel.
-      if (op->isRegistered() && !llvm::is_contained(op->getRegisteredInfo()->getAttributeNames(),
-                                                    attribute.getName()))
+      if (op->isRegistered() && !llvm::is_contained(op->getRegisteredInfo()->getAttributeNames(), attribute.getName()))
         continue;
       return op->emitOpError("no kernel can read attribute ") << attribute.getName();
     }
@@ -137,6 +134,4 @@ SmallVector<Value> reference::getKernelOperands(Operation *op) {
   return operands;
 }
 
-bool reference::hasDataDependentShape(Operation *op) {
-  return bess::definesSymbols(op);
-}
+bool reference::hasDataDependentShape(Operation *op) { return bess::definesSymbols(op); }

@@ -26,8 +26,7 @@ static std::optional<SymbolicExpr> indexedExtent(Value value, int depth = 12) {
     Operation *op = use.getOwner();
     auto extentOf = [&](unsigned operand, int64_t axis) {
       SmallVector<SymbolicExpr> dims = bess::getDims(op->getOperand(operand).getType());
-      return axis >= 0 && axis < static_cast<int64_t>(dims.size()) ? std::optional(dims[axis])
-                                                                   : std::nullopt;
+      return axis >= 0 && axis < static_cast<int64_t>(dims.size()) ? std::optional(dims[axis]) : std::nullopt;
     };
     bool second = use.getOperandNumber() == 1;
     if (auto gather = dyn_cast<bess::GatherOp>(op); gather && second)
@@ -39,8 +38,8 @@ static std::optional<SymbolicExpr> indexedExtent(Value value, int depth = 12) {
     else if (isa<bess::GatherNdOp, bess::ScatterNdOp>(op) && second)
       for (const SymbolicExpr &dim : bess::getDims(op->getOperand(0).getType()))
         take(dim);
-    else if (isa<bess::CastOp, bess::ReshapeOp, bess::TransposeOp, bess::BroadcastOp, bess::SliceOp,
-                 bess::ConcatOp, bess::RepeatOp, bess::ReverseOp>(op))
+    else if (isa<bess::CastOp, bess::ReshapeOp, bess::TransposeOp, bess::BroadcastOp, bess::SliceOp, bess::ConcatOp,
+                 bess::RepeatOp, bess::ReverseOp>(op))
       take(indexedExtent(op->getResult(0), depth - 1));
     else if (auto call = dyn_cast<func::CallOp>(op)) {
       auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
@@ -75,8 +74,7 @@ static void chooseSymbols(func::FuncOp function, SymbolicExpr::Values &symbols, 
   };
   for (int round = 0; round < 4; ++round)
     function.walk([&](bess::GuardOp guard) {
-      std::optional<SymbolicExpr> lhs = SymbolicExpr::parse(guard.getLhs()),
-                                  rhs = SymbolicExpr::parse(guard.getRhs());
+      std::optional<SymbolicExpr> lhs = SymbolicExpr::parse(guard.getLhs()), rhs = SymbolicExpr::parse(guard.getRhs());
       std::optional<int64_t> left = lhs ? lhs->evaluate(symbols) : std::nullopt,
                              right = rhs ? rhs->evaluate(symbols) : std::nullopt;
       if (!left || !right)
@@ -112,8 +110,7 @@ static void fill(HostTensor &tensor, std::mt19937_64 &random, std::optional<int6
   tensor = convert(wide, tensor.dtype, error);
 }
 
-FailureOr<SmallVector<HostTensor>> reference::makeRandomInputs(Operation *op,
-                                                               SymbolicExpr::Values symbols,
+FailureOr<SmallVector<HostTensor>> reference::makeRandomInputs(Operation *op, SymbolicExpr::Values symbols,
                                                                uint64_t seed, int64_t factor) {
   auto function = dyn_cast<func::FuncOp>(op);
   if (!function || function.isExternal())

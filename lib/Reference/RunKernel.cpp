@@ -14,10 +14,8 @@ DType reference::oracleDType(DType declared) {
   switch (declared) {
   case DType::F32:
   case DType::F16:
-  case DType::BF16:
-    return DType::F64;
-  default:
-    return declared;
+  case DType::BF16: return DType::F64;
+  default: return declared;
   }
 }
 
@@ -35,10 +33,8 @@ HostTensor Interpreter::promote(const HostTensor &tensor) {
   return convert(tensor, oracleDType(tensor.dtype), error);
 }
 
-LogicalResult Interpreter::kernel(Operation *op, StringRef name,
-                                  const kernels::Attributes &attributes,
-                                  ArrayRef<HostTensor> inputs, bool native, Tensors &results,
-                                  std::string &error) {
+LogicalResult Interpreter::kernel(Operation *op, StringRef name, const kernels::Attributes &attributes,
+                                  ArrayRef<HostTensor> inputs, bool native, Tensors &results, std::string &error) {
   SmallVector<const kernels::TensorRef *> inputRefs;
   for (const HostTensor &input : inputs)
     inputRefs.push_back(input.isValid() ? &input : nullptr);
@@ -48,8 +44,7 @@ LogicalResult Interpreter::kernel(Operation *op, StringRef name,
     DType dtype = heldAs(result.getType(), native);
     auto type = dyn_cast<RankedTensorType>(result.getType());
     if (dataDependent) {
-      outputs.push_back(
-          HostTensor::view(dtype, SmallVector<int64_t>(type ? type.getRank() : 0, -1), nullptr));
+      outputs.push_back(HostTensor::view(dtype, SmallVector<int64_t>(type ? type.getRank() : 0, -1), nullptr));
       continue;
     }
     SmallVector<int64_t> shape;
@@ -65,13 +60,12 @@ LogicalResult Interpreter::kernel(Operation *op, StringRef name,
   auto allocate = [&](size_t i, int64_t bytes) -> void * {
     // A string takes an object, whatever the kernel counted.
     bool isText = outputs[i].dtype == DType::String;
-    HostTensor room = HostTensor::make(isText ? DType::String : DType::U8,
-                                       isText ? bytes / int64_t(sizeof(std::string)) : bytes);
+    HostTensor room =
+        HostTensor::make(isText ? DType::String : DType::U8, isText ? bytes / int64_t(sizeof(std::string)) : bytes);
     outputs[i].memory = room.memory;
     return room.data;
   };
-  kernels::Result done = kernels::runKernel(
-      {std::string_view(name), attributes, inputRefs, outputRefs, allocate});
+  kernels::Result done = kernels::runKernel({std::string_view(name), attributes, inputRefs, outputRefs, allocate});
   if (!done.ok()) {
     error = done.error;
     return failure();

@@ -34,8 +34,8 @@ static StringRef kernelOfArith(Operation *op) {
       .Case<arith::OrIOp>([&](auto) { return isBool ? "or" : "bitwise_or"; })
       .Case<arith::XOrIOp>([&](auto) { return isBool ? "xor" : "bitwise_xor"; })
       .Case<arith::SelectOp>([](auto) { return "where"; })
-      .Case<arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp, arith::SIToFPOp,
-            arith::FPToSIOp, arith::ExtFOp, arith::TruncFOp>([](auto) { return "cast"; })
+      .Case<arith::IndexCastOp, arith::ExtSIOp, arith::ExtUIOp, arith::TruncIOp, arith::SIToFPOp, arith::FPToSIOp,
+            arith::ExtFOp, arith::TruncFOp>([](auto) { return "cast"; })
       .Default([](auto) { return StringRef(); });
 }
 
@@ -64,13 +64,11 @@ LogicalResult Interpreter::scalar(Operation *op, Tensors &results) {
     if (auto elements = dyn_cast<ElementsAttr>(constant.getValue())) {
       tensor = fromElements(elements);
     } else if (auto integer = dyn_cast<IntegerAttr>(constant.getValue())) {
-      Type type = integer.getType().isIndex() ? IntegerType::get(op->getContext(), 64)
-                                              : integer.getType();
-      tensor = fromElements(DenseElementsAttr::get(
-          RankedTensorType::get({}, type), integer.getValue().sextOrTrunc(type.getIntOrFloatBitWidth())));
+      Type type = integer.getType().isIndex() ? IntegerType::get(op->getContext(), 64) : integer.getType();
+      tensor = fromElements(DenseElementsAttr::get(RankedTensorType::get({}, type),
+                                                   integer.getValue().sextOrTrunc(type.getIntOrFloatBitWidth())));
     } else if (auto number = dyn_cast<FloatAttr>(constant.getValue())) {
-      tensor = fromElements(
-          DenseElementsAttr::get(RankedTensorType::get({}, number.getType()), number.getValue()));
+      tensor = fromElements(DenseElementsAttr::get(RankedTensorType::get({}, number.getType()), number.getValue()));
     }
     if (!tensor.isValid())
       return op->emitError("cannot be evaluated");

@@ -15,13 +15,12 @@ std::optional<int64_t> SymbolValues::evaluate(const SymbolicExpr &expr) const {
   return expr.evaluate([&](std::string_view name) { return lookup(name); });
 }
 
-bool SymbolValues::evaluate(RankedTensorType type, SmallVectorImpl<int64_t> &shape,
-                            std::string &error) const {
+bool SymbolValues::evaluate(RankedTensorType type, SmallVectorImpl<int64_t> &shape, std::string &error) const {
   for (const SymbolicExpr &dim : bess::getDims(type)) {
     std::optional<int64_t> extent = evaluate(dim);
     if (!extent || *extent < 0) {
-      error = "expected dimension " + dim.str() + " to have a value, got " +
-              (extent ? std::to_string(*extent) : "none");
+      error =
+          "expected dimension " + dim.str() + " to have a value, got " + (extent ? std::to_string(*extent) : "none");
       return false;
     }
     shape.push_back(*extent);
@@ -50,9 +49,7 @@ bool SymbolValues::solve(const SymbolicExpr &expr, int64_t extent, const void *o
   if (unknown.empty())
     return false;
   auto at = [&](int64_t value) {
-    return expr.evaluate([&](std::string_view name) {
-      return name == unknown ? std::optional(value) : lookup(name);
-    });
+    return expr.evaluate([&](std::string_view name) { return name == unknown ? std::optional(value) : lookup(name); });
   };
   std::optional<int64_t> zero = at(0), one = at(1);
   if (!zero || !one || *one == *zero || (extent - *zero) % (*one - *zero))
@@ -64,12 +61,10 @@ bool SymbolValues::solve(const SymbolicExpr &expr, int64_t extent, const void *o
   return true;
 }
 
-bool SymbolValues::bind(RankedTensorType type, ArrayRef<int64_t> shape, const void *owner,
-                        std::string &error) {
+bool SymbolValues::bind(RankedTensorType type, ArrayRef<int64_t> shape, const void *owner, std::string &error) {
   SmallVector<SymbolicExpr> dims = bess::getDims(type);
   if (dims.size() != shape.size()) {
-    error = "expected a tensor of rank " + std::to_string(dims.size()) + ", got rank " +
-            std::to_string(shape.size());
+    error = "expected a tensor of rank " + std::to_string(dims.size()) + ", got rank " + std::to_string(shape.size());
     return false;
   }
   for (auto [dim, extent] : llvm::zip(dims, shape)) {
@@ -86,8 +81,8 @@ bool SymbolValues::bind(RankedTensorType type, ArrayRef<int64_t> shape, const vo
       solve(dim, shape[i], owner);
     std::optional<int64_t> wanted = evaluate(dim);
     if (wanted && *wanted != shape[i]) {
-      error = "expected dimension " + std::to_string(i) + " (" + dim.str() + ") to be " +
-              std::to_string(*wanted) + ", got " + std::to_string(shape[i]);
+      error = "expected dimension " + std::to_string(i) + " (" + dim.str() + ") to be " + std::to_string(*wanted) +
+              ", got " + std::to_string(shape[i]);
       return false;
     }
   }

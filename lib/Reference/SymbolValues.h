@@ -14,8 +14,7 @@ public:
   std::optional<int64_t> lookup(std::string_view name) const;
   std::optional<int64_t> evaluate(const SymbolicExpr &expr) const;
   /// The extents of a tensor type; fails and says why in `error`.
-  bool evaluate(mlir::RankedTensorType type, llvm::SmallVectorImpl<int64_t> &shape,
-                std::string &error) const;
+  bool evaluate(mlir::RankedTensorType type, llvm::SmallVectorImpl<int64_t> &shape, std::string &error) const;
 
   /// Defines or redefines a symbol.
   void set(std::string_view name, int64_t value, const void *owner = nullptr);
@@ -25,8 +24,7 @@ public:
 
   /// Gives the symbols in `type` the values that `shape` implies. A symbol that
   /// has a value already must keep it; false and a sentence in `error` otherwise.
-  bool bind(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> shape, const void *owner,
-            std::string &error);
+  bool bind(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> shape, const void *owner, std::string &error);
 
   SymbolicExpr::Values all() const;
 

@@ -31,22 +31,19 @@ bool overlap(const void *a, int64_t aBytes, const void *b, int64_t bBytes) {
 constexpr size_t maxPlans = 64;
 } // namespace
 
-Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes,
-                            std::vector<int64_t> &symbols) {
+Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes, std::vector<int64_t> &symbols) {
   const PreparedFunction &entry = *model->prepared().functions.front();
   const Function &source = *entry.source;
   if (shapes.size() != source.inputs.size())
-    return Status::error(StatusCode::InvalidArgument,
-                         "expected " + std::to_string(source.inputs.size()) + " inputs, got " +
-                             std::to_string(shapes.size()));
+    return Status::error(StatusCode::InvalidArgument, "expected " + std::to_string(source.inputs.size()) +
+                                                          " inputs, got " + std::to_string(shapes.size()));
   std::vector<uint8_t> defined(entry.symbols.size(), 0);
   std::vector<const Argument *> boundBy(entry.symbols.size(), nullptr);
   symbols.assign(entry.symbols.size(), 0);
   for (size_t i = 0; i < shapes.size(); ++i) {
     const Argument &input = source.inputs[i];
     auto mismatch = [&](const std::string &more) {
-      return badInput(input, "expected shape " + dimsText(input.dims) + ", got " +
-                                 shapeText(shapes[i]) + more);
+      return badInput(input, "expected shape " + dimsText(input.dims) + ", got " + shapeText(shapes[i]) + more);
     };
     if (shapes[i].size() != input.dims.size())
       return mismatch("");
@@ -60,8 +57,8 @@ Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes,
       } else if (auto name = input.dims[d].isSymbol()) {
         SymbolId id = entry.symbolIds.find(*name)->second;
         if (defined[id] && symbols[id] != got)
-          return mismatch(", where " + std::string(*name) + " = " + std::to_string(symbols[id]) +
-                          " by input '" + boundBy[id]->name + "'");
+          return mismatch(", where " + std::string(*name) + " = " + std::to_string(symbols[id]) + " by input '" +
+                          boundBy[id]->name + "'");
         symbols[id] = got;
         defined[id] = 1;
         boundBy[id] = &input;
@@ -75,9 +72,8 @@ Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes,
         continue;
       auto value = evaluate(entry.exprs[entry.inputDims[i][d]], symbols, defined);
       if (!value || *value != shapes[i][d])
-        return badInput(input, "expected shape " + dimsText(input.dims) + ", got " +
-                                   shapeText(shapes[i]) + ", where " + input.dims[d].str() + " = " +
-                                   (value ? std::to_string(*value) : "?"));
+        return badInput(input, "expected shape " + dimsText(input.dims) + ", got " + shapeText(shapes[i]) + ", where " +
+                                   input.dims[d].str() + " = " + (value ? std::to_string(*value) : "?"));
     }
   }
   symbols.resize(entry.boundSymbols);
@@ -118,8 +114,7 @@ Status Executor::prepareMemory(Plan &plan) {
     arenaTotal = total;
     arena = MemoryBlock::make(model->loadOptions().allocator, total);
     if (!arena.data())
-      return Status::error(StatusCode::OutOfMemory, "no memory for an arena of " +
-                                                        std::to_string(total) + " bytes");
+      return Status::error(StatusCode::OutOfMemory, "no memory for an arena of " + std::to_string(total) + " bytes");
   }
   if (limited)
     if (Status status = streamer->enter(plan, static_cast<char *>(arena.data()) + area); !status.ok())
@@ -144,13 +139,11 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, Plan *&p
     if (Status status = checkGuards(symbols); !status.ok())
       return status;
     std::unique_ptr<Plan> made;
-    if (Status status = binder.makePlan(*model->prepared().functions.front(), symbols, made);
-        !status.ok())
+    if (Status status = binder.makePlan(*model->prepared().functions.front(), symbols, made); !status.ok())
       return status;
     if (plans.size() >= maxPlans) {
-      auto oldest = std::min_element(plans.begin(), plans.end(), [](const auto &a, const auto &b) {
-        return a->lastUse < b->lastUse;
-      });
+      auto oldest = std::min_element(plans.begin(), plans.end(),
+                                     [](const auto &a, const auto &b) { return a->lastUse < b->lastUse; });
       plans.erase(oldest);
     }
     plan = made.get();
@@ -190,21 +183,20 @@ Status Executor::arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_
 Status Executor::checkInputs(std::span<const Tensor> inputs) {
   const Function &source = model->entry();
   if (inputs.size() != source.inputs.size())
-    return Status::error(StatusCode::InvalidArgument,
-                         "expected " + std::to_string(source.inputs.size()) + " inputs, got " +
-                             std::to_string(inputs.size()));
+    return Status::error(StatusCode::InvalidArgument, "expected " + std::to_string(source.inputs.size()) +
+                                                          " inputs, got " + std::to_string(inputs.size()));
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Argument &input = source.inputs[i];
     if (inputs[i].dtype != input.dtype)
-      return badInput(input, "expected " + std::string(name(input.dtype)) + ", got " +
-                                 std::string(name(inputs[i].dtype)));
+      return badInput(input,
+                      "expected " + std::string(name(input.dtype)) + ", got " + std::string(name(inputs[i].dtype)));
     if (!inputs[i].strides.empty() && inputs[i].strides.size() != inputs[i].shape.size())
-      return badInput(input, "expected " + std::to_string(inputs[i].shape.size()) +
-                                 " strides, got " + std::to_string(inputs[i].strides.size()));
+      return badInput(input, "expected " + std::to_string(inputs[i].shape.size()) + " strides, got " +
+                                 std::to_string(inputs[i].strides.size()));
     if (!inputs[i].strides.empty() && (isPacked(input.dtype) || bitWidth(input.dtype) == 0))
       return badInput(input, "expected no strides for " + std::string(name(input.dtype)));
-    int64_t bytes = checkedByteSize(static_cast<uint8_t>(inputs[i].dtype), inputs[i].shape.data(),
-                                    inputs[i].shape.size());
+    int64_t bytes =
+        checkedByteSize(static_cast<uint8_t>(inputs[i].dtype), inputs[i].shape.data(), inputs[i].shape.size());
     if (bytes != 0 && !inputs[i].data)
       return badInput(input, "expected data, got a null pointer");
   }
@@ -241,13 +233,12 @@ Status Executor::packInputs(std::span<const Tensor> inputs, std::vector<void *> 
       continue;
     }
     const Tensor &tensor = inputs[i];
-    int64_t bytes = checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(),
-                                    tensor.shape.size());
+    int64_t bytes = checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(), tensor.shape.size());
     if (packed[i].size() < bytes)
       packed[i] = MemoryBlock::make(model->loadOptions().allocator, bytes);
     if (!packed[i].data())
-      return Status::error(StatusCode::OutOfMemory, "no memory for a contiguous copy of input '" +
-                                                        model->entry().inputs[i].name + "'");
+      return Status::error(StatusCode::OutOfMemory,
+                           "no memory for a contiguous copy of input '" + model->entry().inputs[i].name + "'");
     auto *out = static_cast<char *>(packed[i].data());
     gather(out, static_cast<const char *>(tensor.data), tensor, 0, bitWidth(tensor.dtype) / 8);
     pointers[i] = packed[i].data();
@@ -255,22 +246,19 @@ Status Executor::packInputs(std::span<const Tensor> inputs, std::vector<void *> 
   return {};
 }
 
-Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs,
-                              std::span<void *const> inputs) {
+Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<void *const> inputs) {
   const Function &source = model->entry();
   if (outputs.size() != source.outputs.size())
-    return Status::error(StatusCode::InvalidArgument,
-                         "expected " + std::to_string(source.outputs.size()) + " outputs, got " +
-                             std::to_string(outputs.size()));
+    return Status::error(StatusCode::InvalidArgument, "expected " + std::to_string(source.outputs.size()) +
+                                                          " outputs, got " + std::to_string(outputs.size()));
   detours.clear();
   for (size_t o = 0; o < outputs.size(); ++o) {
     const Argument &argument = source.outputs[o];
     Tensor &output = outputs[o];
     std::string prefix = "output '" + argument.name + "': ";
     if (output.dtype != DType::Undefined && output.dtype != argument.dtype)
-      return Status::error(StatusCode::BadInput,
-                           prefix + "expected " + std::string(name(argument.dtype)) + ", got " +
-                               std::string(name(output.dtype)));
+      return Status::error(StatusCode::BadInput, prefix + "expected " + std::string(name(argument.dtype)) + ", got " +
+                                                     std::string(name(output.dtype)));
     if (!output.strides.empty() && !isContiguous(output))
       return Status::error(StatusCode::Unsupported, prefix + "expected contiguous memory");
     output.dtype = argument.dtype;
@@ -283,34 +271,30 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs,
       return Status::error(StatusCode::Failed,
                            prefix + "expected a tensor of less than 2^63 bytes, got shape " + shapeText(shape));
     if (!output.data) {
-      auto block = std::make_shared<MemoryBlock>(
-          MemoryBlock::make(model->loadOptions().allocator, bytes));
+      auto block = std::make_shared<MemoryBlock>(MemoryBlock::make(model->loadOptions().allocator, bytes));
       if (!block->data())
-        return Status::error(StatusCode::OutOfMemory,
-                             prefix + "no memory for " + std::to_string(bytes) + " bytes");
+        return Status::error(StatusCode::OutOfMemory, prefix + "no memory for " + std::to_string(bytes) + " bytes");
       output.data = block->data();
       output.capacity = block->size();
       output.owned = std::shared_ptr<void>(block, block->data());
     } else if (output.capacity < 0 ? output.shape != shape : output.capacity < bytes) {
-      return Status::error(StatusCode::BadInput,
-                           prefix + "expected room for " + shapeText(shape) + ", got " +
-                               (output.capacity < 0 ? shapeText(output.shape)
-                                                    : std::to_string(output.capacity) + " bytes"));
+      return Status::error(
+          StatusCode::BadInput,
+          prefix + "expected room for " + shapeText(shape) + ", got " +
+              (output.capacity < 0 ? shapeText(output.shape) : std::to_string(output.capacity) + " bytes"));
     }
     output.shape = std::move(shape);
     void *target = output.data;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      int64_t inputBytes = checkedByteSize(static_cast<uint8_t>(source.inputs[i].dtype),
-                                           lastShapes[i].data(), lastShapes[i].size());
+      int64_t inputBytes =
+          checkedByteSize(static_cast<uint8_t>(source.inputs[i].dtype), lastShapes[i].data(), lastShapes[i].size());
       if (!overlap(output.data, bytes, inputs[i], inputBytes) ||
-          plan.function->lastInputUse[i] < plan.function->firstOutputUse[o] ||
-          target != output.data)
+          plan.function->lastInputUse[i] < plan.function->firstOutputUse[o] || target != output.data)
         continue;
       detours.push_back({o, pool.take(bytes)});
       target = detours.back().block.data();
       if (!target)
-        return Status::error(StatusCode::OutOfMemory,
-                             prefix + "no memory for " + std::to_string(bytes) + " bytes");
+        return Status::error(StatusCode::OutOfMemory, prefix + "no memory for " + std::to_string(bytes) + " bytes");
     }
     plan.setBase(plan.firstOutputBase() + static_cast<int32_t>(o), target);
   }
@@ -319,8 +303,7 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs,
 
 Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
   for (Detour &detour : detours) {
-    std::memcpy(outputs[detour.output].data, detour.block.data(),
-                static_cast<size_t>(plan.outputBytes[detour.output]));
+    std::memcpy(outputs[detour.output].data, detour.block.data(), static_cast<size_t>(plan.outputBytes[detour.output]));
     pool.give(std::move(detour.block));
   }
   detours.clear();
@@ -339,8 +322,7 @@ Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
       output.capacity = block->size();
       output.owned = std::shared_ptr<void>(block, block->data());
     } else if (output.capacity < 0 ? output.shape != place.shape : output.capacity < place.bytes) {
-      return Status::error(StatusCode::BadInput, "output '" + model->entry().outputs[o].name +
-                                                     "': expected room for " +
+      return Status::error(StatusCode::BadInput, "output '" + model->entry().outputs[o].name + "': expected room for " +
                                                      shapeText(place.shape));
     } else {
       std::memcpy(output.data, place.data, static_cast<size_t>(place.bytes));

@@ -20,9 +20,8 @@ std::string shapeText(const std::vector<int64_t> &shape) {
   return text + "]";
 }
 
-bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee,
-                   const std::vector<int64_t> &values, const std::vector<uint8_t> &known,
-                   const PreparedFunction &caller, std::vector<int64_t> &symbols) {
+bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee, const std::vector<int64_t> &values,
+                   const std::vector<uint8_t> &known, const PreparedFunction &caller, std::vector<int64_t> &symbols) {
   symbols.assign(callee.boundSymbols, 0);
   std::vector<uint8_t> given(callee.boundSymbols, 0);
   for (size_t i = 0; i < call.exprs.size(); ++i) {
@@ -95,8 +94,7 @@ Status Binder::layOut(Binding &binding) {
       if (binding.known[dim])
         shape.push_back(binding.values[dim]);
     if (shape.size() == function.buffers[b].dims.size())
-      binding.bytes[b] = checkedByteSize(static_cast<uint8_t>(source.buffers[b].dtype),
-                                         shape.data(), shape.size());
+      binding.bytes[b] = checkedByteSize(static_cast<uint8_t>(source.buffers[b].dtype), shape.data(), shape.size());
   }
 
   // Frames of callees: as large as the largest call that uses the buffer.
@@ -138,10 +136,9 @@ Status Binder::layOut(Binding &binding) {
       item.upper = INT_MAX;
     }
     int64_t end = 0;
-    if (planned && (!buffer.offset || *buffer.offset < 0 ||
-                    *buffer.offset % static_cast<int64_t>(memoryAlignment) != 0 ||
-                    __builtin_add_overflow(*buffer.offset, item.bytes, &end) ||
-                    end > *source.frameBytes))
+    if (planned &&
+        (!buffer.offset || *buffer.offset < 0 || *buffer.offset % static_cast<int64_t>(memoryAlignment) != 0 ||
+         __builtin_add_overflow(*buffer.offset, item.bytes, &end) || end > *source.frameBytes))
       planned = false; // not what the compiler said: plan it anew
     items.push_back(item);
     itemBuffers.push_back(b);
@@ -163,8 +160,8 @@ Status Binder::layOut(Binding &binding) {
     int64_t align = memoryAlignment;
     binding.innerFrame = (binding.frameBytes + align - 1) / align * align;
     if (__builtin_add_overflow(binding.innerFrame, innerBytes, &binding.frameBytes))
-      return Status::error(StatusCode::OutOfMemory, "the frame of function '" + source.name +
-                                                        "' does not fit in 64 bits");
+      return Status::error(StatusCode::OutOfMemory,
+                           "the frame of function '" + source.name + "' does not fit in 64 bits");
   }
 
   layOutAliases(program, binding);
@@ -178,8 +175,7 @@ static int64_t fixedBytes(const Program &program, const Buffer &buffer) {
   if (buffer.kind != BufferKind::Weight)
     return -1;
   const Weight &weight = program.weights[buffer.index];
-  return checkedByteSize(static_cast<uint8_t>(weight.dtype), weight.shape.data(),
-                         weight.shape.size());
+  return checkedByteSize(static_cast<uint8_t>(weight.dtype), weight.shape.data(), weight.shape.size());
 }
 
 /// Offsets of aliases in their roots. A buffer that is larger than what it lies

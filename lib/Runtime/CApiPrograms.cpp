@@ -20,13 +20,10 @@ bessemer_status runtime::reportStatus(const Status &status) {
   return static_cast<bessemer_status>(status.code);
 }
 
-static Status invalid(const char *text) {
-  return Status::error(StatusCode::InvalidArgument, text);
-}
+static Status invalid(const char *text) { return Status::error(StatusCode::InvalidArgument, text); }
 
 /// Options of an older or newer caller, as far as both know them.
-template <typename Options>
-static Status copyOptions(const Options *options, Options &copy) {
+template <typename Options> static Status copyOptions(const Options *options, Options &copy) {
   std::memset(static_cast<void *>(&copy), 0, sizeof(copy));
   if (!options)
     return {};
@@ -43,8 +40,7 @@ Status runtime::convertOptions(const bessemer_load_options *options, LoadOptions
   converted.threads = std::max(o.threads, 0);
   converted.checkAllWeights = o.check_all_weights != 0;
   if (o.thread_pool.parallel)
-    converted.threadPool =
-        ThreadPoolCallbacks{o.thread_pool.threads, o.thread_pool.parallel, o.thread_pool.user};
+    converted.threadPool = ThreadPoolCallbacks{o.thread_pool.threads, o.thread_pool.parallel, o.thread_pool.user};
   converted.allocator = {o.allocator.allocate, o.allocator.release, o.allocator.user};
   if (o.host_weight_count > 0 && !o.host_weights)
     return invalid("expected host weights, got a null pointer");
@@ -82,8 +78,7 @@ Status runtime::makeProgram(std::shared_ptr<const Model> model, bessemer_program
     }
     return true;
   };
-  if (!convert(model->entry().inputs, made->inputs) ||
-      !convert(model->entry().outputs, made->outputs))
+  if (!convert(model->entry().inputs, made->inputs) || !convert(model->entry().outputs, made->outputs))
     return Status::error(StatusCode::Unsupported, "expected tensors of rank 16 or less");
   made->model = std::move(model);
   *program = made.release();
@@ -95,17 +90,15 @@ extern "C" {
 const char *bessemer_last_error(void) { return lastError.c_str(); }
 
 const char *bessemer_status_name(bessemer_status status) {
-  static constexpr const char *names[] = {"ok",          "invalid argument", "bad file",
-                                          "unsupported", "bad input",        "out of memory",
-                                          "cancelled",   "failed"};
+  static constexpr const char *names[] = {"ok",        "invalid argument", "bad file",  "unsupported",
+                                          "bad input", "out of memory",    "cancelled", "failed"};
   auto index = static_cast<size_t>(status);
   return index < std::size(names) ? names[index] : "unknown";
 }
 
 const char *bessemer_version(void) { return compilerVersion; }
 
-bessemer_status bessemer_load_file(const char *path, const bessemer_load_options *options,
-                                   bessemer_program **program) {
+bessemer_status bessemer_load_file(const char *path, const bessemer_load_options *options, bessemer_program **program) {
   return guarded([&]() -> Status {
     if (!path || !program)
       return invalid("expected a path and a place for the program, got a null pointer");
@@ -120,8 +113,7 @@ bessemer_status bessemer_load_file(const char *path, const bessemer_load_options
   });
 }
 
-bessemer_status bessemer_load_memory(const void *data, size_t bytes,
-                                     const bessemer_load_options *options,
+bessemer_status bessemer_load_memory(const void *data, size_t bytes, const bessemer_load_options *options,
                                      bessemer_program **program) {
   return guarded([&]() -> Status {
     if (!data || !program)
@@ -139,35 +131,29 @@ bessemer_status bessemer_load_memory(const void *data, size_t bytes,
 
 void bessemer_program_release(bessemer_program *program) { delete program; }
 
-size_t bessemer_input_count(const bessemer_program *program) {
-  return program ? program->inputs.size() : 0;
-}
-size_t bessemer_output_count(const bessemer_program *program) {
-  return program ? program->outputs.size() : 0;
-}
+size_t bessemer_input_count(const bessemer_program *program) { return program ? program->inputs.size() : 0; }
+size_t bessemer_output_count(const bessemer_program *program) { return program ? program->outputs.size() : 0; }
 
 static bessemer_status argumentAt(const bessemer_program *program,
-                                  std::vector<bessemer_argument> bessemer_program::*list,
-                                  size_t index, bessemer_argument *out) {
+                                  std::vector<bessemer_argument> bessemer_program::*list, size_t index,
+                                  bessemer_argument *out) {
   return guarded([&]() -> Status {
     if (!program || !out)
       return invalid("expected a program and a place for the answer, got a null pointer");
     const auto &arguments = program->*list;
     if (index >= arguments.size())
-      return Status::error(StatusCode::InvalidArgument,
-                           "expected a position in [0, " + std::to_string(arguments.size()) +
-                               "), got " + std::to_string(index));
+      return Status::error(StatusCode::InvalidArgument, "expected a position in [0, " +
+                                                            std::to_string(arguments.size()) + "), got " +
+                                                            std::to_string(index));
     *out = arguments[index];
     return {};
   });
 }
 
-bessemer_status bessemer_input(const bessemer_program *program, size_t index,
-                               bessemer_argument *argument) {
+bessemer_status bessemer_input(const bessemer_program *program, size_t index, bessemer_argument *argument) {
   return argumentAt(program, &bessemer_program::inputs, index, argument);
 }
-bessemer_status bessemer_output(const bessemer_program *program, size_t index,
-                                bessemer_argument *argument) {
+bessemer_status bessemer_output(const bessemer_program *program, size_t index, bessemer_argument *argument) {
   return argumentAt(program, &bessemer_program::outputs, index, argument);
 }
 
@@ -183,8 +169,6 @@ int64_t bessemer_find_input(const bessemer_program *program, const char *name) {
 int64_t bessemer_find_output(const bessemer_program *program, const char *name) {
   return program ? find(program->outputs, name) : -1;
 }
-int64_t bessemer_weight_bytes(const bessemer_program *program) {
-  return program ? program->model->weightBytes() : 0;
-}
+int64_t bessemer_weight_bytes(const bessemer_program *program) { return program ? program->model->weightBytes() : 0; }
 
 } // extern "C"

@@ -12,18 +12,16 @@
 using namespace bessemer;
 using namespace bessemer::runtime;
 
-static Status invalid(const char *text) {
-  return Status::error(StatusCode::InvalidArgument, text);
-}
+static Status invalid(const char *text) { return Status::error(StatusCode::InvalidArgument, text); }
 
 static Status checkTensors(const bessemer_tensor *tensors, size_t count) {
   if (count > 0 && !tensors)
     return invalid("expected tensors, got a null pointer");
   for (size_t i = 0; i < count; ++i)
     if (tensors[i].rank < 0 || tensors[i].rank > BESSEMER_MAX_RANK)
-      return Status::error(StatusCode::InvalidArgument,
-                           "tensor " + std::to_string(i) + ": expected a rank in [0, 16], got " +
-                               std::to_string(tensors[i].rank));
+      return Status::error(StatusCode::InvalidArgument, "tensor " + std::to_string(i) +
+                                                            ": expected a rank in [0, 16], got " +
+                                                            std::to_string(tensors[i].rank));
   return {};
 }
 
@@ -63,8 +61,7 @@ static void setShape(bessemer_tensor &tensor, DType dtype, const std::vector<int
 
 extern "C" {
 
-bessemer_status bessemer_context_create(const bessemer_program *program,
-                                        bessemer_context **context) {
+bessemer_status bessemer_context_create(const bessemer_program *program, bessemer_context **context) {
   return guarded([&]() -> Status {
     if (!program || !context)
       return invalid("expected a program and a place for the context, got a null pointer");
@@ -75,22 +72,19 @@ bessemer_status bessemer_context_create(const bessemer_program *program,
 
 void bessemer_context_release(bessemer_context *context) { delete context; }
 
-bessemer_status bessemer_output_shapes(bessemer_context *context, const bessemer_tensor *inputs,
-                                       size_t input_count, bessemer_tensor *outputs,
-                                       size_t output_count) {
+bessemer_status bessemer_output_shapes(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
+                                       bessemer_tensor *outputs, size_t output_count) {
   return guarded([&]() -> Status {
     if (!context || (output_count > 0 && !outputs))
       return invalid("expected a context and outputs, got a null pointer");
     if (Status status = checkTensors(inputs, input_count); !status.ok())
       return status;
     std::vector<std::vector<int64_t>> shapes;
-    if (Status status = context->context.outputShapes(shapesOf(inputs, input_count), shapes);
-        !status.ok())
+    if (Status status = context->context.outputShapes(shapesOf(inputs, input_count), shapes); !status.ok())
       return status;
     if (shapes.size() != output_count)
-      return Status::error(StatusCode::InvalidArgument,
-                           "expected " + std::to_string(shapes.size()) + " outputs, got " +
-                               std::to_string(output_count));
+      return Status::error(StatusCode::InvalidArgument, "expected " + std::to_string(shapes.size()) + " outputs, got " +
+                                                            std::to_string(output_count));
     const Function &entry = context->context.model().entry();
     for (size_t o = 0; o < output_count; ++o)
       setShape(outputs[o], entry.outputs[o].dtype, shapes[o]);
@@ -98,8 +92,8 @@ bessemer_status bessemer_output_shapes(bessemer_context *context, const bessemer
   });
 }
 
-bessemer_status bessemer_arena_bytes(bessemer_context *context, const bessemer_tensor *inputs,
-                                     size_t input_count, int64_t *bytes) {
+bessemer_status bessemer_arena_bytes(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
+                                     int64_t *bytes) {
   return guarded([&]() -> Status {
     if (!context || !bytes)
       return invalid("expected a context and a place for the answer, got a null pointer");
@@ -109,8 +103,8 @@ bessemer_status bessemer_arena_bytes(bessemer_context *context, const bessemer_t
   });
 }
 
-bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs,
-                             size_t input_count, bessemer_tensor *outputs, size_t output_count) {
+bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
+                             bessemer_tensor *outputs, size_t output_count) {
   return guarded([&]() -> Status {
     if (!context)
       return invalid("expected a context, got a null pointer");

@@ -31,8 +31,7 @@ public:
       const Constant &constant = program.constants[c];
       int64_t bytes = shapeBytes(constant.dtype, constant.shape);
       if (bytes != static_cast<int64_t>(constant.bytes.size()))
-        fail("expected " + std::to_string(bytes) + " bytes, got " +
-             std::to_string(constant.bytes.size()));
+        fail("expected " + std::to_string(bytes) + " bytes, got " + std::to_string(constant.bytes.size()));
     }
     for (size_t w = 0; w < program.weights.size(); ++w)
       checkWeight(w);
@@ -58,8 +57,7 @@ private:
   bool index(int64_t value, size_t size, const char *what) {
     if (value >= 0 && static_cast<size_t>(value) < size)
       return true;
-    fail(std::string("expected ") + what + " in [0, " + std::to_string(size) + "), got " +
-         std::to_string(value));
+    fail(std::string("expected ") + what + " in [0, " + std::to_string(size) + "), got " + std::to_string(value));
     return false;
   }
   void expr(const SymbolicExpr &e) {
@@ -76,8 +74,7 @@ private:
   }
   int64_t shapeBytes(DType type, const std::vector<int64_t> &shape) {
     dtype(type);
-    int64_t bytes = ok() ? checkedByteSize(static_cast<uint8_t>(type), shape.data(), shape.size())
-                         : -1;
+    int64_t bytes = ok() ? checkedByteSize(static_cast<uint8_t>(type), shape.data(), shape.size()) : -1;
     if (bytes < 0)
       fail("expected a shape of at most 2^46 bytes");
     return bytes;
@@ -100,14 +97,12 @@ private:
       return;
     }
     int64_t end = 0;
-    if (weight.offset < 0 || weight.length < 0 ||
-        __builtin_add_overflow(weight.offset, weight.length, &end))
-      fail("expected a range of a file, got offset " + std::to_string(weight.offset) +
-           " and length " + std::to_string(weight.length));
+    if (weight.offset < 0 || weight.length < 0 || __builtin_add_overflow(weight.offset, weight.length, &end))
+      fail("expected a range of a file, got offset " + std::to_string(weight.offset) + " and length " +
+           std::to_string(weight.length));
     if (weight.encoding == "raw") {
       if (weight.length != bytes)
-        fail("expected " + std::to_string(bytes) + " bytes, got " +
-             std::to_string(weight.length));
+        fail("expected " + std::to_string(bytes) + " bytes, got " + std::to_string(weight.length));
     } else if (weight.encoding != "varint" && weight.encoding != "float16_varint") {
       fail("expected encoding raw, varint or float16_varint, got '" + weight.encoding + "'");
     } else if (bytes > 0 && weight.length < bytes / std::max<int64_t>(bitWidth(weight.dtype) / 8, 1)) {
@@ -142,31 +137,18 @@ private:
       if (buffer.device != 0)
         fail("expected device 0, got " + std::to_string(buffer.device));
       switch (buffer.kind) {
-      case BufferKind::Input:
-        index(buffer.index, f.inputs.size(), "an input");
-        break;
-      case BufferKind::Output:
-        index(buffer.index, f.outputs.size(), "an output");
-        break;
-      case BufferKind::Weight:
-        index(buffer.index, program.weights.size(), "a weight");
-        break;
-      case BufferKind::Constant:
-        index(buffer.index, program.constants.size(), "a constant");
-        break;
-      case BufferKind::Alias:
-        index(buffer.index, f.buffers.size(), "a buffer");
-        break;
+      case BufferKind::Input: index(buffer.index, f.inputs.size(), "an input"); break;
+      case BufferKind::Output: index(buffer.index, f.outputs.size(), "an output"); break;
+      case BufferKind::Weight: index(buffer.index, program.weights.size(), "a weight"); break;
+      case BufferKind::Constant: index(buffer.index, program.constants.size(), "a constant"); break;
+      case BufferKind::Alias: index(buffer.index, f.buffers.size(), "a buffer"); break;
       case BufferKind::Arena:
-      case BufferKind::Pool:
-        break;
-      default:
-        fail("expected a kind of buffer, got " + std::to_string(static_cast<int>(buffer.kind)));
+      case BufferKind::Pool: break;
+      default: fail("expected a kind of buffer, got " + std::to_string(static_cast<int>(buffer.kind)));
       }
       if (buffer.kind == BufferKind::Input || buffer.kind == BufferKind::Output)
         if (!arguments.insert({buffer.kind, buffer.index}).second)
-          fail("expected one buffer for each argument, got a second one for " +
-               std::to_string(buffer.index));
+          fail("expected one buffer for each argument, got a second one for " + std::to_string(buffer.index));
     }
     where = "function '" + f.name + "'";
     checkAliases(f);
@@ -190,8 +172,8 @@ private:
       for (; !path.empty(); path.pop_back())
         depth[path.back()] = ++below;
       if (below > limit)
-        fail("expected at most " + std::to_string(limit) + " aliases in a row, got a cycle or " +
-             "more at buffer '" + f.buffers[b].name + "'");
+        fail("expected at most " + std::to_string(limit) + " aliases in a row, got a cycle or " + "more at buffer '" +
+             f.buffers[b].name + "'");
     }
   }
 
@@ -266,8 +248,7 @@ private:
   void checkOp(const FromDims &op, int64_t &, int) {
     writable(op.buffer);
     exprs(op.values);
-    if (ok() && (isPacked(function->buffers[op.buffer].dtype) ||
-                 bitWidth(function->buffers[op.buffer].dtype) > 64))
+    if (ok() && (isPacked(function->buffers[op.buffer].dtype) || bitWidth(function->buffers[op.buffer].dtype) > 64))
       fail("expected a buffer of whole bytes");
   }
   void checkOp(const Guard &op, int64_t &, int) { checkGuard(op); }
@@ -279,18 +260,15 @@ private:
       fail("expected " + std::to_string(callee.inputs.size()) + " arguments, got " +
            std::to_string(op.arguments.size()));
     if (op.results.size() != callee.outputs.size())
-      fail("expected " + std::to_string(callee.outputs.size()) + " results, got " +
-           std::to_string(op.results.size()));
+      fail("expected " + std::to_string(callee.outputs.size()) + " results, got " + std::to_string(op.results.size()));
     buffers(op.arguments);
     for (BufferId id : op.results)
       writable(id);
     for (size_t i = 0; ok() && i < op.arguments.size(); ++i)
       if (function->buffers[op.arguments[i]].dtype != callee.inputs[i].dtype)
-        fail("argument " + std::to_string(i) + ": expected " +
-             std::string(name(callee.inputs[i].dtype)) + ", got " +
+        fail("argument " + std::to_string(i) + ": expected " + std::string(name(callee.inputs[i].dtype)) + ", got " +
              std::string(name(function->buffers[op.arguments[i]].dtype)));
-    if (op.frame != -1 && buffer(op.frame) &&
-        function->buffers[op.frame].kind != BufferKind::Arena)
+    if (op.frame != -1 && buffer(op.frame) && function->buffers[op.frame].kind != BufferKind::Arena)
       fail("expected an arena buffer as the frame");
     std::set<std::string_view> names;
     for (const auto &[name, value] : op.symbols) {
@@ -301,8 +279,7 @@ private:
   }
   void checkCondition(BufferId id) {
     if (buffer(id) && function->buffers[id].dtype != DType::Bool)
-      fail("expected a bool as condition, got " +
-           std::string(name(function->buffers[id].dtype)));
+      fail("expected a bool as condition, got " + std::string(name(function->buffers[id].dtype)));
   }
   void checkOp(const If &op, int64_t &count, int depth) {
     checkCondition(op.condition);
@@ -353,8 +330,8 @@ private:
           continue;
         depth[next] = depth[at] + 1;
         if (depth[next] > limit)
-          return fail(std::string("expected ") + what + " without a cycle and at most " +
-                      std::to_string(limit) + " deep");
+          return fail(std::string("expected ") + what + " without a cycle and at most " + std::to_string(limit) +
+                      " deep");
         work.push_back(next);
       }
     }

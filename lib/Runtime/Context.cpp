@@ -8,16 +8,13 @@
 
 namespace bessemer::runtime {
 
-Context::Context(std::shared_ptr<const Model> model)
-    : executor(std::make_unique<Executor>(std::move(model))) {}
+Context::Context(std::shared_ptr<const Model> model) : executor(std::make_unique<Executor>(std::move(model))) {}
 Context::~Context() = default;
 Context::Context(Context &&) noexcept = default;
 
 const Model &Context::model() const { return executor->modelOf(); }
 
-static Status noMemory() {
-  return Status::error(StatusCode::OutOfMemory, "no memory for the runtime's own tables");
-}
+static Status noMemory() { return Status::error(StatusCode::OutOfMemory, "no memory for the runtime's own tables"); }
 
 Status Context::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) try {
   return executor->run(inputs, outputs);
@@ -62,8 +59,7 @@ void Executor::record(const Plan &plan, const Step &step, std::chrono::steady_cl
   ProfileEntry &entry = profiles[&source];
   if (entry.runs == 0) {
     entry.provenance = source.provenance;
-    static constexpr const char *kinds[] = {"launch", "fallback", "copy", "bind symbols",
-                                            "from dims", "guard"};
+    static constexpr const char *kinds[] = {"launch", "fallback", "copy", "bind symbols", "from dims", "guard"};
     entry.kind = entry.name = kinds[static_cast<size_t>(kind)];
     if (auto *op = std::get_if<Launch>(&source.op)) {
       entry.name = model->program().kernels[op->kernel].symbol;

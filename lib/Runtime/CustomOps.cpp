@@ -33,8 +33,7 @@ std::string attributesJson(const kernels::Attributes &attributes) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-static kernels::Result call(bessemer_op_kernel kernel, void *user,
-                            const kernels::KernelCall &call) {
+static kernels::Result call(bessemer_op_kernel kernel, void *user, const kernels::KernelCall &call) {
   std::vector<bessemer_tensor> inputs(call.inputs.size()), outputs(call.outputs.size());
   for (size_t i = 0; i < inputs.size(); ++i)
     if (call.inputs[i]) // an absent operand is all zeros
@@ -78,8 +77,7 @@ static kernels::Result call(bessemer_op_kernel kernel, void *user,
 
 using namespace bessemer::runtime;
 
-extern "C" bessemer_status bessemer_register_op(const char *name, bessemer_op_kernel kernel,
-                                                void *user) {
+extern "C" bessemer_status bessemer_register_op(const char *name, bessemer_op_kernel kernel, void *user) {
   return guarded([&]() -> Status {
     if (!name || !*name)
       return Status::error(StatusCode::InvalidArgument, "expected the name of an op, got none");

@@ -90,14 +90,12 @@ private:
     }
     auto value = json.get<int64_t>();
     if (value < low || value > high)
-      fail("expected an integer in [" + std::to_string(low) + ", " + std::to_string(high) +
-           "], got " + std::to_string(value));
+      fail("expected an integer in [" + std::to_string(low) + ", " + std::to_string(high) + "], got " +
+           std::to_string(value));
     return error.empty() ? value : 0;
   }
   int64_t i64(const Json &json) { return integer(json, INT64_MIN, INT64_MAX); }
-  int32_t i32(const Json &json) {
-    return static_cast<int32_t>(integer(json, INT32_MIN, INT32_MAX));
-  }
+  int32_t i32(const Json &json) { return static_cast<int32_t>(integer(json, INT32_MIN, INT32_MAX)); }
   uint64_t u64(const Json &json) {
     if (error.empty() && !json.is_number_unsigned())
       fail(std::string("expected a hash, got ") + json.type_name());
@@ -165,10 +163,9 @@ private:
     auto offset = static_cast<uint64_t>(integer(f[2], 0, INT64_MAX));
     auto size = static_cast<uint64_t>(integer(f[3], 0, INT64_MAX));
     // Each byte of the section is used once: constants follow each other.
-    if (error.empty() && (offset < constantEnd || offset > section.size() ||
-                          size > section.size() - offset))
-      fail("expected a constant within the " + std::to_string(section.size()) +
-           " bytes of the section, got " + std::to_string(size) + " at " + std::to_string(offset));
+    if (error.empty() && (offset < constantEnd || offset > section.size() || size > section.size() - offset))
+      fail("expected a constant within the " + std::to_string(section.size()) + " bytes of the section, got " +
+           std::to_string(size) + " at " + std::to_string(offset));
     if (!error.empty())
       return out;
     constantEnd = offset + size;
@@ -231,9 +228,7 @@ private:
   Guard guard(const Fields &f, size_t first) {
     return {text(f[first]), expr(f[first + 1]), expr(f[first + 2]), text(f[first + 3])};
   }
-  std::shared_ptr<Block> sharedBlock(const Json &json) {
-    return std::make_shared<Block>(block(json));
-  }
+  std::shared_ptr<Block> sharedBlock(const Json &json) { return std::make_shared<Block>(block(json)); }
   Block block(const Json &json) {
     Block out;
     each(json, [&](const Json &item) { out.push_back(instruction(item)); });
@@ -250,34 +245,17 @@ private:
     Fields f = fields(json, "instruction", 2 + counts[error.empty() ? code : 0]);
     out.provenance = text(f[1]);
     switch (code) {
-    case 0:
-      out.op = Launch{i32(f[2]), i32s(f[3]), exprList(f[4]), exprList(f[5]), expr(f[6])};
-      break;
-    case 1:
-      out.op = Fallback{text(f[2]), attributes(f[3]), i32s(f[4]), i32s(f[5])};
-      break;
-    case 2:
-      out.op = Copy{i32(f[2]), i32(f[3])};
-      break;
-    case 3:
-      out.op = BindSymbols{i32(f[2]), texts(f[3])};
-      break;
-    case 4:
-      out.op = FromDims{i32(f[2]), exprList(f[3])};
-      break;
-    case 5:
-      out.op = guard(f, 2);
-      break;
-    case 6:
-      out.op = Call{i32(f[2]), i32s(f[3]), i32s(f[4]), i32(f[5]), callSymbols(f[6])};
-      break;
-    case 7:
-      out.op = If{i32(f[2]), sharedBlock(f[3]), sharedBlock(f[4])};
-      break;
+    case 0: out.op = Launch{i32(f[2]), i32s(f[3]), exprList(f[4]), exprList(f[5]), expr(f[6])}; break;
+    case 1: out.op = Fallback{text(f[2]), attributes(f[3]), i32s(f[4]), i32s(f[5])}; break;
+    case 2: out.op = Copy{i32(f[2]), i32(f[3])}; break;
+    case 3: out.op = BindSymbols{i32(f[2]), texts(f[3])}; break;
+    case 4: out.op = FromDims{i32(f[2]), exprList(f[3])}; break;
+    case 5: out.op = guard(f, 2); break;
+    case 6: out.op = Call{i32(f[2]), i32s(f[3]), i32s(f[4]), i32(f[5]), callSymbols(f[6])}; break;
+    case 7: out.op = If{i32(f[2]), sharedBlock(f[3]), sharedBlock(f[4])}; break;
     default:
-      out.op = Loop{i32(f[2]),
-                    f[3].is_null() ? std::nullopt : std::optional<SymbolicExpr>(expr(f[3])),
-                    text(f[4]), sharedBlock(f[5])};
+      out.op = Loop{i32(f[2]), f[3].is_null() ? std::nullopt : std::optional<SymbolicExpr>(expr(f[3])), text(f[4]),
+                    sharedBlock(f[5])};
     }
     return out;
   }
@@ -301,22 +279,14 @@ private:
   AttributeExpr attribute(int64_t kind, const Json &json) {
     using Value = kernels::AttributeValue;
     switch (kind) {
-    case 0:
-      return Value(i64(json));
-    case 1:
-      return Value(real(json));
-    case 2:
-      return Value(text(json));
-    case 3:
-      return Value(i64s(json));
-    case 4:
-      return Value(reals(json));
-    case 5:
-      return Value(texts(json));
-    case 6:
-      return expr(json);
-    default:
-      return exprList(json);
+    case 0: return Value(i64(json));
+    case 1: return Value(real(json));
+    case 2: return Value(text(json));
+    case 3: return Value(i64s(json));
+    case 4: return Value(reals(json));
+    case 5: return Value(texts(json));
+    case 6: return expr(json);
+    default: return exprList(json);
     }
   }
 
@@ -326,8 +296,7 @@ private:
 
 } // namespace
 
-Status decodeProgram(std::span<const uint8_t> cbor, std::span<const uint8_t> constants,
-                     Program &program) {
+Status decodeProgram(std::span<const uint8_t> cbor, std::span<const uint8_t> constants, Program &program) {
   if (Status status = scanCbor(cbor); !status.ok())
     return status;
   Json json = Json::from_cbor(cbor.begin(), cbor.end(), /*strict=*/true,

@@ -37,30 +37,22 @@ public:
   Json one(double value) { return value; }
   Json one(const std::string &value) { return value; }
 
-  Json one(const Kernel &k) {
-    return tuple({k.symbol, k.kind, k.reason, expr(k.flops), expr(k.bytes)});
-  }
+  Json one(const Kernel &k) { return tuple({k.symbol, k.kind, k.reason, expr(k.flops), expr(k.bytes)}); }
   Json one(const Weight &w) {
-    return tuple({w.name, number(w.dtype), list(w.shape), w.file, w.offset, w.length, w.encoding,
-                  w.rangeHash, w.derivedFunction, w.derivedResult, list(w.derivedFrom),
-                  w.temporary});
+    return tuple({w.name, number(w.dtype), list(w.shape), w.file, w.offset, w.length, w.encoding, w.rangeHash,
+                  w.derivedFunction, w.derivedResult, list(w.derivedFrom), w.temporary});
   }
   Json one(const Argument &a) { return tuple({a.name, number(a.dtype), list(a.dims)}); }
   Json one(const Buffer &b) {
-    return tuple({b.name, number(b.dtype), list(b.dims), static_cast<int>(b.kind), b.index,
-                  expr(b.aliasOffset), b.device, b.memorySpace, b.lower, b.upper,
-                  b.offset ? Json(*b.offset) : Json()});
+    return tuple({b.name, number(b.dtype), list(b.dims), static_cast<int>(b.kind), b.index, expr(b.aliasOffset),
+                  b.device, b.memorySpace, b.lower, b.upper, b.offset ? Json(*b.offset) : Json()});
   }
   Json one(const Function &f) {
     return tuple({f.name, list(f.inputs), list(f.outputs), list(f.buffers), list(f.body),
                   f.frameBytes ? Json(*f.frameBytes) : Json()});
   }
-  Json one(const Guard &g) {
-    return tuple({g.relation, expr(g.lhs), expr(g.rhs), g.message});
-  }
-  Json one(const std::pair<std::string, SymbolicExpr> &pair) {
-    return tuple({pair.first, expr(pair.second)});
-  }
+  Json one(const Guard &g) { return tuple({g.relation, expr(g.lhs), expr(g.rhs), g.message}); }
+  Json one(const std::pair<std::string, SymbolicExpr> &pair) { return tuple({pair.first, expr(pair.second)}); }
   Json one(const std::pair<std::string, AttributeExpr> &attribute) {
     const auto &[name, value] = attribute;
     if (auto *e = std::get_if<SymbolicExpr>(&value))
@@ -78,8 +70,7 @@ public:
   }
 
   void fields(const Launch &op, Json &to) {
-    append(to, {op.kernel, list(op.buffers), list(op.symbols), list(op.grid),
-                expr(op.workspaceBytes)});
+    append(to, {op.kernel, list(op.buffers), list(op.symbols), list(op.grid), expr(op.workspaceBytes)});
   }
   void fields(const Fallback &op, Json &to) {
     append(to, {op.op, list(op.attributes), list(op.inputs), list(op.outputs)});
@@ -87,18 +78,13 @@ public:
   void fields(const Copy &op, Json &to) { append(to, {op.source, op.destination}); }
   void fields(const BindSymbols &op, Json &to) { append(to, {op.buffer, list(op.symbols)}); }
   void fields(const FromDims &op, Json &to) { append(to, {op.buffer, list(op.values)}); }
-  void fields(const Guard &op, Json &to) {
-    append(to, {op.relation, expr(op.lhs), expr(op.rhs), op.message});
-  }
+  void fields(const Guard &op, Json &to) { append(to, {op.relation, expr(op.lhs), expr(op.rhs), op.message}); }
   void fields(const Call &op, Json &to) {
     append(to, {op.function, list(op.arguments), list(op.results), op.frame, list(op.symbols)});
   }
-  void fields(const If &op, Json &to) {
-    append(to, {op.condition, block(op.thenBlock), block(op.elseBlock)});
-  }
+  void fields(const If &op, Json &to) { append(to, {op.condition, block(op.thenBlock), block(op.elseBlock)}); }
   void fields(const Loop &op, Json &to) {
-    append(to, {op.condition, op.tripCount ? expr(*op.tripCount) : Json(), op.counter,
-                block(op.body)});
+    append(to, {op.condition, op.tripCount ? expr(*op.tripCount) : Json(), op.counter, block(op.body)});
   }
 
   std::vector<std::string> texts;
@@ -121,24 +107,21 @@ private:
 
 } // namespace
 
-Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor,
-                     std::vector<uint8_t> &constants) {
+Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor, std::vector<uint8_t> &constants) {
   Encoder encoder;
   Json parts = Json::array();
   constants.clear();
   for (const Constant &constant : program.constants) {
     constants.resize((constants.size() + memoryAlignment - 1) / memoryAlignment * memoryAlignment);
-    parts.push_back(Json(std::vector<Json>{static_cast<int>(constant.dtype),
-                                           encoder.list(constant.shape), constants.size(),
-                                           constant.bytes.size()}));
+    parts.push_back(Json(std::vector<Json>{static_cast<int>(constant.dtype), encoder.list(constant.shape),
+                                           constants.size(), constant.bytes.size()}));
     constants.insert(constants.end(), constant.bytes.begin(), constant.bytes.end());
   }
   Json kernels = encoder.list(program.kernels), weights = encoder.list(program.weights),
        functions = encoder.list(program.functions), guards = encoder.list(program.entryGuards);
-  Json all = std::vector<Json>{program.target, program.triple, encoder.list(program.features),
-                               encoder.texts, std::move(kernels), std::move(parts),
-                               std::move(weights), std::move(functions), std::move(guards),
-                               program.memoryLimit};
+  Json all = std::vector<Json>{
+      program.target,   program.triple,     encoder.list(program.features), encoder.texts,     std::move(kernels),
+      std::move(parts), std::move(weights), std::move(functions),           std::move(guards), program.memoryLimit};
   if (!encoder.error.empty())
     return Status::error(StatusCode::InvalidArgument, encoder.error);
   cbor = Json::to_cbor(all);

@@ -26,11 +26,9 @@ Status Executor::executeCall(Plan &plan, Step &step) {
   for (BufferId id : op.arguments)
     need(caller.buffers[id].dims);
   if (!calleeSymbols(p, callee, values, known, caller, symbols))
-    return failed(step, "expected values for all symbols of function '" + callee.source->name +
-                            "'");
+    return failed(step, "expected values for all symbols of function '" + callee.source->name + "'");
   auto &plans = step.call->plans;
-  auto it = std::find_if(plans.begin(), plans.end(),
-                         [&](const auto &candidate) { return candidate->key == symbols; });
+  auto it = std::find_if(plans.begin(), plans.end(), [&](const auto &candidate) { return candidate->key == symbols; });
   if (it == plans.end()) {
     std::unique_ptr<Plan> made;
     if (Status status = binder.makePlan(callee, symbols, made); !status.ok())
@@ -49,10 +47,8 @@ Status Executor::executeCall(Plan &plan, Step &step) {
     return status;
   MemoryBlock memory = pool.take(inner.arenaBytes);
   if (!memory.data())
-    return Status::error(StatusCode::OutOfMemory, "no memory for the " +
-                                                      std::to_string(inner.arenaBytes) +
-                                                      " bytes of function '" +
-                                                      callee.source->name + "'");
+    return Status::error(StatusCode::OutOfMemory, "no memory for the " + std::to_string(inner.arenaBytes) +
+                                                      " bytes of function '" + callee.source->name + "'");
   inner.setBase(Plan::arenaBase, memory.data());
   Frame &own = *inner.frames.front();
   for (size_t a = 0; a < op.arguments.size(); ++a) {
@@ -61,8 +57,7 @@ Status Executor::executeCall(Plan &plan, Step &step) {
       return failed(step, status.message);
     BufferId inside = callee.inputBuffers[a];
     if (inside >= 0 && inner.binding->bytes[inside] > place.bytes)
-      return failed(step, "argument " + std::to_string(a) + " of function '" +
-                              callee.source->name + "': expected " +
+      return failed(step, "argument " + std::to_string(a) + " of function '" + callee.source->name + "': expected " +
                               std::to_string(inner.binding->bytes[inside]) + " bytes, got " +
                               std::to_string(place.bytes));
     inner.setBase(Plan::firstInputBase + static_cast<int32_t>(a), place.data);
@@ -90,10 +85,8 @@ Status Executor::executeCall(Plan &plan, Step &step) {
     if (Status status = locate(plan, frame, op.results[r], place); !status.ok())
       return failed(step, status.message);
     if (inner.outputBytes[r] < 0 || inner.outputBytes[r] > place.bytes)
-      return failed(step, "result " + std::to_string(r) + " of function '" +
-                              callee.source->name + "': expected " +
-                              std::to_string(place.bytes) + " bytes, got " +
-                              std::to_string(inner.outputBytes[r]));
+      return failed(step, "result " + std::to_string(r) + " of function '" + callee.source->name + "': expected " +
+                              std::to_string(place.bytes) + " bytes, got " + std::to_string(inner.outputBytes[r]));
     inner.setBase(inner.firstOutputBase() + static_cast<int32_t>(r), place.data);
   }
   Status status = execute(inner, inner.steps);
@@ -116,9 +109,8 @@ Status Executor::executeCall(Plan &plan, Step &step) {
         copy(to.data, from.data, from.bytes);
     }
     if (status.ok() && to.bytes != from.bytes)
-      status = failed(step, "result " + std::to_string(r) + " of function '" +
-                                callee.source->name + "': expected shape " +
-                                shapeText(to.shape) + ", got " + shapeText(from.shape));
+      status = failed(step, "result " + std::to_string(r) + " of function '" + callee.source->name +
+                                "': expected shape " + shapeText(to.shape) + ", got " + shapeText(from.shape));
   }
   releaseStorage(inner);
   inner.setBase(Plan::arenaBase, nullptr);

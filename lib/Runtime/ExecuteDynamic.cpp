@@ -31,13 +31,11 @@ Status Executor::evaluateExpr(const Frame &frame, ExprId expr, int64_t &value) c
   }
   std::string text = "expected a value for '" + prepared.expr.str() + "'";
   for (const auto &[name, id] : prepared.symbols)
-    text += (", got " + name + " = ") +
-            (frame.defined[id] ? std::to_string(frame.symbols[id]) : "nothing");
+    text += (", got " + name + " = ") + (frame.defined[id] ? std::to_string(frame.symbols[id]) : "nothing");
   return Status::error(StatusCode::Failed, text);
 }
 
-Status Executor::evaluateShape(const Frame &frame, BufferId buffer,
-                               std::vector<int64_t> &shape) const {
+Status Executor::evaluateShape(const Frame &frame, BufferId buffer, std::vector<int64_t> &shape) const {
   const PreparedBuffer &prepared = frame.function->buffers[buffer];
   shape.resize(prepared.dims.size());
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -53,19 +51,17 @@ Status Executor::locate(Plan &plan, Frame &frame, BufferId buffer, Place &place)
   const PreparedBuffer &prepared = frame.function->buffers[buffer];
   if (Status status = evaluateShape(frame, buffer, place.shape); !status.ok())
     return Status::error(status.code, "buffer '" + b.name + "': " + status.message);
-  place.bytes = checkedByteSize(static_cast<uint8_t>(b.dtype), place.shape.data(),
-                                place.shape.size());
+  place.bytes = checkedByteSize(static_cast<uint8_t>(b.dtype), place.shape.data(), place.shape.size());
   if (place.bytes < 0)
     return Status::error(StatusCode::Failed, "buffer '" + b.name + "': expected a size, got " +
-                                                 std::string(name(b.dtype)) + " " +
-                                                 shapeText(place.shape));
+                                                 std::string(name(b.dtype)) + " " + shapeText(place.shape));
   if (prepared.dynamicStorage) {
     DynamicStorage &storage = frame.storage[buffer];
     if (storage.block.size() < place.bytes || !storage.block.data()) {
       MemoryBlock block = pool.take(place.bytes);
       if (!block.data())
-        return Status::error(StatusCode::OutOfMemory, "buffer '" + b.name + "': no memory for " +
-                                                          std::to_string(place.bytes) + " bytes");
+        return Status::error(StatusCode::OutOfMemory,
+                             "buffer '" + b.name + "': no memory for " + std::to_string(place.bytes) + " bytes");
       // What a loop carries keeps its beginning.
       if (storage.block.data())
         std::memcpy(block.data(), storage.block.data(),
@@ -86,44 +82,34 @@ Status Executor::locate(Plan &plan, Frame &frame, BufferId buffer, Place &place)
     if (Status status = evaluateExpr(frame, prepared.aliasOffset, offset); !status.ok())
       return Status::error(status.code, "buffer '" + b.name + "': " + status.message);
     if (offset < 0 || __builtin_add_overflow(offset, place.bytes, &end) || end > root.bytes)
-      return Status::error(StatusCode::Failed,
-                           "buffer '" + b.name + "': expected bytes within the " +
-                               std::to_string(root.bytes) + " of '" +
-                               source.buffers[b.index].name + "', got " +
-                               std::to_string(place.bytes) + " from " + std::to_string(offset));
+      return Status::error(StatusCode::Failed, "buffer '" + b.name + "': expected bytes within the " +
+                                                   std::to_string(root.bytes) + " of '" + source.buffers[b.index].name +
+                                                   "', got " + std::to_string(place.bytes) + " from " +
+                                                   std::to_string(offset));
     place.data = static_cast<char *>(root.data) + offset;
     return {};
   }
   place.data = plan.slots[frame.firstSlot + buffer];
   if (place.bytes > frame.binding->bytes[buffer] || (!place.data && place.bytes > 0))
     return Status::error(StatusCode::Failed,
-                         "buffer '" + b.name + "' has no memory of " +
-                             std::to_string(place.bytes) + " bytes");
+                         "buffer '" + b.name + "' has no memory of " + std::to_string(place.bytes) + " bytes");
   return {};
 }
 
 static int64_t loadInteger(const void *data, DType dtype, int64_t index) {
   auto get = [&](auto typed) {
-    std::memcpy(&typed, static_cast<const char *>(data) + index * static_cast<int64_t>(sizeof(typed)),
-                sizeof(typed));
+    std::memcpy(&typed, static_cast<const char *>(data) + index * static_cast<int64_t>(sizeof(typed)), sizeof(typed));
     return static_cast<int64_t>(typed);
   };
   switch (dtype) {
   case DType::I64:
-  case DType::U64:
-    return get(int64_t{});
-  case DType::I32:
-    return get(int32_t{});
-  case DType::U32:
-    return get(uint32_t{});
-  case DType::I16:
-    return get(int16_t{});
-  case DType::U16:
-    return get(uint16_t{});
-  case DType::I8:
-    return get(int8_t{});
-  default:
-    return get(uint8_t{});
+  case DType::U64: return get(int64_t{});
+  case DType::I32: return get(int32_t{});
+  case DType::U32: return get(uint32_t{});
+  case DType::I16: return get(int16_t{});
+  case DType::U16: return get(uint16_t{});
+  case DType::I8: return get(int8_t{});
+  default: return get(uint8_t{});
   }
 }
 
@@ -140,8 +126,7 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       plan.slots[step.firstSlot + i] = place.data;
     }
     for (size_t i = 0; i < p.exprs.size(); ++i)
-      if (Status status = evaluateExpr(frame, p.exprs[i], plan.integers[step.firstInteger + i]);
-          !status.ok())
+      if (Status status = evaluateExpr(frame, p.exprs[i], plan.integers[step.firstInteger + i]); !status.ok())
         return failed(step, status.message);
     int64_t tasks = 1, bytes = 0;
     for (ExprId id : p.grid) {
@@ -155,8 +140,7 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       return failed(step, status.message);
     if (Status status = ensureWorkspace(bytes); !status.ok())
       return status;
-    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
-                  tasks);
+    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, tasks);
   }
   case InstructionKind::Copy: {
     const auto &op = std::get<Copy>(p.source->op);
@@ -166,8 +150,8 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
     if (Status status = locate(plan, frame, op.destination, destination); !status.ok())
       return failed(step, status.message);
     if (source.bytes != destination.bytes)
-      return failed(step, "expected a copy of " + std::to_string(destination.bytes) +
-                              " bytes, got " + std::to_string(source.bytes));
+      return failed(step, "expected a copy of " + std::to_string(destination.bytes) + " bytes, got " +
+                              std::to_string(source.bytes));
     copy(destination.data, source.data, source.bytes);
     return {};
   }
@@ -178,8 +162,8 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       return failed(step, status.message);
     DType dtype = frame.function->source->buffers[op.buffer].dtype;
     if (byteSize(dtype, static_cast<int64_t>(op.symbols.size())) > place.bytes)
-      return failed(step, "expected " + std::to_string(op.symbols.size()) +
-                              " elements, got shape " + shapeText(place.shape));
+      return failed(step,
+                    "expected " + std::to_string(op.symbols.size()) + " elements, got shape " + shapeText(place.shape));
     for (size_t i = 0; i < op.symbols.size(); ++i)
       define(frame, p.symbols[i], loadInteger(place.data, dtype, static_cast<int64_t>(i)));
     return {};
@@ -206,8 +190,7 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
   case InstructionKind::FromDims:
   case InstructionKind::Fallback:
   case InstructionKind::Call:
-  case InstructionKind::Loop:
-    break; // have functions of their own
+  case InstructionKind::Loop: break; // have functions of their own
   }
   return {};
 }

@@ -8,8 +8,7 @@
 
 namespace bessemer::runtime {
 
-Status Executor::fallbackAttributes(const Frame &frame, const Step &step,
-                                    kernels::Attributes &attributes) {
+Status Executor::fallbackAttributes(const Frame &frame, const Step &step, kernels::Attributes &attributes) {
   const auto &op = std::get<Fallback>(step.instruction->source->op);
   for (size_t a = 0; a < op.attributes.size(); ++a) {
     const auto &[name, value] = op.attributes[a];
@@ -80,9 +79,7 @@ Status Executor::executeFallback(Plan &plan, Step &step) {
     tensor.shape.assign(defines.size(), -1);
     for (size_t d = 0; d < defines.size(); ++d)
       if (defines[d] < 0)
-        if (Status status = evaluateExpr(frame, frame.function->buffers[id].dims[d],
-                                         tensor.shape[d]);
-            !status.ok())
+        if (Status status = evaluateExpr(frame, frame.function->buffers[id].dims[d], tensor.shape[d]); !status.ok())
           return failed(step, status.message);
   }
 
@@ -112,20 +109,18 @@ Status Executor::executeFallback(Plan &plan, Step &step) {
       if (defines[d] >= 0)
         define(frame, defines[d], tensor.shape[d]);
     }
-    int64_t bytes = fits ? checkedByteSize(static_cast<uint8_t>(tensor.dtype),
-                                           tensor.shape.data(), tensor.shape.size())
-                         : -1;
+    int64_t bytes =
+        fits ? checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(), tensor.shape.size()) : -1;
     if (bytes < 0 || (bytes > 0 && bytes > made[o].size()))
-      return failed(step, "expected a result of rank " + std::to_string(defines.size()) +
-                              ", got shape " + shapeText(tensor.shape));
+      return failed(step, "expected a result of rank " + std::to_string(defines.size()) + ", got shape " +
+                              shapeText(tensor.shape));
     pool.give(std::move(frame.storage[id].block));
     frame.storage[id].block = std::move(made[o]);
     Place found; // and the shape must be what the dimensions say
     if (Status status = locate(plan, frame, id, found); !status.ok())
       return failed(step, status.message);
     if (found.shape != tensor.shape)
-      return failed(step, "expected a result of shape " + shapeText(found.shape) + ", got " +
-                              shapeText(tensor.shape));
+      return failed(step, "expected a result of shape " + shapeText(found.shape) + ", got " + shapeText(tensor.shape));
   }
   return {};
 }

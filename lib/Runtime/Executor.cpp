@@ -47,8 +47,8 @@ Status Executor::execute(Plan &plan, StepList &steps) {
       continue;
     }
     if (!step.dynamic && step.instruction->kind == InstructionKind::Launch) {
-      if (Status status = launch(step, &plan.slots[step.firstSlot],
-                                 plan.integers.data() + step.firstInteger, step.tasks);
+      if (Status status =
+              launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, step.tasks);
           !status.ok())
         return status;
       continue;
@@ -79,39 +79,29 @@ Status Executor::executeStreamed(Plan &plan) {
 /// Element i of an integer buffer.
 static void storeInteger(void *data, DType dtype, int64_t index, int64_t value) {
   auto put = [&](auto typed) {
-    std::memcpy(static_cast<char *>(data) + index * static_cast<int64_t>(sizeof(typed)), &typed,
-                sizeof(typed));
+    std::memcpy(static_cast<char *>(data) + index * static_cast<int64_t>(sizeof(typed)), &typed, sizeof(typed));
   };
   switch (dtype) {
   case DType::I64:
-  case DType::U64:
-    return put(value);
+  case DType::U64: return put(value);
   case DType::I32:
-  case DType::U32:
-    return put(static_cast<int32_t>(value));
+  case DType::U32: return put(static_cast<int32_t>(value));
   case DType::I16:
-  case DType::U16:
-    return put(static_cast<int16_t>(value));
-  case DType::Bool:
-    return put(static_cast<int8_t>(value != 0));
-  case DType::F32:
-    return put(static_cast<float>(value));
-  case DType::F64:
-    return put(static_cast<double>(value));
-  default:
-    return put(static_cast<int8_t>(value));
+  case DType::U16: return put(static_cast<int16_t>(value));
+  case DType::Bool: return put(static_cast<int8_t>(value != 0));
+  case DType::F32: return put(static_cast<float>(value));
+  case DType::F64: return put(static_cast<double>(value));
+  default: return put(static_cast<int8_t>(value));
   }
 }
 
 Status Executor::executeStep(Plan &plan, Step &step) {
   switch (step.instruction->kind) {
-  case InstructionKind::Loop:
-    return executeLoop(plan, step);
+  case InstructionKind::Loop: return executeLoop(plan, step);
   case InstructionKind::Launch:
     if (step.dynamic)
       return executeDynamic(plan, step);
-    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
-                  step.tasks);
+    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, step.tasks);
   case InstructionKind::Copy:
     if (step.dynamic)
       return executeDynamic(plan, step);
@@ -142,14 +132,11 @@ Status Executor::executeStep(Plan &plan, Step &step) {
     }
     return {};
   }
-  case InstructionKind::Fallback:
-    return executeFallback(plan, step);
-  case InstructionKind::Call:
-    return executeCall(plan, step);
+  case InstructionKind::Fallback: return executeFallback(plan, step);
+  case InstructionKind::Call: return executeCall(plan, step);
   case InstructionKind::BindSymbols:
   case InstructionKind::Guard:
-  case InstructionKind::If:
-    return executeDynamic(plan, step);
+  case InstructionKind::If: return executeDynamic(plan, step);
   }
   return {};
 }
@@ -199,8 +186,7 @@ struct CopyArguments {
 };
 } // namespace
 
-Status Executor::launch(const Step &step, void *const *buffers, const int64_t *integers,
-                        int64_t tasks) {
+Status Executor::launch(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks) {
   if (tasks <= 0)
     return {};
   KernelFunction kernel = step.kernel;
@@ -242,14 +228,13 @@ void Executor::copy(void *destination, const void *source, int64_t bytes) {
     return;
   }
   CopyArguments arguments{d, s, bytes, chunk};
-  region->run(
-      (bytes + chunk - 1) / chunk,
-      [](void *data, int64_t begin, int64_t end, int) {
-        const auto &a = *static_cast<const CopyArguments *>(data);
-        int64_t from = begin * a.chunk, to = std::min(end * a.chunk, a.bytes);
-        std::memcpy(a.destination + from, a.source + from, static_cast<size_t>(to - from));
-      },
-      &arguments);
+  region->run((bytes + chunk - 1) / chunk,
+              [](void *data, int64_t begin, int64_t end, int) {
+                const auto &a = *static_cast<const CopyArguments *>(data);
+                int64_t from = begin * a.chunk, to = std::min(end * a.chunk, a.bytes);
+                std::memcpy(a.destination + from, a.source + from, static_cast<size_t>(to - from));
+              },
+              &arguments);
 }
 
 void Executor::releaseStorage(Plan &plan) {
@@ -276,8 +261,7 @@ Status Executor::ensureWorkspace(int64_t bytes) {
   if (bytes >= 0 && !__builtin_mul_overflow(stride, model->threadPool().threads(), &total))
     block = MemoryBlock::make(model->loadOptions().allocator, total);
   if (!block.data())
-    return Status::error(StatusCode::OutOfMemory,
-                         "no memory for workspaces of " + std::to_string(bytes) + " bytes");
+    return Status::error(StatusCode::OutOfMemory, "no memory for workspaces of " + std::to_string(bytes) + " bytes");
   workspace = std::move(block);
   workspaceStride = stride;
   for (int worker = 0; worker < model->threadPool().threads(); ++worker)
@@ -285,8 +269,8 @@ Status Executor::ensureWorkspace(int64_t bytes) {
   return {};
 }
 
-Status Executor::runFunction(int32_t function, std::span<void *const> inputs,
-                             std::span<void *const> outputs, const std::vector<int64_t> &symbols) {
+Status Executor::runFunction(int32_t function, std::span<void *const> inputs, std::span<void *const> outputs,
+                             const std::vector<int64_t> &symbols) {
   const PreparedFunction &prepared = *model->prepared().functions[function];
   auto known = std::find_if(functionPlans.begin(), functionPlans.end(), [&](const auto &candidate) {
     return candidate->function == &prepared && candidate->key == symbols;

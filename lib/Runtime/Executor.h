@@ -40,10 +40,9 @@ public:
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
   /// The same for any function of the program (weights are made by some), with
   /// the values of its symbols that are bound on entry.
-  Status runFunction(int32_t function, std::span<void *const> inputs,
-                     std::span<void *const> outputs, const std::vector<int64_t> &symbols);
-  Status outputShapes(std::span<const std::vector<int64_t>> inputs,
-                      std::vector<std::vector<int64_t>> &outputs);
+  Status runFunction(int32_t function, std::span<void *const> inputs, std::span<void *const> outputs,
+                     const std::vector<int64_t> &symbols);
+  Status outputShapes(std::span<const std::vector<int64_t>> inputs, std::vector<std::vector<int64_t>> &outputs);
   Status arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes);
 
   const Model &modelOf() const { return *model; }
@@ -105,7 +104,7 @@ private:
   std::vector<MemoryBlock> packed; // copies of strided inputs, by input
   BufferPool pool;
   std::unique_ptr<WeightStreamer> streamer; // under a memory limit
-  ThreadPool::Region *region = nullptr; // of the run in progress
+  ThreadPool::Region *region = nullptr;     // of the run in progress
   std::atomic<bool> cancelled{false};
 
   // Outputs that lie on an input and are written too early for that.

@@ -5,6 +5,4 @@
 #include "bessemer/runtime.h"
 
 /* The number of a tensor's bytes is part of the ABI. */
-typedef char bessemerTensorSize[sizeof(bessemer_tensor) == 8 + 2 * 8 * BESSEMER_MAX_RANK + 8 + 24
-                                    ? 1
-                                    : -1];
+typedef char bessemerTensorSize[sizeof(bessemer_tensor) == 8 + 2 * 8 * BESSEMER_MAX_RANK + 8 + 24 ? 1 : -1];

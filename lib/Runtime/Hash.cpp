@@ -14,9 +14,7 @@ static uint64_t word(const unsigned char *p) {
   return value; // the format is little-endian, as are all hosts so far
 }
 
-static uint64_t mix(uint64_t lane, uint64_t value) {
-  return std::rotl(lane ^ (value * odd1), 29) * odd2 + 1;
-}
+static uint64_t mix(uint64_t lane, uint64_t value) { return std::rotl(lane ^ (value * odd1), 29) * odd2 + 1; }
 
 static uint64_t finish(uint64_t h) {
   h ^= h >> 32;

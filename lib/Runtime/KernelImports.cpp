@@ -13,10 +13,10 @@ namespace {
 
 /// For float (`sinf`) and double (`sin`): what the code generator calls for operations that the instruction set lacks.
 constexpr std::string_view mathFunctions[] = {
-    "acos", "acosh", "asin",  "asinh", "atan",      "atan2", "atanh", "cbrt", "ceil",  "copysign", "cos",       "cosh",
-    "erf",  "erfc",  "exp",   "exp10", "exp2",      "expm1", "fabs",  "fdim", "floor", "fma",      "fmax",      "fmin",
-    "fmod", "ldexp", "log",   "log10", "log1p",     "log2",  "nearbyint", "pow", "remainder", "rint", "round", "roundeven",
-    "sin",  "sincos", "sinh", "sqrt",  "tan",       "tanh",  "trunc"};
+    "acos", "acosh", "asin",      "asinh", "atan",   "atan2", "atanh", "cbrt", "ceil",      "copysign", "cos",
+    "cosh", "erf",   "erfc",      "exp",   "exp10",  "exp2",  "expm1", "fabs", "fdim",      "floor",    "fma",
+    "fmax", "fmin",  "fmod",      "ldexp", "log",    "log10", "log1p", "log2", "nearbyint", "pow",      "remainder",
+    "rint", "round", "roundeven", "sin",   "sincos", "sinh",  "sqrt",  "tan",  "tanh",      "trunc"};
 
 constexpr std::string_view otherFunctions[] = {
     "memcpy", "memmove", "memset", "memcmp", "bcmp",
@@ -49,7 +49,8 @@ public:
     return true;
   }
   std::optional<std::span<const uint8_t>> section(const Elf64_Shdr &header) const {
-    if (header.sh_type == SHT_NOBITS || header.sh_offset > bytes.size() || header.sh_size > bytes.size() - header.sh_offset)
+    if (header.sh_type == SHT_NOBITS || header.sh_offset > bytes.size() ||
+        header.sh_size > bytes.size() - header.sh_offset)
       return std::nullopt;
     return bytes.subspan(header.sh_offset, header.sh_size);
   }
@@ -71,8 +72,8 @@ std::optional<std::string> textAt(std::span<const uint8_t> strings, uint64_t off
 Status readKernelImports(std::span<const uint8_t> elf, KernelImports &imports) {
   Bytes file(elf);
   Elf64_Ehdr header;
-  if (!file.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 ||
-      header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_type != ET_DYN)
+  if (!file.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_type != ET_DYN)
     return malformed("expected a 64-bit little-endian shared object");
   if (header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shnum == 0)
     return malformed("expected section headers");

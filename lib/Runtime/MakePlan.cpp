@@ -31,19 +31,16 @@ public:
     std::vector<Address> inputAddresses, outputAddresses;
     for (size_t i = 0; i < inputs; ++i)
       inputAddresses.push_back({Plan::firstInputBase + static_cast<int32_t>(i), 0,
-                                argumentBytes(binding, function.source->inputs[i].dtype,
-                                              function.inputDims[i])});
+                                argumentBytes(binding, function.source->inputs[i].dtype, function.inputDims[i])});
     for (size_t o = 0; o < outputs; ++o) {
       int64_t bytes = function.dynamicOutput[o]
                           ? -1
-                          : argumentBytes(binding, function.source->outputs[o].dtype,
-                                          function.outputDims[o]);
+                          : argumentBytes(binding, function.source->outputs[o].dtype, function.outputDims[o]);
       outputAddresses.push_back({plan.firstOutputBase() + static_cast<int32_t>(o), 0, bytes});
       plan.outputBytes.push_back(bytes);
     }
-    if (Status status =
-            addFrame(function, plan.binding, inputAddresses, outputAddresses,
-                     {Plan::arenaBase, 0, binding.frameBytes}, plan.steps, /*top=*/true);
+    if (Status status = addFrame(function, plan.binding, inputAddresses, outputAddresses,
+                                 {Plan::arenaBase, 0, binding.frameBytes}, plan.steps, /*top=*/true);
         !status.ok())
       return status;
     if (!model.weightStore().units().empty())
@@ -62,8 +59,7 @@ public:
   }
 
 private:
-  static int64_t argumentBytes(const Binding &binding, DType dtype,
-                               const std::vector<ExprId> &dims) {
+  static int64_t argumentBytes(const Binding &binding, DType dtype, const std::vector<ExprId> &dims) {
     std::vector<int64_t> shape;
     for (ExprId dim : dims) {
       if (!binding.known[dim])
@@ -155,11 +151,11 @@ private:
 
   /// Adds an activation of the function and its steps.
   Status addFrame(const PreparedFunction &function, std::shared_ptr<const Binding> binding,
-                  const std::vector<Address> &inputs, const std::vector<Address> &outputs,
-                  const Address &frameMemory, StepList &steps, bool top) {
+                  const std::vector<Address> &inputs, const std::vector<Address> &outputs, const Address &frameMemory,
+                  StepList &steps, bool top) {
     if (plan.frames.size() >= maxFrames)
-      return Status::error(StatusCode::Unsupported, "the program calls functions more than " +
-                                                        std::to_string(maxFrames) + " times");
+      return Status::error(StatusCode::Unsupported,
+                           "the program calls functions more than " + std::to_string(maxFrames) + " times");
     plan.frames.push_back(std::make_unique<Frame>());
     Frame &frame = *plan.frames.back();
     frame.binding = binding;
@@ -182,15 +178,9 @@ private:
       if (function.buffers[b].dynamicAddress || bytes < 0)
         continue;
       switch (buffer.kind) {
-      case BufferKind::Input:
-        addressOf(b) = part(inputs[buffer.index], 0, bytes);
-        break;
-      case BufferKind::Output:
-        addressOf(b) = part(outputs[buffer.index], 0, bytes);
-        break;
-      case BufferKind::Arena:
-        addressOf(b) = part(frameMemory, binding->offsets[b], bytes);
-        break;
+      case BufferKind::Input: addressOf(b) = part(inputs[buffer.index], 0, bytes); break;
+      case BufferKind::Output: addressOf(b) = part(outputs[buffer.index], 0, bytes); break;
+      case BufferKind::Arena: addressOf(b) = part(frameMemory, binding->offsets[b], bytes); break;
       case BufferKind::Weight:
         if (void *data = model.weight(buffer.index))
           addressOf(b) = {Plan::absoluteBase, reinterpret_cast<int64_t>(data), bytes};
@@ -199,17 +189,14 @@ private:
         break;
       case BufferKind::Constant:
         addressOf(b) = {Plan::absoluteBase,
-                        reinterpret_cast<int64_t>(model.program().constants[buffer.index].bytes.data()),
-                        bytes};
+                        reinterpret_cast<int64_t>(model.program().constants[buffer.index].bytes.data()), bytes};
         break;
       case BufferKind::Alias:
-      case BufferKind::Pool:
-        break;
+      case BufferKind::Pool: break;
       }
     }
     for (size_t b = 0; b < buffers.size(); ++b) {
-      if (buffers[b].kind != BufferKind::Alias || function.buffers[b].dynamicAddress ||
-          binding->bytes[b] < 0)
+      if (buffers[b].kind != BufferKind::Alias || function.buffers[b].dynamicAddress || binding->bytes[b] < 0)
         continue;
       BufferId root = buffers[b].index;
       while (buffers[root].kind == BufferKind::Alias)
@@ -219,13 +206,12 @@ private:
     return addSteps(function.body, frame, frameMemory, steps, top);
   }
 
-  Status addSteps(const std::vector<PreparedInstruction> &block, Frame &frame,
-                  const Address &frameMemory, StepList &steps, bool top) {
+  Status addSteps(const std::vector<PreparedInstruction> &block, Frame &frame, const Address &frameMemory,
+                  StepList &steps, bool top) {
     for (const PreparedInstruction &instruction : block) {
       if (instruction.kind == InstructionKind::Call && !instruction.dynamic) {
         bool done = false;
-        if (Status status = addCall(instruction, frame, frameMemory, steps, top, done);
-            !status.ok())
+        if (Status status = addCall(instruction, frame, frameMemory, steps, top, done); !status.ok())
           return status;
         if (done)
           continue;
@@ -266,16 +252,14 @@ private:
 
   /// Lays the callee's steps out in the caller's list. `done` stays false when
   /// that cannot be known before the run.
-  Status addCall(const PreparedInstruction &instruction, Frame &frame, const Address &frameMemory,
-                 StepList &steps, bool top, bool &done) {
+  Status addCall(const PreparedInstruction &instruction, Frame &frame, const Address &frameMemory, StepList &steps,
+                 bool top, bool &done) {
     const auto &op = std::get<Call>(instruction.source->op);
     const PreparedFunction &callee = *model.prepared().functions[op.function];
-    if (std::any_of(callee.dynamicOutput.begin(), callee.dynamicOutput.end(),
-                    [](uint8_t d) { return d; }))
+    if (std::any_of(callee.dynamicOutput.begin(), callee.dynamicOutput.end(), [](uint8_t d) { return d; }))
       return {};
     std::vector<int64_t> symbols;
-    if (!calleeSymbols(instruction, callee, frame.binding->values, frame.binding->known,
-                       *frame.function, symbols))
+    if (!calleeSymbols(instruction, callee, frame.binding->values, frame.binding->known, *frame.function, symbols))
       return {};
     std::vector<Address> inputs, outputs;
     for (BufferId id : op.arguments)
@@ -283,8 +267,7 @@ private:
     for (BufferId id : op.results)
       outputs.push_back(addresses[frame.firstSlot + id]);
     auto unknown = [](const Address &address) { return address.base < 0; };
-    if (std::any_of(inputs.begin(), inputs.end(), unknown) ||
-        std::any_of(outputs.begin(), outputs.end(), unknown))
+    if (std::any_of(inputs.begin(), inputs.end(), unknown) || std::any_of(outputs.begin(), outputs.end(), unknown))
       return {};
     std::shared_ptr<const Binding> inner;
     if (Status status = binder.bind(callee, symbols, inner); !status.ok())
@@ -335,8 +318,7 @@ private:
       step.workspace = frame.binding->values[instruction.workspace];
       step.tasks = 1;
       for (ExprId id : instruction.grid)
-        if (frame.binding->values[id] < 0 ||
-            __builtin_mul_overflow(step.tasks, frame.binding->values[id], &step.tasks))
+        if (frame.binding->values[id] < 0 || __builtin_mul_overflow(step.tasks, frame.binding->values[id], &step.tasks))
           return false;
       if (step.workspace < 0 || step.workspace > maxWorkspace)
         return false;
@@ -353,8 +335,7 @@ private:
       step.firstInteger = addIntegers(frame, instruction.exprs);
       return known(frame, instruction.exprs) && bufferKnown(frame, instruction);
     case InstructionKind::Loop:
-      step.tasks = instruction.exprs.empty() ? INT64_MAX
-                                             : frame.binding->values[instruction.exprs[0]];
+      step.tasks = instruction.exprs.empty() ? INT64_MAX : frame.binding->values[instruction.exprs[0]];
       return known(frame, instruction.exprs);
     case InstructionKind::Fallback:
       step.fallback = std::make_unique<FallbackState>();
@@ -362,8 +343,7 @@ private:
     case InstructionKind::BindSymbols:
     case InstructionKind::Guard:
     case InstructionKind::Call:
-    case InstructionKind::If:
-      return false;
+    case InstructionKind::If: return false;
     }
     return false;
   }

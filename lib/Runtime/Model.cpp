@@ -28,8 +28,9 @@ static Status checkOpsKnown(const Block &block, const LoadOptions &options) {
   for (const Instruction &instruction : block) {
     if (auto *op = std::get_if<Fallback>(&instruction.op))
       if (!kernels::hasKernel(op->op) && !options.customKernels.contains(op->op))
-        return Status::error(StatusCode::Unsupported, "op '" + op->op + "' (" + instruction.provenance +
-                                                          "): expected the host to register it (bessemer_register_op), got no kernel");
+        return Status::error(StatusCode::Unsupported,
+                             "op '" + op->op + "' (" + instruction.provenance +
+                                 "): expected the host to register it (bessemer_register_op), got no kernel");
     const std::shared_ptr<Block> *inner[2] = {};
     if (auto *branch = std::get_if<If>(&instruction.op)) {
       inner[0] = &branch->thenBlock;
@@ -49,8 +50,8 @@ Status Model::create(Program program, const LoadOptions &options, std::shared_pt
   return create(std::make_unique<Program>(std::move(program)), options, nullptr, model);
 }
 
-Status Model::create(std::unique_ptr<Program> program, const LoadOptions &options,
-                     std::shared_ptr<WeightImage> image, std::shared_ptr<Model> &model) try {
+Status Model::create(std::unique_ptr<Program> program, const LoadOptions &options, std::shared_ptr<WeightImage> image,
+                     std::shared_ptr<Model> &model) try {
   if (Status status = checkTarget(*program); !status.ok())
     return status;
   if (Status status = checkProgram(*program); !status.ok())
@@ -69,12 +70,11 @@ Status Model::create(std::unique_ptr<Program> program, const LoadOptions &option
     for (const Kernel &kernel : content.kernels) {
       made->kernelPointers.push_back(made->code->find(kernel.symbol));
       if (!made->kernelPointers.back())
-        return Status::error(StatusCode::BadFile,
-                             "the code has no kernel '" + kernel.symbol + "'");
+        return Status::error(StatusCode::BadFile, "the code has no kernel '" + kernel.symbol + "'");
     }
   }
-  made->pool = options.threadPool ? std::make_shared<ThreadPool>(*options.threadPool)
-                                  : ThreadPool::shared(options.threads);
+  made->pool =
+      options.threadPool ? std::make_shared<ThreadPool>(*options.threadPool) : ThreadPool::shared(options.threads);
   made->weights = std::make_unique<WeightStore>(std::move(image));
   if (Status status = made->weights->load(made); !status.ok())
     return status;

@@ -17,8 +17,8 @@
 
 namespace bessemer::runtime {
 
-using KernelFunction = void (*)(void *const *buffers, const int64_t *symbols, int64_t begin,
-                                int64_t end, void *workspace);
+using KernelFunction = void (*)(void *const *buffers, const int64_t *symbols, int64_t begin, int64_t end,
+                                void *workspace);
 
 /// What a function's symbols give: shared by all calls with the same values.
 struct Binding {
@@ -44,7 +44,7 @@ struct Frame {
   const PreparedFunction *function = nullptr;
   std::vector<int64_t> symbols;
   std::vector<uint8_t> defined;
-  uint32_t firstSlot = 0; ///< Plan::slots[firstSlot + buffer] is its address
+  uint32_t firstSlot = 0;              ///< Plan::slots[firstSlot + buffer] is its address
   std::vector<DynamicStorage> storage; ///< by buffer; empty when there is none
 };
 
@@ -98,7 +98,7 @@ struct Plan {
   std::vector<void *> slots;
   std::vector<int64_t> integers;
   int64_t arenaBytes = 0;
-  int64_t workspaceBytes = 0; ///< the largest of the static launches
+  int64_t workspaceBytes = 0;       ///< the largest of the static launches
   std::vector<int64_t> outputBytes; ///< -1: dynamic
   bool hasDynamicStorage = false;
   uint64_t lastUse = 0;
@@ -117,13 +117,9 @@ struct Plan {
   std::unique_ptr<StreamPlan> streams; ///< made when the plan is first run
   std::vector<int32_t> streamUnits;    ///< the units that `streams` numbers
 
-  int32_t firstWeightBase() const {
-    return firstOutputBase() + static_cast<int32_t>(function->source->outputs.size());
-  }
+  int32_t firstWeightBase() const { return firstOutputBase() + static_cast<int32_t>(function->source->outputs.size()); }
 
-  int32_t firstOutputBase() const {
-    return firstInputBase + static_cast<int32_t>(function->source->inputs.size());
-  }
+  int32_t firstOutputBase() const { return firstInputBase + static_cast<int32_t>(function->source->inputs.size()); }
   void setBase(int32_t base, void *memory) {
     if (bases[base] == memory)
       return;
@@ -139,8 +135,7 @@ public:
   explicit Binder(const Model &model) : model(model) {}
 
   /// The plan of a function for values of its symbols that are bound on entry.
-  Status makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols,
-                  std::unique_ptr<Plan> &plan);
+  Status makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols, std::unique_ptr<Plan> &plan);
   Status bind(const PreparedFunction &function, const std::vector<int64_t> &symbols,
               std::shared_ptr<const Binding> &binding);
   const Model &modelOf() const { return model; }
@@ -157,8 +152,7 @@ private:
 std::string shapeText(const std::vector<int64_t> &shape);
 
 /// Symbol values of a call's callee, in its order; false when one is not known.
-bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee,
-                   const std::vector<int64_t> &values, const std::vector<uint8_t> &known,
-                   const PreparedFunction &caller, std::vector<int64_t> &symbols);
+bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee, const std::vector<int64_t> &values,
+                   const std::vector<uint8_t> &known, const PreparedFunction &caller, std::vector<int64_t> &symbols);
 
 } // namespace bessemer::runtime

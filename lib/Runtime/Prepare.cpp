@@ -46,8 +46,8 @@ std::vector<std::set<std::string>> boundOnEntry(const Program &program) {
 
 class FunctionPreparer {
 public:
-  FunctionPreparer(const Program &program, const std::vector<std::set<std::string>> &bound,
-                   int32_t index, PreparedFunction &out)
+  FunctionPreparer(const Program &program, const std::vector<std::set<std::string>> &bound, int32_t index,
+                   PreparedFunction &out)
       : bound(bound), function(program.functions[index]), out(out) {
     out.source = &function;
     out.index = index;
@@ -194,9 +194,7 @@ private:
       p.symbols.push_back(define(name));
   }
   void prepareOp(const FromDims &op, PreparedInstruction &p) { p.exprs = exprIds(op.values); }
-  void prepareOp(const Guard &op, PreparedInstruction &p) {
-    p.exprs = {exprId(op.lhs), exprId(op.rhs)};
-  }
+  void prepareOp(const Guard &op, PreparedInstruction &p) { p.exprs = {exprId(op.lhs), exprId(op.rhs)}; }
   void prepareOp(const Call &op, PreparedInstruction &p) {
     // Symbols bound on entry are numbered first, in the order of their set.
     const std::set<std::string> &names = bound[op.function];
@@ -232,8 +230,8 @@ private:
       PreparedBuffer &p = out.buffers[b];
       BufferKind kind = function.buffers[b].kind;
       p.dynamicShape = anyDynamic(p.dims);
-      p.dynamicStorage = kind == BufferKind::Pool ||
-                         (p.dynamicShape && (kind == BufferKind::Arena || kind == BufferKind::Output));
+      p.dynamicStorage =
+          kind == BufferKind::Pool || (p.dynamicShape && (kind == BufferKind::Arena || kind == BufferKind::Output));
       p.dynamicAddress = p.dynamicStorage;
       out.hasDynamicStorage |= p.dynamicStorage;
     }
@@ -258,8 +256,7 @@ private:
 
   void markBlock(std::vector<PreparedInstruction> &block) {
     for (PreparedInstruction &p : block) {
-      p.dynamic = anyDynamic(p.exprs) || anyDynamic(p.grid) ||
-                  (p.workspace >= 0 && out.exprs[p.workspace].dynamic);
+      p.dynamic = anyDynamic(p.exprs) || anyDynamic(p.grid) || (p.workspace >= 0 && out.exprs[p.workspace].dynamic);
       for (const auto &ids : p.attributes)
         p.dynamic |= anyDynamic(ids);
       for (const auto &ids : p.defines)
@@ -272,9 +269,7 @@ private:
 
   static std::vector<BufferId> buffersOf(const Instruction &instruction) {
     std::vector<BufferId> ids;
-    auto add = [&](const std::vector<BufferId> &more) {
-      ids.insert(ids.end(), more.begin(), more.end());
-    };
+    auto add = [&](const std::vector<BufferId> &more) { ids.insert(ids.end(), more.begin(), more.end()); };
     if (auto *op = std::get_if<Launch>(&instruction.op)) {
       add(op->buffers);
     } else if (auto *op = std::get_if<Fallback>(&instruction.op)) {
@@ -345,8 +340,7 @@ std::unique_ptr<PreparedProgram> prepareProgram(const Program &program) {
   std::vector<std::set<std::string>> bound = boundOnEntry(program);
   for (size_t f = 0; f < program.functions.size(); ++f) {
     prepared->functions.push_back(std::make_unique<PreparedFunction>());
-    FunctionPreparer(program, bound, static_cast<int32_t>(f), *prepared->functions.back())
-        .prepare();
+    FunctionPreparer(program, bound, static_cast<int32_t>(f), *prepared->functions.back()).prepare();
   }
   return prepared;
 }

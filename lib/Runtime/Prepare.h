@@ -38,7 +38,15 @@ struct PreparedBuffer {
 };
 
 enum class InstructionKind : uint8_t { // in the order of Instruction::op
-  Launch, Fallback, Copy, BindSymbols, FromDims, Guard, Call, If, Loop
+  Launch,
+  Fallback,
+  Copy,
+  BindSymbols,
+  FromDims,
+  Guard,
+  Call,
+  If,
+  Loop
 };
 
 struct PreparedInstruction {
@@ -71,8 +79,8 @@ struct PreparedFunction {
   std::vector<PreparedBuffer> buffers;
   std::vector<PreparedInstruction> body;
   std::vector<std::vector<ExprId>> inputDims, outputDims; ///< of the arguments
-  std::vector<BufferId> inputBuffers, outputBuffers; ///< -1: not used inside
-  std::vector<uint8_t> dynamicOutput; ///< its memory is made inside, as it runs
+  std::vector<BufferId> inputBuffers, outputBuffers;      ///< -1: not used inside
+  std::vector<uint8_t> dynamicOutput;                     ///< its memory is made inside, as it runs
   /// Calls of a buffer that is their frame; under -1, calls without one.
   std::map<BufferId, std::vector<const PreparedInstruction *>> frames;
   bool hasDynamicStorage = false;

@@ -31,11 +31,9 @@
 namespace bessemer::runtime {
 
 /// `constants` is the section of that name. The code stays out.
-Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor,
-                     std::vector<uint8_t> &constants);
+Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor, std::vector<uint8_t> &constants);
 
-Status decodeProgram(std::span<const uint8_t> cbor, std::span<const uint8_t> constants,
-                     Program &program);
+Status decodeProgram(std::span<const uint8_t> cbor, std::span<const uint8_t> constants, Program &program);
 
 /// Looks through CBOR before a parser does: definite lengths only, no tags, at
 /// most `maxDepth` levels, every length within the input, and nothing behind the

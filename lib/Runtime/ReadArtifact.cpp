@@ -40,30 +40,25 @@ static Status checkPadding(const uint8_t *data, size_t bytes, std::vector<std::p
 
 static constexpr uint64_t alwaysHashed = uint64_t{256} << 20;
 
-static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions &options,
-                           Program &program, ArtifactInfo &info) {
-  if (bytes < sizeof(artifactMagic) ||
-      std::memcmp(data, artifactMagic, sizeof(artifactMagic)) != 0)
-    return Status::error(StatusCode::BadFile,
-                         "expected a compiled model (.bsm), got something else");
+static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions &options, Program &program,
+                           ArtifactInfo &info) {
+  if (bytes < sizeof(artifactMagic) || std::memcmp(data, artifactMagic, sizeof(artifactMagic)) != 0)
+    return Status::error(StatusCode::BadFile, "expected a compiled model (.bsm), got something else");
   if (bytes < headerBytes)
     return damaged("expected a header of 64 bytes, got " + std::to_string(bytes));
   ArtifactHeader header;
   std::memcpy(&header, data, sizeof(header));
-  info.compilerVersion.assign(header.compiler,
-                              strnlen(header.compiler, sizeof(header.compiler)));
+  info.compilerVersion.assign(header.compiler, strnlen(header.compiler, sizeof(header.compiler)));
   for (char &c : info.compilerVersion)
     if (c < ' ' || c > '~')
       c = '?';
   if (header.version != artifactVersion)
-    return Status::error(StatusCode::Unsupported,
-                         "expected format version " + std::to_string(artifactVersion) + ", got " +
-                             std::to_string(header.version) + " (written by compiler " +
-                             info.compilerVersion + "; compile the model again)");
-  if (header.sections > maxSections ||
-      headerBytes + header.sections * sectionEntryBytes > bytes)
-    return damaged("expected at most 16 sections within the file, got " +
-                   std::to_string(header.sections));
+    return Status::error(StatusCode::Unsupported, "expected format version " + std::to_string(artifactVersion) +
+                                                      ", got " + std::to_string(header.version) +
+                                                      " (written by compiler " + info.compilerVersion +
+                                                      "; compile the model again)");
+  if (header.sections > maxSections || headerBytes + header.sections * sectionEntryBytes > bytes)
+    return damaged("expected at most 16 sections within the file, got " + std::to_string(header.sections));
   size_t tableEnd = headerBytes + header.sections * sectionEntryBytes;
   if (options.checkHashes) {
     std::vector<uint8_t> copy(data, data + tableEnd);
@@ -72,8 +67,7 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
       return damaged("the header's hash does not match");
   }
   if (header.fileSize != bytes)
-    return damaged("expected " + std::to_string(header.fileSize) + " bytes, got " +
-                   std::to_string(bytes));
+    return damaged("expected " + std::to_string(header.fileSize) + " bytes, got " + std::to_string(bytes));
 
   std::vector<std::pair<uint64_t, uint64_t>> covered = {{0, tableEnd}}; // begin, end
   std::span<const uint8_t> parts[5];
@@ -85,14 +79,13 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
       return damaged("expected sections 1 to 4, each once, got " + std::to_string(entry.kind));
     if (entry.offset < tableEnd || entry.offset % sectionAlignment != 0 || entry.offset > bytes ||
         entry.size > bytes - entry.offset)
-      return damaged("expected section " + std::to_string(entry.kind) +
-                     " within the file, got " + std::to_string(entry.size) + " bytes at " +
-                     std::to_string(entry.offset));
+      return damaged("expected section " + std::to_string(entry.kind) + " within the file, got " +
+                     std::to_string(entry.size) + " bytes at " + std::to_string(entry.offset));
     seen[entry.kind] = true;
     covered.emplace_back(entry.offset, entry.offset + entry.size);
     parts[entry.kind] = {data + entry.offset, static_cast<size_t>(entry.size)};
-    bool skip = entry.kind == static_cast<uint32_t>(SectionKind::Weights) &&
-                entry.size > alwaysHashed && !options.checkLargeWeights;
+    bool skip = entry.kind == static_cast<uint32_t>(SectionKind::Weights) && entry.size > alwaysHashed &&
+                !options.checkLargeWeights;
     SectionHash hash;
     if (options.checkHashes && !skip) {
       hash.add(data + entry.offset, static_cast<size_t>(entry.size));
@@ -116,13 +109,13 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
   for (const Weight &weight : program.weights)
     if (weight.derivedFunction < 0 && weight.file.empty() &&
         (weight.offset > info.weightBytes || weight.length > info.weightBytes - weight.offset))
-      return damaged("weight '" + weight.name + "': expected bytes within the " +
-                     std::to_string(info.weightBytes) + " of the weights section");
+      return damaged("weight '" + weight.name + "': expected bytes within the " + std::to_string(info.weightBytes) +
+                     " of the weights section");
   return {};
 }
 
-Status readArtifact(const uint8_t *data, size_t bytes, const ReadOptions &options,
-                    Program &program, ArtifactInfo &info) try {
+Status readArtifact(const uint8_t *data, size_t bytes, const ReadOptions &options, Program &program,
+                    ArtifactInfo &info) try {
   program = Program();
   info = ArtifactInfo();
   return readSections(data, bytes, options, program, info);
@@ -136,8 +129,7 @@ static ReadOptions readOptions(const LoadOptions &options) {
   return read;
 }
 
-Status Model::load(const void *data, size_t bytes, const LoadOptions &options,
-                   std::shared_ptr<Model> &model) {
+Status Model::load(const void *data, size_t bytes, const LoadOptions &options, std::shared_ptr<Model> &model) {
   auto program = std::make_unique<Program>();
   ArtifactInfo info;
   const auto *begin = static_cast<const uint8_t *>(data);
@@ -151,15 +143,14 @@ Status Model::load(const void *data, size_t bytes, const LoadOptions &options,
   return create(std::move(program), options, std::move(image), model);
 }
 
-Status Model::load(const std::string &path, const LoadOptions &options,
-                   std::shared_ptr<Model> &model) {
+Status Model::load(const std::string &path, const LoadOptions &options, std::shared_ptr<Model> &model) {
   std::shared_ptr<MappedFile> file;
   if (Status status = MappedFile::open(path, file); !status.ok())
     return status;
   auto program = std::make_unique<Program>();
   ArtifactInfo info;
-  if (Status status = readArtifact(file->data(), static_cast<size_t>(file->size()), readOptions(options),
-                                   *program, info);
+  if (Status status =
+          readArtifact(file->data(), static_cast<size_t>(file->size()), readOptions(options), *program, info);
       !status.ok())
     return Status::error(status.code, path + ": " + status.message);
   auto image = std::make_shared<WeightImage>();

@@ -5,8 +5,7 @@ namespace bessemer::runtime {
 
 Status scanCbor(std::span<const uint8_t> bytes, int maxDepth) {
   auto bad = [](const std::string &text, size_t at) {
-    return Status::error(StatusCode::BadFile,
-                         "program section: " + text + " at byte " + std::to_string(at));
+    return Status::error(StatusCode::BadFile, "program section: " + text + " at byte " + std::to_string(at));
   };
   std::vector<uint64_t> left{1}; // values that each open level still wants
   size_t at = 0;
@@ -33,8 +32,7 @@ Status scanCbor(std::span<const uint8_t> bytes, int maxDepth) {
     }
     switch (major) {
     case 0: // integers
-    case 1:
-      break;
+    case 1: break;
     case 2: // byte and text strings
     case 3:
       if (value > bytes.size() - at)
@@ -49,8 +47,7 @@ Status scanCbor(std::span<const uint8_t> bytes, int maxDepth) {
         return bad("expected at most " + std::to_string(maxDepth) + " levels", at);
       left.push_back(major == 5 ? 2 * value : value);
       break;
-    case 6:
-      return bad("expected no tag", at - 1);
+    case 6: return bad("expected no tag", at - 1);
     default: // false, true, null and floats were read above
       break;
     }

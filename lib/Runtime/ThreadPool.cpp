@@ -69,8 +69,7 @@ std::vector<int> allowedCores() {
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &allowed))
       continue;
-    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
-                       "/topology/thread_siblings_list");
+    std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
     std::string siblings;
     if (!std::getline(file, siblings) || seen.insert(siblings).second)
       cores.push_back(cpu);
@@ -117,8 +116,8 @@ ThreadPool::ThreadPool(int threads, bool pin) : forkCount(watchForks()) {
 }
 
 ThreadPool::ThreadPool(const ThreadPoolCallbacks &callbacks)
-    : threadCount(callbacks.parallel ? std::clamp(callbacks.threads, 1, 1024) : 1),
-      callbacks(callbacks), forkCount(watchForks()) {}
+    : threadCount(callbacks.parallel ? std::clamp(callbacks.threads, 1, 1024) : 1), callbacks(callbacks),
+      forkCount(watchForks()) {}
 
 ThreadPool::~ThreadPool() {
   if (forks.load() != forkCount) {
@@ -246,8 +245,7 @@ void ThreadPool::Region::run(int64_t tasks, RangeFunction function, void *argume
     return;
   }
   if (pool.callbacks.parallel) {
-    CallbackLoop loop{function, argument, tasks,
-                      static_cast<int>(std::min<int64_t>(tasks, pool.threadCount))};
+    CallbackLoop loop{function, argument, tasks, static_cast<int>(std::min<int64_t>(tasks, pool.threadCount))};
     pool.callbacks.parallel(
         pool.callbacks.user, loop.count,
         [](void *data, int task) {

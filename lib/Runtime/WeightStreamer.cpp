@@ -46,8 +46,8 @@ static std::string largestBuffers(const Plan &plan) {
 
 std::string WeightStreamer::tooSmall(const Plan &plan, const StreamPlan &streams) const {
   std::string text = "expected a memory limit of at least " + std::to_string(streams.minimumBytes) +
-                     " bytes for these shapes, got " + std::to_string(model.memoryLimit()) +
-                     ": the arena takes " + std::to_string(plan.arenaBytes);
+                     " bytes for these shapes, got " + std::to_string(model.memoryLimit()) + ": the arena takes " +
+                     std::to_string(plan.arenaBytes);
   if (std::string largest = largestBuffers(plan); !largest.empty())
     text += " (largest: " + largest + ")";
   if (model.weightBytes() > 0)
@@ -117,10 +117,10 @@ Status WeightStreamer::enter(Plan &next, void *memory) {
     MemoryBlock &block = residents[unit];
     if (!block.data()) {
       block = MemoryBlock::make(model.loadOptions().allocator, units[unit].bytes);
-      Status status = block.data() ? model.weightStore().produce(model, unit, block.data())
-                                   : Status::error(StatusCode::OutOfMemory,
-                                                   "no memory for a weight of " +
-                                                       std::to_string(units[unit].bytes) + " bytes");
+      Status status = block.data()
+                          ? model.weightStore().produce(model, unit, block.data())
+                          : Status::error(StatusCode::OutOfMemory,
+                                          "no memory for a weight of " + std::to_string(units[unit].bytes) + " bytes");
       if (!status.ok()) {
         residents.erase(unit);
         return status;

@@ -28,8 +28,7 @@ uint64_t weightHash(const uint8_t *data, int64_t bytes) {
   return hash ? hash : 1;
 }
 
-bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t outBytes,
-                   uint8_t *out) {
+bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t outBytes, uint8_t *out) {
   int64_t size = std::max<int64_t>(bitWidth(dtype) / 8, 1);
   const uint8_t *end = data + length;
   for (int64_t at = 0; at < outBytes; at += size) {
@@ -46,14 +45,12 @@ bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t out
   return data == end;
 }
 
-static Status failed(const Weight &weight, const std::string &text,
-                     StatusCode code = StatusCode::BadFile) {
+static Status failed(const Weight &weight, const std::string &text, StatusCode code = StatusCode::BadFile) {
   return Status::error(code, "weight '" + weight.name + "': " + text);
 }
 
 static int64_t weightBytes(const Weight &weight) {
-  return checkedByteSize(static_cast<uint8_t>(weight.dtype), weight.shape.data(),
-                         weight.shape.size());
+  return checkedByteSize(static_cast<uint8_t>(weight.dtype), weight.shape.data(), weight.shape.size());
 }
 
 int64_t WeightStore::bytes() const {
@@ -80,8 +77,8 @@ Status WeightStore::locate(const Model &model, const Weight &weight, Source &sou
   } else if (weight.file.starts_with(host)) {
     auto it = options.hostWeights.find(std::string_view(weight.file).substr(host.size()));
     if (it == options.hostWeights.end())
-      return failed(weight, "expected a host weight with key '" + weight.file.substr(host.size()) +
-                                "', got none", StatusCode::InvalidArgument);
+      return failed(weight, "expected a host weight with key '" + weight.file.substr(host.size()) + "', got none",
+                    StatusCode::InvalidArgument);
     source.data = static_cast<const uint8_t *>(it->second.data);
     available = it->second.bytes;
   } else {
@@ -102,16 +99,13 @@ Status WeightStore::locate(const Model &model, const Weight &weight, Source &sou
     source = {file->data(), file.get(), 0};
     available = file->size();
   }
-  if (weight.offset > available || weight.length > available - weight.offset ||
-      (weight.length > 0 && !source.data))
-    return failed(weight, "expected " + std::to_string(weight.length) + " bytes at " +
-                              std::to_string(weight.offset) + " of '" + weight.file +
-                              "', got a source of " + std::to_string(available));
+  if (weight.offset > available || weight.length > available - weight.offset || (weight.length > 0 && !source.data))
+    return failed(weight, "expected " + std::to_string(weight.length) + " bytes at " + std::to_string(weight.offset) +
+                              " of '" + weight.file + "', got a source of " + std::to_string(available));
   source.data += weight.offset;
   source.offset += weight.offset;
   if (weight.rangeHash != 0 && weightHash(source.data, weight.length) != weight.rangeHash)
-    return failed(weight, "the bytes in '" + weight.file +
-                              "' are not those that the program was compiled with");
+    return failed(weight, "the bytes in '" + weight.file + "' are not those that the program was compiled with");
   return {};
 }
 
@@ -182,8 +176,7 @@ Status WeightStore::read(const Model &model, int32_t index) {
     made->push_back(index);
   blocks[index] = MemoryBlock::make(model.loadOptions().allocator, size);
   if (!blocks[index].data())
-    return failed(weight, "no memory for " + std::to_string(size) + " bytes",
-                  StatusCode::OutOfMemory);
+    return failed(weight, "no memory for " + std::to_string(size) + " bytes", StatusCode::OutOfMemory);
   auto *out = static_cast<uint8_t *>(blocks[index].data());
   if (weight.encoding == "raw") {
     if (size > 0)
@@ -209,8 +202,7 @@ static bool belongsInArena(const Weight &weight, int64_t bytes) {
 }
 
 void *WeightStore::place(const Model &model, int32_t index, int64_t bytes) {
-  if (belongsInArena(model.program().weights[index], bytes) &&
-      arenaBytes(bytes) <= arena.size() - arenaUsed) {
+  if (belongsInArena(model.program().weights[index], bytes) && arenaBytes(bytes) <= arena.size() - arenaUsed) {
     void *memory = static_cast<uint8_t *>(arena.data()) + arenaUsed;
     arenaUsed += arenaBytes(bytes);
     return memory;
@@ -219,8 +211,8 @@ void *WeightStore::place(const Model &model, int32_t index, int64_t bytes) {
   return blocks[index].data();
 }
 
-Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t index,
-                           const WeightUnit *unit, void *given) {
+Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t index, const WeightUnit *unit,
+                           void *given) {
   const Program &program = model->program();
   const Weight &weight = program.weights[index];
   const Function &function = program.functions[weight.derivedFunction];
@@ -241,28 +233,24 @@ Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t in
         defined[id] = 1;
       }
   }
-  auto matches = [&](const Weight &have, const Argument &argument,
-                     const std::vector<ExprId> &dims) {
+  auto matches = [&](const Weight &have, const Argument &argument, const std::vector<ExprId> &dims) {
     bool same = have.dtype == argument.dtype && have.shape.size() == dims.size();
     for (size_t d = 0; same && d < dims.size(); ++d)
       same = evaluate(prepared.exprs[dims[d]], symbols, defined) == have.shape[d];
     return same;
   };
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (!matches(program.weights[weight.derivedFrom[i]], function.inputs[i],
-                 prepared.inputDims[i]))
-      return failed(weight, "source '" + program.weights[weight.derivedFrom[i]].name +
-                                "' is not what function '" + function.name + "' expects");
+    if (!matches(program.weights[weight.derivedFrom[i]], function.inputs[i], prepared.inputDims[i]))
+      return failed(weight, "source '" + program.weights[weight.derivedFrom[i]].name + "' is not what function '" +
+                                function.name + "' expects");
 
   // All results of the function that somebody wants come from this one run.
   const std::vector<int32_t> &group = groups[{weight.derivedFunction, weight.derivedFrom}];
   for (size_t m = 0; m < group.size(); ++m) {
     int32_t member = group[m];
     const Weight &result = program.weights[member];
-    if (!matches(result, function.outputs[result.derivedResult],
-                 prepared.outputDims[result.derivedResult]))
-      return failed(result, "its shape is not that of a result of function '" + function.name +
-                                "'");
+    if (!matches(result, function.outputs[result.derivedResult], prepared.outputDims[result.derivedResult]))
+      return failed(result, "its shape is not that of a result of function '" + function.name + "'");
     if (unit) {
       outputs[result.derivedResult] = static_cast<char *>(given) + unit->offsets[m];
       continue;
@@ -271,8 +259,7 @@ Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t in
       made->push_back(member);
     pointers[member] = place(*model, member, weightBytes(result));
     if (!pointers[member])
-      return failed(result, "no memory for " + std::to_string(weightBytes(result)) + " bytes",
-                    StatusCode::OutOfMemory);
+      return failed(result, "no memory for " + std::to_string(weightBytes(result)) + " bytes", StatusCode::OutOfMemory);
     outputs[result.derivedResult] = pointers[member];
   }
   std::vector<MemoryBlock> unwanted;
@@ -282,27 +269,22 @@ Status WeightStore::derive(const std::shared_ptr<const Model> &model, int32_t in
     std::vector<int64_t> shape;
     for (ExprId dim : prepared.outputDims[o])
       shape.push_back(evaluate(prepared.exprs[dim], symbols, defined).value_or(-1));
-    int64_t size = checkedByteSize(static_cast<uint8_t>(function.outputs[o].dtype), shape.data(),
-                                   shape.size());
+    int64_t size = checkedByteSize(static_cast<uint8_t>(function.outputs[o].dtype), shape.data(), shape.size());
     unwanted.push_back(MemoryBlock::make(model->loadOptions().allocator, size));
     outputs[o] = unwanted.back().data();
     if (!outputs[o])
-      return failed(weight, "no memory for results of function '" + function.name + "'",
-                    StatusCode::OutOfMemory);
+      return failed(weight, "no memory for results of function '" + function.name + "'", StatusCode::OutOfMemory);
   }
   symbols.resize(prepared.boundSymbols);
-  if (!std::all_of(defined.begin(), defined.begin() + prepared.boundSymbols,
-                   [](uint8_t d) { return d; }))
-    return failed(weight, "expected the shapes of its sources to give all symbols of function '" +
-                              function.name + "'");
+  if (!std::all_of(defined.begin(), defined.begin() + prepared.boundSymbols, [](uint8_t d) { return d; }))
+    return failed(weight, "expected the shapes of its sources to give all symbols of function '" + function.name + "'");
   std::unique_ptr<Executor> once;
   if (!made)
     once = std::make_unique<Executor>(model, /*limited=*/false);
   else if (!producer)
     producer = std::make_unique<Executor>(model, /*limited=*/false);
   Executor &executor = made ? *producer : *once;
-  if (Status status = executor.runFunction(weight.derivedFunction, inputs, outputs, symbols);
-      !status.ok())
+  if (Status status = executor.runFunction(weight.derivedFunction, inputs, outputs, symbols); !status.ok())
     return failed(weight, status.message, status.code);
   if (made)
     return {};
@@ -390,8 +372,8 @@ Status WeightStore::produce(const Model &model, int32_t number, void *memory) {
     status = locate(model, weight, source);
     if (status.ok() && weight.encoding == "raw")
       std::memcpy(memory, source.data, static_cast<size_t>(unit.bytes));
-    else if (status.ok() && !decodeVarints(source.data, weight.length, weight.dtype, unit.bytes,
-                                           static_cast<uint8_t *>(memory)))
+    else if (status.ok() &&
+             !decodeVarints(source.data, weight.length, weight.dtype, unit.bytes, static_cast<uint8_t *>(memory)))
       status = failed(weight, "expected " + std::to_string(unit.bytes) + " bytes as varints");
     if (status.ok() && source.file)
       source.file->forget(source.offset, weight.length);
@@ -427,8 +409,7 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
   for (size_t w = 0; w < weights.size(); ++w) {
     if (weights[w].derivedFunction < 0)
       continue;
-    groups[{weights[w].derivedFunction, weights[w].derivedFrom}].push_back(
-        static_cast<int32_t>(w));
+    groups[{weights[w].derivedFunction, weights[w].derivedFrom}].push_back(static_cast<int32_t>(w));
     for (int32_t from : weights[w].derivedFrom)
       ++users[from];
   }

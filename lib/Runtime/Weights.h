@@ -65,8 +65,7 @@ private:
   Status materialize(const std::shared_ptr<const Model> &model, int32_t index);
   Status read(const Model &model, int32_t index);
   /// `given`: where its members go; null: to memory of their own.
-  Status derive(const std::shared_ptr<const Model> &model, int32_t index, const WeightUnit *unit,
-                void *given);
+  Status derive(const std::shared_ptr<const Model> &model, int32_t index, const WeightUnit *unit, void *given);
   Status findUnits(const Model &model);
   void findKernelOnly(const Program &program);
   bool usableWhereMapped(const Weight &weight, int32_t index, const uint8_t *data) const;
@@ -84,8 +83,8 @@ private:
   /// prefetches the next kernel's. Not under a memory limit.
   MemoryBlock arena;
   int64_t arenaUsed = 0;
-  std::vector<Source> sources; ///< of those used where they are mapped
-  std::vector<int32_t> users; ///< derivations that still need it
+  std::vector<Source> sources;     ///< of those used where they are mapped
+  std::vector<int32_t> users;      ///< derivations that still need it
   std::vector<uint8_t> kernelOnly; ///< weights that nothing but compiled kernels reads
   /// Weights that one run of a function gives, by function and sources.
   std::map<std::pair<int32_t, std::vector<int32_t>>, std::vector<int32_t>> groups;
@@ -93,7 +92,7 @@ private:
   std::vector<WeightUnit> unitList;
   std::vector<int32_t> unitNumbers; ///< by weight
   std::mutex producing;
-  std::unique_ptr<Executor> producer;  ///< keeps the plans of the derivations
+  std::unique_ptr<Executor> producer;   ///< keeps the plans of the derivations
   std::vector<int32_t> *made = nullptr; ///< while a unit is produced: what to drop after it
 };
 
@@ -104,7 +103,6 @@ private:
 uint64_t weightHash(const uint8_t *data, int64_t bytes);
 
 /// Protobuf varints, one for each element, to elements in memory.
-bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t outBytes,
-                   uint8_t *out);
+bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t outBytes, uint8_t *out);
 
 } // namespace bessemer::runtime

@@ -26,8 +26,7 @@ public:
 
   void write(const void *data, size_t bytes) {
     if (memory)
-      memory->insert(memory->end(), static_cast<const uint8_t *>(data),
-                     static_cast<const uint8_t *>(data) + bytes);
+      memory->insert(memory->end(), static_cast<const uint8_t *>(data), static_cast<const uint8_t *>(data) + bytes);
     else if (bytes > 0 && std::fwrite(data, 1, bytes, file) != bytes)
       good = false;
     at += bytes;
@@ -41,8 +40,8 @@ public:
     if (memory) {
       std::copy(head.begin(), head.end(), memory->begin());
     } else {
-      good = good && std::fseek(file, 0, SEEK_SET) == 0 &&
-             std::fwrite(head.data(), 1, head.size(), file) == head.size();
+      good =
+          good && std::fseek(file, 0, SEEK_SET) == 0 && std::fwrite(head.data(), 1, head.size(), file) == head.size();
     }
   }
 
@@ -87,10 +86,9 @@ public:
       available = file->size();
     }
     if (weight.offset > available || weight.length > available - weight.offset)
-      return Status::error(StatusCode::BadFile, "weight '" + weight.name + "': expected " +
-                                                    std::to_string(weight.length) + " bytes at " +
-                                                    std::to_string(weight.offset) + ", got " +
-                                                    std::to_string(available) + " in all");
+      return Status::error(StatusCode::BadFile,
+                           "weight '" + weight.name + "': expected " + std::to_string(weight.length) + " bytes at " +
+                               std::to_string(weight.offset) + ", got " + std::to_string(available) + " in all");
     if (data)
       data += weight.offset;
     return {};
@@ -109,8 +107,7 @@ private:
 
 Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   if (Status status = checkProgram(original); !status.ok())
-    return Status::error(StatusCode::InvalidArgument, "cannot write the program: " +
-                                                          status.message);
+    return Status::error(StatusCode::InvalidArgument, "cannot write the program: " + status.message);
   // Only the part of the program that changes is copied: its weights.
   Program program;
   program.target = original.target;
@@ -130,8 +127,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
     if (weight.derivedFunction >= 0)
       continue;
     if (weight.file.empty())
-      return Status::error(StatusCode::InvalidArgument,
-                           "weight '" + weight.name + "': expected a source, got none");
+      return Status::error(StatusCode::InvalidArgument, "weight '" + weight.name + "': expected a source, got none");
     const uint8_t *data = nullptr;
     if (Status status = sources.find(weight, data); !status.ok())
       return status;
@@ -145,8 +141,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
     }
     if (!data && weight.length > 0)
       return Status::error(StatusCode::InvalidArgument,
-                           "weight '" + weight.name + "': expected its bytes for '" +
-                               weight.file + "', got none");
+                           "weight '" + weight.name + "': expected its bytes for '" + weight.file + "', got none");
     auto [it, isNew] = placed.try_emplace({weight.file, weight.offset, weight.length}, weightBytes);
     if (isNew) {
       pieces.emplace_back(data, weight.length);
@@ -176,8 +171,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   section(SectionKind::Constants, constants);
   if (weightBytes > 0) {
     sink.pad(weightSectionAlignment);
-    table.push_back({static_cast<uint32_t>(SectionKind::Weights), 0, sink.at,
-                     static_cast<uint64_t>(weightBytes), 0});
+    table.push_back({static_cast<uint32_t>(SectionKind::Weights), 0, sink.at, static_cast<uint64_t>(weightBytes), 0});
     SectionHash hash;
     std::vector<uint8_t> piece; // of the section, as the hash cuts it
     auto put = [&](const uint8_t *data, size_t bytes) {
@@ -196,8 +190,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
     static constexpr uint8_t zeros[sectionAlignment] = {};
     for (auto [data, bytes] : pieces) {
       put(data, static_cast<size_t>(bytes));
-      put(zeros, (sectionAlignment - static_cast<size_t>(bytes) % sectionAlignment) %
-                     sectionAlignment);
+      put(zeros, (sectionAlignment - static_cast<size_t>(bytes) % sectionAlignment) % sectionAlignment);
     }
     hash.add(piece.data(), piece.size());
     sink.write(piece.data(), piece.size());
@@ -220,8 +213,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
 
 } // namespace
 
-Status writeArtifact(const Program &program, const WriteOptions &options,
-                     std::vector<uint8_t> &bytes) try {
+Status writeArtifact(const Program &program, const WriteOptions &options, std::vector<uint8_t> &bytes) try {
   bytes.clear();
   Sink sink(&bytes);
   return write(program, options, sink);
@@ -229,21 +221,18 @@ Status writeArtifact(const Program &program, const WriteOptions &options,
   return Status::error(StatusCode::OutOfMemory, "no memory to write the artifact");
 }
 
-Status writeArtifact(const Program &program, const WriteOptions &options,
-                     const std::string &path) try {
+Status writeArtifact(const Program &program, const WriteOptions &options, const std::string &path) try {
   // Written beside the target and moved there: never half an artifact, and a
   // model that is mapped from the old one stays whole.
   std::string part = path + ".part";
   std::FILE *file = std::fopen(part.c_str(), "wb");
   if (!file)
-    return Status::error(StatusCode::BadFile,
-                         "cannot write '" + part + "': " + std::strerror(errno));
+    return Status::error(StatusCode::BadFile, "cannot write '" + part + "': " + std::strerror(errno));
   Sink sink(file);
   Status status = write(program, options, sink);
   bool good = std::fclose(file) == 0 && sink.good;
   if (status.ok() && (!good || std::rename(part.c_str(), path.c_str()) != 0))
-    status = Status::error(StatusCode::BadFile,
-                           "cannot write '" + path + "': " + std::strerror(errno));
+    status = Status::error(StatusCode::BadFile, "cannot write '" + path + "': " + std::strerror(errno));
   if (!status.ok())
     std::remove(part.c_str());
   return status;

@@ -15,16 +15,13 @@ struct Info {
 
 // Indexed by the ONNX number.
 constexpr std::array<Info, 27> infos = {{
-    {"undefined", 0, None}, {"f32", 32, Float},       {"u8", 8, Unsigned},
-    {"i8", 8, Signed},      {"u16", 16, Unsigned},    {"i16", 16, Signed},
-    {"i32", 32, Signed},    {"i64", 64, Signed},      {"string", 0, Text},
-    {"bool", 8, Boolean},   {"f16", 16, Float},       {"f64", 64, Float},
-    {"u32", 32, Unsigned},  {"u64", 64, Unsigned},    {"complex64", 64, Complex},
-    {"complex128", 128, Complex},                     {"bf16", 16, Float},
-    {"f8e4m3fn", 8, Float}, {"f8e4m3fnuz", 8, Float}, {"f8e5m2", 8, Float},
-    {"f8e5m2fnuz", 8, Float},                         {"u4", 4, Unsigned},
-    {"i4", 4, Signed},      {"f4e2m1", 4, Float},     {"f8e8m0", 8, Float},
-    {"u2", 2, Unsigned},    {"i2", 2, Signed},
+    {"undefined", 0, None},   {"f32", 32, Float},     {"u8", 8, Unsigned},        {"i8", 8, Signed},
+    {"u16", 16, Unsigned},    {"i16", 16, Signed},    {"i32", 32, Signed},        {"i64", 64, Signed},
+    {"string", 0, Text},      {"bool", 8, Boolean},   {"f16", 16, Float},         {"f64", 64, Float},
+    {"u32", 32, Unsigned},    {"u64", 64, Unsigned},  {"complex64", 64, Complex}, {"complex128", 128, Complex},
+    {"bf16", 16, Float},      {"f8e4m3fn", 8, Float}, {"f8e4m3fnuz", 8, Float},   {"f8e5m2", 8, Float},
+    {"f8e5m2fnuz", 8, Float}, {"u4", 4, Unsigned},    {"i4", 4, Signed},          {"f4e2m1", 4, Float},
+    {"f8e8m0", 8, Float},     {"u2", 2, Unsigned},    {"i2", 2, Signed},
 }};
 
 const Info &info(DType type) {
@@ -43,9 +40,7 @@ int64_t byteSize(DType type, int64_t count) {
 bool isFloat(DType type) { return info(type).kind == Float; }
 bool isSignedInteger(DType type) { return info(type).kind == Signed; }
 bool isUnsignedInteger(DType type) { return info(type).kind == Unsigned; }
-bool isInteger(DType type) {
-  return isSignedInteger(type) || isUnsignedInteger(type);
-}
+bool isInteger(DType type) { return isSignedInteger(type) || isUnsignedInteger(type); }
 bool isPacked(DType type) { return info(type).bits > 0 && info(type).bits < 8; }
 bool isComplex(DType type) { return info(type).kind == Complex; }
 
@@ -59,9 +54,7 @@ DType parseDType(std::string_view text) {
 }
 
 DType dtypeFromOnnx(int64_t onnx) {
-  return onnx > 0 && onnx < static_cast<int64_t>(infos.size())
-             ? static_cast<DType>(onnx)
-             : DType::Undefined;
+  return onnx > 0 && onnx < static_cast<int64_t>(infos.size()) ? static_cast<DType>(onnx) : DType::Undefined;
 }
 
 } // namespace bessemer

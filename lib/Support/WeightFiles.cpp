@@ -8,8 +8,8 @@ void WeightFiles::addHost(std::string key, std::string_view bytes) {
   host[std::move(key)] = bytes;
 }
 
-std::optional<std::string_view> WeightFiles::bytes(std::string_view file, int64_t offset,
-                                                   int64_t length, std::string &error) {
+std::optional<std::string_view> WeightFiles::bytes(std::string_view file, int64_t offset, int64_t length,
+                                                   std::string &error) {
   constexpr std::string_view hostPrefix = "host:";
   std::lock_guard lock(mutex);
   std::string_view whole;
@@ -33,8 +33,8 @@ std::optional<std::string_view> WeightFiles::bytes(std::string_view file, int64_
   // In this order nothing overflows.
   if (offset < 0 || length < 0 || static_cast<uint64_t>(offset) > whole.size() ||
       static_cast<uint64_t>(length) > whole.size() - static_cast<uint64_t>(offset)) {
-    error = "expected " + std::to_string(length) + " bytes at offset " + std::to_string(offset) +
-            " of " + std::string(file) + ", which has " + std::to_string(whole.size());
+    error = "expected " + std::to_string(length) + " bytes at offset " + std::to_string(offset) + " of " +
+            std::string(file) + ", which has " + std::to_string(whole.size());
     return std::nullopt;
   }
   return whole.substr(static_cast<size_t>(offset), static_cast<size_t>(length));

@@ -18,8 +18,7 @@ static bool countError(int64_t expected, std::string_view got, std::string &erro
   return false;
 }
 
-static bool decodeVarints(std::string_view source, DType type, int64_t count, char *out,
-                          std::string &error) {
+static bool decodeVarints(std::string_view source, DType type, int64_t count, char *out, std::string &error) {
   // Elements of packed types come a byte at a time.
   size_t unit = isPacked(type) ? 1 : bitWidth(type) / 8;
   int64_t units = isPacked(type) ? byteSize(type, count) : count;
@@ -44,14 +43,13 @@ static bool decodeVarints(std::string_view source, DType type, int64_t count, ch
   return at == end ? true : countError(count, "more", error);
 }
 
-bool bessemer::decodeWeight(std::string_view source, WeightEncoding encoding, DType type,
-                            int64_t count, void *out, std::string &error) {
+bool bessemer::decodeWeight(std::string_view source, WeightEncoding encoding, DType type, int64_t count, void *out,
+                            std::string &error) {
   if (encoding == WeightEncoding::Varint)
     return decodeVarints(source, type, count, static_cast<char *>(out), error);
   int64_t size = byteSize(type, count);
   if (static_cast<uint64_t>(size) != source.size())
-    return countError(count, std::to_string(source.size()) + " bytes instead of " + std::to_string(size),
-                      error);
+    return countError(count, std::to_string(source.size()) + " bytes instead of " + std::to_string(size), error);
   if (size)
     std::memcpy(out, source.data(), source.size());
   return true;

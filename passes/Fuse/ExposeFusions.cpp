@@ -35,7 +35,8 @@ struct ExposeFusions : bessemer::impl::ExposeFusionsBase<ExposeFusions> {
     unsigned at = 0;
     for (bess::FusionOp fusion : main.getBody().front().getOps<bess::FusionOp>())
       for (Value result : fusion.getOutputs()) {
-        auto name = NamedAttribute(StringAttr::get(&getContext(), "onnx.name"), StringAttr::get(&getContext(), outputName(fusion)));
+        auto name = NamedAttribute(StringAttr::get(&getContext(), "onnx.name"),
+                                   StringAttr::get(&getContext(), outputName(fusion)));
         if (failed(main.insertResult(at, result.getType(), DictionaryAttr::get(&getContext(), name)))) {
           main.emitError("expected that a result can be added to @main");
           return signalPassFailure();

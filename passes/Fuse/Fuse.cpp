@@ -4,8 +4,8 @@
 
 #include "dialects/Bess/Views.h"
 
-#include "llvm/ADT/SetVector.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace bessemer {
 #define GEN_PASS_DEF_FUSE
@@ -49,7 +49,8 @@ SmallVector<Value> escaping(const Group &group) {
   for (Operation *op : group)
     for (Value result : op->getResults())
       // A program of several results writes all of them.
-      if (op->getNumResults() > 1 || llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.contains(user); }))
+      if (op->getNumResults() > 1 ||
+          llvm::any_of(result.getUsers(), [&](Operation *user) { return !group.contains(user); }))
         values.push_back(result);
   return values;
 }
@@ -84,15 +85,16 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       group.insert(&op);
       Group best = group;
       // With the channels last, they are the columns of a matrix.
-      bool conv = isa<ConvOp>(op) && cast<ConvOp>(op).getLayout() == channelsFirst, epilogue = isa<MatmulOp, ConvOp, WinogradOutputOp>(op);
+      bool conv = isa<ConvOp>(op) && cast<ConvOp>(op).getLayout() == channelsFirst,
+           epilogue = isa<MatmulOp, ConvOp, WinogradOutputOp>(op);
       Type type = op.getResult(0).getType();
       std::string absorbed;
       for (bool grown = epilogue; grown && group.size() < maxOps;) {
         grown = false;
         for (Operation *member : SmallVector<Operation *>(group.getArrayRef())) {
           for (Operation *user : member->getResult(0).getUsers()) {
-            if (group.contains(user) || taken.contains(user) || user->getBlock() != &block || !fuse::isElementwiseOp(user) ||
-                getDims(user->getResult(0).getType()) != getDims(type))
+            if (group.contains(user) || taken.contains(user) || user->getBlock() != &block ||
+                !fuse::isElementwiseOp(user) || getDims(user->getResult(0).getType()) != getDims(type))
               continue;
             bool fits = llvm::all_of(user->getOperands(), [&](Value operand) {
               // A convolution with the channels last reads its image in a form of its own.
@@ -100,7 +102,8 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
                 return false;
               if (group.contains(operand.getDefiningOp()) || isSplatConstant(operand.getDefiningOp()))
                 return true;
-              return conv ? fuse::isConvEpilogueOperand(operand.getType(), type) : fuse::isMatmulEpilogueOperand(operand.getType(), type);
+              return conv ? fuse::isConvEpilogueOperand(operand.getType(), type)
+                          : fuse::isMatmulEpilogueOperand(operand.getType(), type);
             });
             // The whole group is computed where its last op stands: nothing
             // that it reads may come from an op that needs the group.
@@ -120,8 +123,9 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       }
       StringRef name = op.getName().stripDialect();
       groups.push_back(best);
-      std::string reason = absorbed.empty() ? (name + " alone: nothing that reads it is elementwise and its only reader").str()
-                                            : absorbed + " read what " + name.str() + " writes, element by element";
+      std::string reason = absorbed.empty()
+                               ? (name + " alone: nothing that reads it is elementwise and its only reader").str()
+                               : absorbed + " read what " + name.str() + " writes, element by element";
       // What an earlier phase decided about the op.
       if (auto earlier = op.getAttrOfType<StringAttr>("bess.reason"))
         reason += "; " + earlier.str();
@@ -164,11 +168,13 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
         Operation *user = group[i];
         for (auto [number, operand] : llvm::enumerate(user->getOperands())) {
           Operation *producer = operand.getDefiningOp();
-          if (!producer || producer->getBlock() != &block || taken.contains(producer) || !fuse::isRowOp(producer) || !fuse::canPull(user, number))
+          if (!producer || producer->getBlock() != &block || taken.contains(producer) || !fuse::isRowOp(producer) ||
+              !fuse::canPull(user, number))
             continue;
           if (!llvm::all_of(producer->getUsers(), [&](Operation *u) { return group.contains(u); }))
             continue;
-          if (!llvm::all_of(producer->getUses(), [&](OpOperand &use) { return fuse::canPull(use.getOwner(), use.getOperandNumber()); }))
+          if (!llvm::all_of(producer->getUses(),
+                            [&](OpOperand &use) { return fuse::canPull(use.getOwner(), use.getOperandNumber()); }))
             continue;
           // Read through a broadcast, it would be computed once for each row.
           bool stretched = !(getElementCount(operand.getType()) == getElementCount(user->getResult(0).getType())) &&
@@ -191,8 +197,9 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       for (Operation *op : llvm::reverse(group))
         names += (names.empty() ? "" : ", ") + op->getName().stripDialect().str();
       groups.push_back(group);
-      kinds.push_back({"row", group.size() == 1 ? names + " alone: what it reads has other readers or is not computed by rows"
-                                                : names + ": each is read only by the next, row by row"});
+      kinds.push_back({"row", group.size() == 1
+                                  ? names + " alone: what it reads has other readers or is not computed by rows"
+                                  : names + ": each is read only by the next, row by row"});
     }
   }
 
@@ -210,7 +217,8 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       group.insert(&op);
       taken.insert(&op);
       groups.push_back(group);
-      kinds.push_back({"point", (op.getName().stripDialect() + " alone: each element by the indices it is made from").str()});
+      kinds.push_back(
+          {"point", (op.getName().stripDialect() + " alone: each element by the indices it is made from").str()});
     }
   }
 
@@ -234,7 +242,8 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       locations.push_back(op->getLoc());
     for (Value output : outputs)
       outputTypes.push_back(output.getType());
-    auto fusion = FusionOp::create(builder, builder.getFusedLoc(locations), outputTypes, kind, reason, inputs.getArrayRef());
+    auto fusion =
+        FusionOp::create(builder, builder.getFusedLoc(locations), outputTypes, kind, reason, inputs.getArrayRef());
     Block *body = builder.createBlock(&fusion.getBody());
     IRMapping mapping;
     for (Value input : inputs)

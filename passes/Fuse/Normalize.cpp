@@ -54,8 +54,7 @@ struct ReduceOverNeighbours : OpRewritePattern<ReduceOp> {
 };
 
 /// A normalization over several trailing dimensions works on one of their product.
-template <typename Norm>
-struct NormOverTrailing : OpRewritePattern<Norm> {
+template <typename Norm> struct NormOverTrailing : OpRewritePattern<Norm> {
   using OpRewritePattern<Norm>::OpRewritePattern;
   LogicalResult matchAndRewrite(Norm op, PatternRewriter &rewriter) const override {
     auto dims = getDims(op.getX().getType());
@@ -74,10 +73,12 @@ struct NormOverTrailing : OpRewritePattern<Norm> {
       return failure();
     SmallVector<Value> operands;
     for (Value v : parameters)
-      operands.push_back(ReshapeOp::create(rewriter, op.getLoc(), getTensorType({row}, getElementTypeOrSelf(v.getType())), v));
+      operands.push_back(
+          ReshapeOp::create(rewriter, op.getLoc(), getTensorType({row}, getElementTypeOrSelf(v.getType())), v));
     Value x = ReshapeOp::create(rewriter, op.getLoc(), getTensorType(shape, element), op.getX());
     operands.insert(operands.begin(), x);
-    OperationState state(op.getLoc(), op->getName(), operands, {getTensorType(shape, getElementTypeOrSelf(op.getType()))}, op->getAttrs());
+    OperationState state(op.getLoc(), op->getName(), operands,
+                         {getTensorType(shape, getElementTypeOrSelf(op.getType()))}, op->getAttrs());
     state.attributes.set("axis", rewriter.getI64IntegerAttr(axis));
     Operation *flatNorm = rewriter.create(state);
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), flatNorm->getResult(0));
@@ -121,7 +122,8 @@ struct SoftmaxAlongLast : OpRewritePattern<SoftmaxOp> {
 struct NormalizeForFusion : bessemer::impl::NormalizeForFusionBase<NormalizeForFusion> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft, SoftmaxAlongLast>(&getContext());
+    patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft,
+                 SoftmaxAlongLast>(&getContext());
     fuse::addConvTransposePatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
       getOperation().emitError("expected the patterns that precede fusion to come to an end");

@@ -45,7 +45,9 @@ struct ConvTransposeToConv : OpRewritePattern<ConvTransposeOp> {
     auto padTo = [&](Value v, Dims to) -> Value {
       Type type = getTensorType(to, element);
       Dims low(to.size(), SymbolicExpr(0));
-      return v.getType() == type ? v : Value(PadOp::create(rewriter, loc, type, v, Value(), getDimsAttr(rewriter.getContext(), low), "constant"));
+      return v.getType() == type ? v
+                                 : Value(PadOp::create(rewriter, loc, type, v, Value(),
+                                                       getDimsAttr(rewriter.getContext(), low), "constant"));
     };
 
     Dims taps; // after dilation, padded to whole strides
@@ -82,7 +84,8 @@ struct ConvTransposeToConv : OpRewritePattern<ConvTransposeOp> {
       Dims cut = w;
       cut[i + 2] = (size - 1) * dilation + 1;
       Dims zeros(w.size(), SymbolicExpr(0));
-      weights = SliceOp::create(rewriter, loc, getTensorType(cut, element), weights, getDimsAttr(rewriter.getContext(), zeros), Ints(w.size(), 1));
+      weights = SliceOp::create(rewriter, loc, getTensorType(cut, element), weights,
+                                getDimsAttr(rewriter.getContext(), zeros), Ints(w.size(), 1));
       w = cut;
     }
     Dims padded = w;
@@ -116,13 +119,14 @@ struct ConvTransposeToConv : OpRewritePattern<ConvTransposeOp> {
     Value bias = op.getBias();
     if (bias && residues > 1) {
       bias = reshape(bias, {SymbolicExpr(groups * outputs), SymbolicExpr(1)});
-      bias = BroadcastOp::create(rewriter, loc, getTensorType({SymbolicExpr(groups * outputs), SymbolicExpr(residues)}, element), bias);
+      bias = BroadcastOp::create(
+          rewriter, loc, getTensorType({SymbolicExpr(groups * outputs), SymbolicExpr(residues)}, element), bias);
       bias = reshape(bias, {conv[0]});
     }
     Ints pads = lowPads;
     pads.append(highPads);
-    Value sums = ConvOp::create(rewriter, loc, op.getX(), weights, bias, Ints(spatial, 1), Ints(spatial, 1), pads, groups, TypeAttr(), channelsFirst,
-                                DenseI64ArrayAttr());
+    Value sums = ConvOp::create(rewriter, loc, op.getX(), weights, bias, Ints(spatial, 1), Ints(spatial, 1), pads,
+                                groups, TypeAttr(), channelsFirst, DenseI64ArrayAttr());
 
     // [N, O, s0, s1, .., Q0, Q1, ..] -> [N, O, Q0, s0, Q1, s1, ..]
     Dims spread = {x[0], SymbolicExpr(groups * outputs)}, whole = spread;
@@ -141,7 +145,8 @@ struct ConvTransposeToConv : OpRewritePattern<ConvTransposeOp> {
       Dims offsets = {SymbolicExpr(0), SymbolicExpr(0)};
       for (int64_t i = 0; i < spatial; ++i)
         offsets.push_back(op.getPads()[i]);
-      sums = SliceOp::create(rewriter, loc, op.getType(), sums, getDimsAttr(rewriter.getContext(), offsets), Ints(y.size(), 1));
+      sums = SliceOp::create(rewriter, loc, op.getType(), sums, getDimsAttr(rewriter.getContext(), offsets),
+                             Ints(y.size(), 1));
     }
     if (sums.getType() != op.getType())
       sums = ReshapeOp::create(rewriter, loc, op.getType(), sums);

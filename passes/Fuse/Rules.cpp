@@ -27,7 +27,8 @@ bool fuse::isComputable(Type type) {
 static bool isFloatTensor(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
 
 static bool allComputable(Operation *op) {
-  return llvm::all_of(op->getOperandTypes(), fuse::isComputable) && llvm::all_of(op->getResultTypes(), fuse::isComputable);
+  return llvm::all_of(op->getOperandTypes(), fuse::isComputable) &&
+         llvm::all_of(op->getResultTypes(), fuse::isComputable);
 }
 
 bool fuse::isElementwiseOp(Operation *op) {
@@ -50,10 +51,10 @@ bool fuse::isElementwiseOp(Operation *op) {
   // conversion only for those that fit.
   if (auto cast = dyn_cast<CastOp>(op))
     return !(isFloat && cast.getTo().isIntOrIndex() && !cast.getTo().isInteger(1));
-  return isa<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, RsqrtOp, ReciprocalOp, TanhOp, ErfOp, SigmoidOp, SoftplusOp, SinOp, CosOp,
-             FloorOp, CeilOp, RoundOp, SignOp, ReluOp, NotOp, IsNanOp, GeluOp, AddOp, SubOp, MulOp, MinOp, MaxOp, AndOp, OrOp,
-             XorOp, BitwiseAndOp, BitwiseOrOp, BitwiseXorOp, BitwiseNotOp, EqualOp, NotEqualOp, LessOp, LessEqualOp,
-             GreaterOp, GreaterEqualOp, WhereOp>(op) &&
+  return isa<AbsOp, NegOp, ExpOp, LogOp, SqrtOp, RsqrtOp, ReciprocalOp, TanhOp, ErfOp, SigmoidOp, SoftplusOp, SinOp,
+             CosOp, FloorOp, CeilOp, RoundOp, SignOp, ReluOp, NotOp, IsNanOp, GeluOp, AddOp, SubOp, MulOp, MinOp, MaxOp,
+             AndOp, OrOp, XorOp, BitwiseAndOp, BitwiseOrOp, BitwiseXorOp, BitwiseNotOp, EqualOp, NotEqualOp, LessOp,
+             LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp>(op) &&
          !(isa<ExpOp, LogOp, SqrtOp, TanhOp, ErfOp, SigmoidOp, GeluOp>(op) && !isFloat);
 }
 
@@ -71,7 +72,8 @@ bool fuse::isRowOp(Operation *op) {
     static const llvm::StringRef kinds[] = {"sum", "mean", "max", "min", "sum_square", "l1", "l2", "prod"};
     bool known = llvm::is_contained(kinds, reduce.getKind());
     bool isFloat = isFloatTensor(reduce.getX().getType());
-    if (!known || !reduce.getKeepdims() || reduce.getAxes().size() != 1 || (!isFloat && reduce.getKind() != "sum" && reduce.getKind() != "max" && reduce.getKind() != "min"))
+    if (!known || !reduce.getKeepdims() || reduce.getAxes().size() != 1 ||
+        (!isFloat && reduce.getKind() != "sum" && reduce.getKind() != "max" && reduce.getKind() != "min"))
       return false;
     // Along the last axis, or along the one before it, a row then.
     int64_t axis = reduce.getAxes()[0];
@@ -110,8 +112,9 @@ bool fuse::canPull(Operation *op, unsigned operand) {
 }
 
 bool fuse::isCheap(Operation *op) {
-  return isa<AbsOp, NegOp, AddOp, SubOp, MulOp, MinOp, MaxOp, ReluOp, AndOp, OrOp, XorOp, NotOp, EqualOp, NotEqualOp, LessOp,
-             LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp, CastOp, BroadcastOp, IotaOp, TransposeOp, SliceOp>(op);
+  return isa<AbsOp, NegOp, AddOp, SubOp, MulOp, MinOp, MaxOp, ReluOp, AndOp, OrOp, XorOp, NotOp, EqualOp, NotEqualOp,
+             LessOp, LessEqualOp, GreaterOp, GreaterEqualOp, WhereOp, CastOp, BroadcastOp, IotaOp, TransposeOp,
+             SliceOp>(op);
 }
 
 /// All of `dims` but the last are 1.
@@ -123,7 +126,8 @@ bool fuse::isMatmulEpilogueOperand(Type operand, Type result) {
   auto dims = getDims(operand), to = getDims(result);
   if (dims == to)
     return true;
-  return dims.empty() || (isVector(dims) && dims.size() <= to.size() && (dims.back() == to.back() || dims.back() == one()));
+  return dims.empty() ||
+         (isVector(dims) && dims.size() <= to.size() && (dims.back() == to.back() || dims.back() == one()));
 }
 
 bool fuse::isConvEpilogueOperand(Type operand, Type result) {
@@ -146,18 +150,22 @@ bool fuse::isTileableAnchor(Operation *op) {
     return element.isF32() || element.isF16() || element.isBF16();
   };
   if (auto matmul = dyn_cast<MatmulOp>(op))
-    return llvm::all_of(op->getOperandTypes(), floating) && floating(matmul.getY().getType()) && !matmul.getTransposeA();
+    return llvm::all_of(op->getOperandTypes(), floating) && floating(matmul.getY().getType()) &&
+           !matmul.getTransposeA();
   if (auto attention = dyn_cast<AttentionOp>(op))
-    return llvm::all_of(ArrayRef<Value>{attention.getQ(), attention.getK(), attention.getV()}, [&](Value v) { return floating(v.getType()); }) &&
+    return llvm::all_of(ArrayRef<Value>{attention.getQ(), attention.getK(), attention.getV()},
+                        [&](Value v) { return floating(v.getType()); }) &&
            !attention.getValid();
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
   if (isa<WinogradInputOp, WinogradOutputOp>(op))
-    return getElementTypeOrSelf(op->getOperand(0).getType()).isF32() && getElementTypeOrSelf(op->getResult(0).getType()).isF32();
+    return getElementTypeOrSelf(op->getOperand(0).getType()).isF32() &&
+           getElementTypeOrSelf(op->getResult(0).getType()).isF32();
   if (auto concat = dyn_cast<ConcatOp>(op))
     return cast<RankedTensorType>(concat.getY().getType()).getRank() > 0 && !isContiguousConcat(concat);
   if (auto rope = dyn_cast<RopeOp>(op))
-    return floating(rope.getX().getType()) && cast<RankedTensorType>(rope.getX().getType()).getRank() == 4 && !rope.getInterleaved();
+    return floating(rope.getX().getType()) && cast<RankedTensorType>(rope.getX().getType()).getRank() == 4 &&
+           !rope.getInterleaved();
   if (isa<CumulateOp, TopKOp, ScatterElementsOp, ScatterNdOp, MaxUnpoolOp>(op))
     return cast<RankedTensorType>(op->getResult(0).getType()).getRank() > 0;
   if (isa<LstmOp, GruOp, RnnOp>(op)) {
@@ -173,7 +181,8 @@ bool fuse::isPointOp(Operation *op) {
   if (!allComputable(op) || op->getNumResults() != 1)
     return false;
   return op->hasTrait<Elementwise>() ||
-         isa<BroadcastOp, TransposeOp, SliceOp, ConcatOp, PadOp, RepeatOp, ReverseOp, RangeOp, IotaOp, TriluOp, GatherOp, GatherElementsOp,
-             GatherNdOp, OneHotOp, ReverseSequenceOp, ReduceOp, ArgReduceOp, MatmulOp, ConvOp, ConvTransposeOp, Col2ImOp, PoolOp,
-             MaxPoolIndicesOp, LrnOp, ResizeOp, GridSampleOp, TensorScatterOp>(op);
+         isa<BroadcastOp, TransposeOp, SliceOp, ConcatOp, PadOp, RepeatOp, ReverseOp, RangeOp, IotaOp, TriluOp,
+             GatherOp, GatherElementsOp, GatherNdOp, OneHotOp, ReverseSequenceOp, ReduceOp, ArgReduceOp, MatmulOp,
+             ConvOp, ConvTransposeOp, Col2ImOp, PoolOp, MaxPoolIndicesOp, LrnOp, ResizeOp, GridSampleOp,
+             TensorScatterOp>(op);
 }

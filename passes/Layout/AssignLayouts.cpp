@@ -2,9 +2,9 @@
 #include "passes/Layout/ImageLayout.h"
 #include "passes/Layout/Passes.h"
 
+#include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
-#include "mlir/IR/SymbolTable.h"
 
 namespace bessemer {
 #define GEN_PASS_DEF_ASSIGNLAYOUTS
@@ -46,7 +46,8 @@ private:
 
   static bool isSeed(Operation *op) {
     auto conv = dyn_cast<ConvOp>(op);
-    return conv && conv.getLayout() == channelsFirst && rankOf(conv.getX()) >= 3 && isFloat(conv.getX()) && isFloat(conv.getY()) && isFloat(conv.getW()) &&
+    return conv && conv.getLayout() == channelsFirst && rankOf(conv.getX()) >= 3 && isFloat(conv.getX()) &&
+           isFloat(conv.getY()) && isFloat(conv.getW()) &&
            cast<RankedTensorType>(conv.getW().getType()).hasStaticShape() && isKnownAtLoad(conv.getW());
   }
 
@@ -59,7 +60,9 @@ private:
       return {};
     int64_t rank = rankOf(op->getResult(0));
     if (auto pool = dyn_cast<PoolOp>(op))
-      return rank >= 3 && isFloat(pool.getX()) && pool.getKind() != "lp" && pool.getLayout() == channelsFirst ? SmallVector<Value>{pool.getX()} : SmallVector<Value>();
+      return rank >= 3 && isFloat(pool.getX()) && pool.getKind() != "lp" && pool.getLayout() == channelsFirst
+                 ? SmallVector<Value>{pool.getX()}
+                 : SmallVector<Value>();
     if (auto concat = dyn_cast<ConcatOp>(op))
       return rank >= 3 ? SmallVector<Value>(op->getOperands()) : SmallVector<Value>();
     if (auto reduce = dyn_cast<ReduceOp>(op)) {
@@ -183,7 +186,8 @@ private:
     } else {
       auto dims = getDims(result.getType());
       for (Value &operand : operands)
-        operand = rankOf(operand) == rank && getDims(operand.getType()) == dims ? last(operand) : stretched(builder, operand, rank);
+        operand = rankOf(operand) == rank && getDims(operand.getType()) == dims ? last(operand)
+                                                                                : stretched(builder, operand, rank);
     }
     OperationState state(op->getLoc(), op->getName(), operands, {type}, attributes);
     Operation *turned = builder.create(state);

@@ -27,16 +27,20 @@ struct ChooseConvAlgorithm : bessemer::impl::ChooseConvAlgorithmBase<ChooseConvA
 
   static void choose(ConvOp conv, const CpuSchedule &schedule) {
     auto weights = cast<RankedTensorType>(conv.getW().getType());
-    auto all = [](ArrayRef<int64_t> values, int64_t wanted) { return llvm::all_of(values, [&](int64_t v) { return v == wanted; }); };
-    if (conv.getLayout() != channelsLast || conv.getWeightShape() || !weights.hasStaticShape() || weights.getRank() != 4 ||
-        !all(weights.getShape().drop_front(2), 3) || !all(conv.getStrides(), 1) || !all(conv.getDilations(), 1) ||
-        static_cast<int64_t>(conv.getGroups()) != 1 || !getElementTypeOrSelf(conv.getX().getType()).isF32() ||
-        !getElementTypeOrSelf(conv.getY().getType()).isF32() || !isKnownAtLoad(conv.getW()))
+    auto all = [](ArrayRef<int64_t> values, int64_t wanted) {
+      return llvm::all_of(values, [&](int64_t v) { return v == wanted; });
+    };
+    if (conv.getLayout() != channelsLast || conv.getWeightShape() || !weights.hasStaticShape() ||
+        weights.getRank() != 4 || !all(weights.getShape().drop_front(2), 3) || !all(conv.getStrides(), 1) ||
+        !all(conv.getDilations(), 1) || static_cast<int64_t>(conv.getGroups()) != 1 ||
+        !getElementTypeOrSelf(conv.getX().getType()).isF32() || !getElementTypeOrSelf(conv.getY().getType()).isF32() ||
+        !isKnownAtLoad(conv.getW()))
       return;
     auto y = getDims(conv.getY().getType());
     auto extent = [&](unsigned dim) { return y[dim].isConstant().value_or(dim == 0 ? 1 : unknownExtent); };
     ConvShape shape{extent(0), extent(1), extent(2), weights.getDimSize(1), weights.getDimSize(0)};
-    ConvChoice choice = chooseConvAlgorithm(shape, {2 * schedule.lanes(), schedule.lanes(), schedule.blockRows(schedule.panelColumns())});
+    ConvChoice choice = chooseConvAlgorithm(
+        shape, {2 * schedule.lanes(), schedule.lanes(), schedule.blockRows(schedule.panelColumns())});
     OpBuilder builder(conv);
     conv->setAttr("bess.reason", builder.getStringAttr(choice.reason));
     if (choice.tile == 0)
@@ -49,7 +53,8 @@ struct ChooseConvAlgorithm : bessemer::impl::ChooseConvAlgorithmBase<ChooseConvA
       builder.setInsertionPointAfterValue(conv.getW());
       turned = WinogradWeightsOp::create(builder, loc, conv.getW(), choice.tile);
     }
-    Value products = MatmulOp::create(builder, loc, image, turned, /*transpose_a=*/false, /*transpose_b=*/false, TypeAttr());
+    Value products =
+        MatmulOp::create(builder, loc, image, turned, /*transpose_a=*/false, /*transpose_b=*/false, TypeAttr());
     auto result = WinogradOutputOp::create(builder, loc, conv.getY().getType(), products, conv.getBias(), choice.tile);
     for (Operation *op : {image.getDefiningOp(), products.getDefiningOp(), result.getOperation()})
       op->setAttr("bess.reason", builder.getStringAttr(choice.reason));

@@ -28,7 +28,9 @@ static Type permuted(Type type, ArrayRef<int64_t> permutation) {
   return getTensorType(turned, getElementTypeOrSelf(type));
 }
 
-Type bessemer::lastType(Type first) { return permuted(first, toLastPermutation(cast<RankedTensorType>(first).getRank())); }
+Type bessemer::lastType(Type first) {
+  return permuted(first, toLastPermutation(cast<RankedTensorType>(first).getRank()));
+}
 
 static bool isReshape(Type type, ArrayRef<int64_t> permutation) {
   auto dims = getDims(type);
@@ -43,15 +45,19 @@ static bool isReshape(Type type, ArrayRef<int64_t> permutation) {
   return true;
 }
 
-bool bessemer::isReshapeToLast(Type first) { return isReshape(first, toLastPermutation(cast<RankedTensorType>(first).getRank())); }
+bool bessemer::isReshapeToLast(Type first) {
+  return isReshape(first, toLastPermutation(cast<RankedTensorType>(first).getRank()));
+}
 
 bool bessemer::isToLast(Operation *op) {
   auto transpose = dyn_cast<TransposeOp>(op);
-  return transpose && transpose.getPermutation().size() >= 3 && transpose.getPermutation() == ArrayRef(toLastPermutation(transpose.getPermutation().size()));
+  return transpose && transpose.getPermutation().size() >= 3 &&
+         transpose.getPermutation() == ArrayRef(toLastPermutation(transpose.getPermutation().size()));
 }
 bool bessemer::isFromLast(Operation *op) {
   auto transpose = dyn_cast<TransposeOp>(op);
-  return transpose && transpose.getPermutation().size() >= 3 && transpose.getPermutation() == ArrayRef(fromLastPermutation(transpose.getPermutation().size()));
+  return transpose && transpose.getPermutation().size() >= 3 &&
+         transpose.getPermutation() == ArrayRef(fromLastPermutation(transpose.getPermutation().size()));
 }
 
 static Value turn(OpBuilder &builder, Location loc, Value value, ArrayRef<int64_t> permutation) {

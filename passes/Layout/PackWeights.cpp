@@ -31,7 +31,8 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     if (!hidden || *hidden < 1 || op->hasAttr(packedColumnsName) || op->getOperand(1) == op->getOperand(2))
       return;
     for (unsigned i : {1u, 2u})
-      if (!isFloat(op->getOperand(i)) || !isKnownAtLoad(op->getOperand(i)) || !cast<RankedTensorType>(op->getOperand(i).getType()).hasStaticShape())
+      if (!isFloat(op->getOperand(i)) || !isKnownAtLoad(op->getOperand(i)) ||
+          !cast<RankedTensorType>(op->getOperand(i).getType()).hasStaticShape())
         return;
     for (unsigned i : {1u, 2u}) {
       Value weight = op->getOperand(i);
@@ -40,7 +41,8 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
       OpBuilder builder(op->getContext());
       builder.setInsertionPointAfterValue(weight);
       auto apart = RankedTensorType::get({gates, *hidden, type.getDimSize(2)}, type.getElementType());
-      op->setOperand(i, panelsOf(ReshapeOp::create(builder, weight.getLoc(), apart, weight), columns, /*transposed=*/true));
+      op->setOperand(
+          i, panelsOf(ReshapeOp::create(builder, weight.getLoc(), apart, weight), columns, /*transposed=*/true));
     }
     op->setAttr(packedColumnsName, StringAttr::get(op->getContext(), std::to_string(*hidden)));
   }
@@ -48,7 +50,8 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   /// The weight [.., K, N] (or [.., N, K]) in panels of `columns`.
   static Value panelsOf(Value weight, int64_t columns, bool transposed) {
     for (Operation *user : weight.getUsers())
-      if (auto other = dyn_cast<PackOp>(user); other && static_cast<int64_t>(other.getBlock()) == columns && other.getTransposed() == transposed)
+      if (auto other = dyn_cast<PackOp>(user);
+          other && static_cast<int64_t>(other.getBlock()) == columns && other.getTransposed() == transposed)
         return other.getY();
     auto dims = getDims(weight.getType());
     SymbolicExpr depth = dims[dims.size() - (transposed ? 1 : 2)], width = dims[dims.size() - (transposed ? 2 : 1)];
@@ -57,7 +60,8 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     // Beside the weight's own place, so that two readers can share it.
     OpBuilder builder(weight.getContext());
     builder.setInsertionPointAfterValue(weight);
-    return PackOp::create(builder, weight.getLoc(), getTensorType(dims, getElementTypeOrSelf(weight.getType())), weight, "panels", columns, transposed);
+    return PackOp::create(builder, weight.getLoc(), getTensorType(dims, getElementTypeOrSelf(weight.getType())), weight,
+                          "panels", columns, transposed);
   }
 
   static bool isFloat(Value value) {
@@ -68,8 +72,8 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   static void pack(MatmulOp matmul, int64_t columns) {
     Value weight = matmul.getB();
     auto dims = getDims(weight.getType());
-    if (dims.size() < 2 || matmul->hasAttr(packedColumnsName) || !isFloat(weight) || !isFloat(matmul.getA()) || !isKnownAtLoad(weight) ||
-        matmul.getA() == weight)
+    if (dims.size() < 2 || matmul->hasAttr(packedColumnsName) || !isFloat(weight) || !isFloat(matmul.getA()) ||
+        !isKnownAtLoad(weight) || matmul.getA() == weight)
       return;
     SymbolicExpr width = dims[dims.size() - (matmul.getTransposeB() ? 2 : 1)];
     Value panels = panelsOf(weight, columns, matmul.getTransposeB());
@@ -80,7 +84,8 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   static void pack(ConvOp conv, int64_t columns) {
     Value weight = conv.getW();
     auto type = cast<RankedTensorType>(weight.getType());
-    if (conv.getLayout() != channelsLast || conv.getWeightShape() || !type.hasStaticShape() || !isFloat(weight) || !isKnownAtLoad(weight))
+    if (conv.getLayout() != channelsLast || conv.getWeightShape() || !type.hasStaticShape() || !isFloat(weight) ||
+        !isKnownAtLoad(weight))
       return;
     SmallVector<int64_t> shape(type.getShape());
     int64_t groups = conv.getGroups(), perGroup = shape[0] / groups, channels = shape[1], taps = 1;

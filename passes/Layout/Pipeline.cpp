@@ -21,8 +21,8 @@ static bool isKnownAtLoad(Value value, int depth) {
     return true;
   // What a batch norm folded into a convolution leaves, transposes, casts, ...
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (depth == 0 || !type || !type.hasStaticShape() || !isa<BessDialect>(op->getDialect()) || !isPure(op) || op->getNumRegions() ||
-      op->getNumOperands() == 0)
+  if (depth == 0 || !type || !type.hasStaticShape() || !isa<BessDialect>(op->getDialect()) || !isPure(op) ||
+      op->getNumRegions() || op->getNumOperands() == 0)
     return false;
   return llvm::all_of(op->getOperands(), [&](Value operand) { return isKnownAtLoad(operand, depth - 1); });
 }

@@ -26,8 +26,9 @@ struct VerifyLayout : bessemer::impl::VerifyLayoutBase<VerifyLayout> {
       for (Operation *user : pack.getY().getUsers()) {
         if (isa<bess::PackOp, func::CallOp, func::ReturnOp>(user) || readsPanels(user))
           continue;
-        InFlightDiagnostic error = user->emitError("expected a matmul or conv that knows panels, or a call, as the reader of panels, got ")
-                                   << user->getName();
+        InFlightDiagnostic error =
+            user->emitError("expected a matmul or conv that knows panels, or a call, as the reader of panels, got ")
+            << user->getName();
         error.attachNote(pack.getLoc()) << "packed here";
         return WalkResult::interrupt();
       }

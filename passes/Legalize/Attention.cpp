@@ -114,7 +114,11 @@ void handlers::attention(Node &n) {
       also(n.make<bess::LessEqualOp>({column, n.add(position, n.scalar(double(right), i64))}));
     mask = !mask ? seen : n.isBool(mask) ? n.logicalAnd(mask, seen) : n.where(seen, mask, n.like(mask, -INFINITY));
   }
-  Attrs attributes = n.attrs().f("scale", scale).f("softcap", softcap).flag("causal", plainCausal).flag("causal_bottom_right", plainCausal && pastK);
+  Attrs attributes = n.attrs()
+                         .f("scale", scale)
+                         .f("softcap", softcap)
+                         .flag("causal", plainCausal)
+                         .flag("causal_bottom_right", plainCausal && pastK);
   Value y = n.make<bess::AttentionOp>({q, k, v, mask, valid}, attributes);
   n.out(0, packed ? mergeHeads(n, y) : y);
   n.out(1, k);
@@ -131,7 +135,8 @@ void handlers::attention(Node &n) {
       scores = n.add(scores, additive(n, mask, element));
     if (valid) {
       Type i64 = n.b.getI64Type();
-      Value inside = n.less(n.iota({SymbolicExpr(1), 1, 1, keys}, 3, i64), n.reshape(n.cast(valid, i64), {n.dim(valid, 0), 1, 1, 1}));
+      Value inside = n.less(n.iota({SymbolicExpr(1), 1, 1, keys}, 3, i64),
+                            n.reshape(n.cast(valid, i64), {n.dim(valid, 0), 1, 1, 1}));
       scores = n.where(inside, scores, n.like(scores, -INFINITY));
     }
   }
@@ -142,7 +147,8 @@ void handlers::attention(Node &n) {
   n.out(3, scores);
 }
 
-Value legalize::rotate(Node &n, Value x, Value cosCache, Value sinCache, Value positions, int64_t heads, int64_t rotary, bool interleaved) {
+Value legalize::rotate(Node &n, Value x, Value cosCache, Value sinCache, Value positions, int64_t heads, int64_t rotary,
+                       bool interleaved) {
   if (n.failed() || !x)
     return {};
   bool packed = n.rank(x) == 3;
@@ -159,14 +165,16 @@ Value legalize::rotate(Node &n, Value x, Value cosCache, Value sinCache, Value p
       cache = n.gather(cache, positions, 0);
     return n.rank(cache) == 3 ? n.unsqueeze(cache, {1}) : cache;
   };
-  Value y = n.make<bess::RopeOp>({x, angles(cosCache), angles(sinCache)}, n.attrs().i("rotary", rotary).flag("interleaved", interleaved));
+  Value y = n.make<bess::RopeOp>({x, angles(cosCache), angles(sinCache)},
+                                 n.attrs().i("rotary", rotary).flag("interleaved", interleaved));
   return packed ? mergeHeads(n, y) : y;
 }
 
 void handlers::rotaryEmbedding(Node &n) {
   if (!n.in(1) || !n.in(2))
     return n.fail("expected cos_cache and sin_cache");
-  n.out(0, rotate(n, n.in(0), n.in(1), n.in(2), n.in(3), n.i("num_heads", 0), n.i("rotary_embedding_dim", 0), n.i("interleaved", 0) != 0));
+  n.out(0, rotate(n, n.in(0), n.in(1), n.in(2), n.in(3), n.i("num_heads", 0), n.i("rotary_embedding_dim", 0),
+                  n.i("interleaved", 0) != 0));
 }
 
 void handlers::causalConvWithState(Node &n) {
@@ -177,8 +185,11 @@ void handlers::causalConvWithState(Node &n) {
   std::string activation = n.s("activation", "none");
   if (!width || !channels || !llvm::is_contained({"none", "silu", "swish"}, activation))
     return n.fail("expected weights of constant shape and activation none, silu or swish");
-  Value joined = past ? n.concat({past, x}, 2) : n.pad(x, Value(), {SymbolicExpr(0), 0, *width - 1}, {SymbolicExpr(0), 0, 0});
-  Value y = n.make<bess::ConvOp>({joined, w, n.in(2)}, n.attrs().ints("strides", 1).ints("dilations", 1).ints("pads", {0, 0}).i("groups", *channels));
+  Value joined =
+      past ? n.concat({past, x}, 2) : n.pad(x, Value(), {SymbolicExpr(0), 0, *width - 1}, {SymbolicExpr(0), 0, 0});
+  Value y = n.make<bess::ConvOp>(
+      {joined, w, n.in(2)},
+      n.attrs().ints("strides", 1).ints("dilations", 1).ints("pads", {0, 0}).i("groups", *channels));
   n.out(0, activation == "none" ? y : n.mul(y, n.sigmoid(y)));
   n.out(1, n.sliceAxis(joined, 2, n.dim(joined, 2) - (*width - 1), *width - 1));
 }
@@ -190,7 +201,8 @@ void handlers::linearAttention(Node &n) {
   bool gated = rule == "gated" || rule == "gated_delta", delta = rule == "delta" || rule == "gated_delta";
   if (!gated && !delta && rule != "linear")
     return n.fail("expected update_rule linear, gated, delta or gated_delta, got \"" + rule + "\"");
-  if (!n.rankIs(q, 3, "q") || !n.rankIs(k, 3, "k") || !n.rankIs(v, 3, "v") || (gated && !decay) || (delta && !beta) || heads < 1 || kept < 1)
+  if (!n.rankIs(q, 3, "q") || !n.rankIs(k, 3, "k") || !n.rankIs(v, 3, "v") || (gated && !decay) || (delta && !beta) ||
+      heads < 1 || kept < 1)
     return n.fail("expected q, k, v, their heads, and decay and beta where the rule has them");
   auto steps = n.staticDim(q, 1);
   if (!steps || *steps > 256)

@@ -18,6 +18,7 @@ Value repeatHeads(Node &n, Value x, const SymbolicExpr &heads);
 
 /// Rotary embedding of [B, H, S, D] or [B, S, H*D]. The caches are rows by
 /// position where `positions` is given, else [B, S, rotary/2]. `rotary` 0: all of D.
-Value rotate(Node &n, Value x, Value cosCache, Value sinCache, Value positions, int64_t heads, int64_t rotary, bool interleaved);
+Value rotate(Node &n, Value x, Value cosCache, Value sinCache, Value positions, int64_t heads, int64_t rotary,
+             bool interleaved);
 
 } // namespace bessemer::legalize

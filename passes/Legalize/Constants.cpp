@@ -18,7 +18,8 @@ DenseElementsAttr legalize::elementsOf(Attribute attribute, Legalizer &legalizer
   if (!source || !tensor)
     return {};
   // A weight for a moment, to read it as every other is read.
-  auto weight = bess::WeightOp::create(legalizer.b, legalizer.b.getUnknownLoc(), tensor, legalizer.b.getStringAttr(""), source);
+  auto weight =
+      bess::WeightOp::create(legalizer.b, legalizer.b.getUnknownLoc(), tensor, legalizer.b.getStringAttr(""), source);
   DenseElementsAttr elements = reference::getConstant(weight, legalizer.files);
   weight->erase();
   return elements;

@@ -17,7 +17,8 @@ void handlers::skipLayerNormalization(Node &n) {
     sum = n.add(sum, n.in(4));
   if (!n.rankAtLeast(sum, 1, "an operand") || !n.in(2))
     return n.fail("expected an operand, a skip and gamma");
-  n.out(0, n.make<bess::LayerNormOp>({sum, n.in(2), n.in(3)}, n.attrs().i("axis", n.rank(sum) - 1).f("epsilon", n.f("epsilon", 1e-12))));
+  n.out(0, n.make<bess::LayerNormOp>({sum, n.in(2), n.in(3)},
+                                     n.attrs().i("axis", n.rank(sum) - 1).f("epsilon", n.f("epsilon", 1e-12))));
   n.out(3, sum);
 }
 
@@ -27,11 +28,14 @@ void handlers::skipSimplifiedLayerNormalization(Node &n) {
     sum = n.add(sum, n.in(3));
   if (!n.rankAtLeast(sum, 1, "an operand") || !n.in(2))
     return n.fail("expected an operand, a skip and gamma");
-  n.out(0, n.make<bess::RmsNormOp>({sum, n.in(2)}, n.attrs().i("axis", n.rank(sum) - 1).f("epsilon", n.f("epsilon", 1e-12))));
+  n.out(0, n.make<bess::RmsNormOp>({sum, n.in(2)},
+                                   n.attrs().i("axis", n.rank(sum) - 1).f("epsilon", n.f("epsilon", 1e-12))));
   n.out(3, sum);
 }
 
-void handlers::biasGelu(Node &n) { n.out(0, n.make<bess::GeluOp>({n.add(n.in(0), n.in(1))}, n.attrs().s("approximate", "none"))); }
+void handlers::biasGelu(Node &n) {
+  n.out(0, n.make<bess::GeluOp>({n.add(n.in(0), n.in(1))}, n.attrs().s("approximate", "none")));
+}
 
 void handlers::fastGelu(Node &n) {
   Value x = n.has(1) ? n.add(n.in(0), n.in(1)) : n.in(0);
@@ -79,7 +83,8 @@ void handlers::contribRotaryEmbedding(Node &n) {
     heads = *width / (2 * *half);
   }
   Value positions = positionsOf(n, n.in(1), n.dim(x, 0), length);
-  n.out(0, rotate(n, x, n.in(2), n.in(3), positions, heads, n.i("rotary_embedding_dim", 0), n.i("interleaved", 0) != 0));
+  n.out(0,
+        rotate(n, x, n.in(2), n.in(3), positions, heads, n.i("rotary_embedding_dim", 0), n.i("interleaved", 0) != 0));
 }
 
 /// Shared by both attentions: [B, H, S, D] operands to [B, S, H*D].
@@ -90,8 +95,11 @@ static Value attend(Node &n, Value q, Value k, Value v, Value mask, Value valid,
     return {};
   }
   double scale = n.f("scale", 0) != 0 ? n.f("scale", 0) : 1 / std::sqrt(double(*depth));
-  return mergeHeads(n, n.make<bess::AttentionOp>({q, k, v, mask, valid},
-                                                 n.attrs().f("scale", scale).f("softcap", n.f("softcap", 0)).flag("causal", causal).flag("causal_bottom_right", causal)));
+  return mergeHeads(n, n.make<bess::AttentionOp>({q, k, v, mask, valid}, n.attrs()
+                                                                             .f("scale", scale)
+                                                                             .f("softcap", n.f("softcap", 0))
+                                                                             .flag("causal", causal)
+                                                                             .flag("causal_bottom_right", causal)));
 }
 
 void handlers::multiHeadAttention(Node &n) {
@@ -163,7 +171,8 @@ void handlers::groupQueryAttention(Node &n) {
   Value q = n.in(0), k = n.in(1), v = n.in(2), pastK = n.in(3), pastV = n.in(4), lengths = n.in(5);
   if (!n.rankIs(q, 3, "query") || heads < 1 || kept < 1)
     return n.fail("expected query, num_heads and kv_num_heads");
-  for (auto [operand, what] : {std::pair<size_t, StringRef>{10, "attention_bias"}, {11, "head_sink"}, {12, "k_scale"}, {14, "q_norm_weight"}})
+  for (auto [operand, what] :
+       {std::pair<size_t, StringRef>{10, "attention_bias"}, {11, "head_sink"}, {12, "k_scale"}, {14, "q_norm_weight"}})
     if (n.has(operand))
       return n.fail(what + " is not supported");
   if (n.i("local_window_size", -1) >= 0 || n.i("smooth_softmax", 0) || n.i("causal", 1) == 0)
@@ -229,7 +238,8 @@ void handlers::groupQueryAttention(Node &n) {
 void handlers::matMulNBits(Node &n) {
   Value x = n.in(0), packed = n.in(1), scales = n.in(2), zeros = n.in(3), order = n.in(4), bias = n.in(5);
   int64_t depth = n.i("K", 0), columns = n.i("N", 0), bits = n.i("bits", 4), block = n.i("block_size", 0);
-  if (!n.rankAtLeast(x, 1, "an operand") || !packed || !scales || depth < 1 || columns < 1 || block < 16 || (bits != 2 && bits != 4 && bits != 8))
+  if (!n.rankAtLeast(x, 1, "an operand") || !packed || !scales || depth < 1 || columns < 1 || block < 16 ||
+      (bits != 2 && bits != 4 && bits != 8))
     return n.fail("expected K, N, block_size of at least 16, and bits 2, 4 or 8");
   if (order)
     return n.fail("g_idx is not supported");

@@ -15,7 +15,8 @@ using namespace bessemer::legalize;
 
 Region *legalize::subgraphOf(Node &n, StringRef name) {
   for (auto [i, spelled] : llvm::enumerate(n.op.getSubgraphNames()))
-    if (cast<StringAttr>(spelled).getValue() == name && i < n.op.getSubgraphs().size() && !n.op.getSubgraphs()[i].empty())
+    if (cast<StringAttr>(spelled).getValue() == name && i < n.op.getSubgraphs().size() &&
+        !n.op.getSubgraphs()[i].empty())
       return &n.op.getSubgraphs()[i];
   n.fail("expected a graph attribute " + name);
   return nullptr;

@@ -24,8 +24,8 @@ bool legalize::readWindow(Node &n, Value x, ArrayRef<int64_t> extents, Window &w
   if (n.failed())
     return false;
   if (spatial < 1 || int64_t(extents.size()) != spatial) {
-    n.fail("expected an operand of rank at least 3 and a window of " + Twine(std::max<int64_t>(spatial, 1)) + " extents, got " +
-           Twine(extents.size()));
+    n.fail("expected an operand of rank at least 3 and a window of " + Twine(std::max<int64_t>(spatial, 1)) +
+           " extents, got " + Twine(extents.size()));
     return false;
   }
   window.extents.assign(extents.begin(), extents.end());
@@ -128,11 +128,13 @@ void handlers::convTranspose(Node &n) {
   if (!n.rankIs(x, spatial + 2, "an operand"))
     return;
   Ints strides = n.ints("strides", Ints(spatial, 1)), dilations = n.ints("dilations", Ints(spatial, 1));
-  Ints pads = n.ints("pads", Ints(2 * spatial, 0)), extra = n.ints("output_padding", Ints(spatial, 0)), shape = n.ints("output_shape");
+  Ints pads = n.ints("pads", Ints(2 * spatial, 0)), extra = n.ints("output_padding", Ints(spatial, 0)),
+       shape = n.ints("output_shape");
   if (int64_t(shape.size()) == spatial + 2)
     shape.erase(shape.begin(), shape.begin() + 2);
-  if (int64_t(strides.size()) != spatial || int64_t(dilations.size()) != spatial || int64_t(pads.size()) != 2 * spatial ||
-      int64_t(extra.size()) != spatial || (!shape.empty() && int64_t(shape.size()) != spatial) || groups < 1)
+  if (int64_t(strides.size()) != spatial || int64_t(dilations.size()) != spatial ||
+      int64_t(pads.size()) != 2 * spatial || int64_t(extra.size()) != spatial ||
+      (!shape.empty() && int64_t(shape.size()) != spatial) || groups < 1)
     return n.fail("expected attributes for " + Twine(spatial) + " spatial dimensions");
   if (!fitWindow(n, {*extents, strides, dilations, pads, extra, shape}))
     return;
@@ -163,9 +165,10 @@ void handlers::convTranspose(Node &n) {
     dims.push_back(wanted);
   }
   n.guardEqual(n.dim(x, 1), n.dim(w, 0), "channels of a transposed convolution");
-  n.out(0, n.make<bess::ConvTransposeOp>({x, w, n.in(2)},
-                                         n.attrs().ints("strides", strides).ints("dilations", dilations).ints("pads", pads).i("groups", groups),
-                                         n.tensor(dims, n.elt(x))));
+  n.out(0, n.make<bess::ConvTransposeOp>(
+               {x, w, n.in(2)},
+               n.attrs().ints("strides", strides).ints("dilations", dilations).ints("pads", pads).i("groups", groups),
+               n.tensor(dims, n.elt(x))));
 }
 
 void handlers::deformConv(Node &n) {
@@ -177,9 +180,10 @@ void handlers::deformConv(Node &n) {
   Dims dims = {n.dim(x, 0), n.dim(w, 0)};
   for (int64_t i = 0; i < int64_t(extents->size()); ++i)
     dims.push_back(n.dim(offset, i + 2));
-  n.out(0, n.make<bess::DeformConvOp>({x, w, offset, n.in(3), n.in(4)},
-                                      windowAttrs(n, window).i("groups", n.i("group", 1)).i("offset_groups", n.i("offset_group", 1)),
-                                      n.tensor(dims, n.elt(x))));
+  n.out(0, n.make<bess::DeformConvOp>(
+               {x, w, offset, n.in(3), n.in(4)},
+               windowAttrs(n, window).i("groups", n.i("group", 1)).i("offset_groups", n.i("offset_group", 1)),
+               n.tensor(dims, n.elt(x))));
 }
 
 // ---- pooling -----------------------------------------------------------------------
@@ -197,7 +201,8 @@ static bool addCeilPads(Node &n, Value x, Window &window) {
     if (!extent) {
       // The count of windows rounded up or down is the same when what is left
       // over is known to be nothing.
-      SymbolicExpr slack = SymbolicExpr::mod(n.dim(x, i + 2) + window.pads[i] + window.pads[i + spatial] - span, window.strides[i]);
+      SymbolicExpr slack =
+          SymbolicExpr::mod(n.dim(x, i + 2) + window.pads[i] + window.pads[i + spatial] - span, window.strides[i]);
       if (slack == SymbolicExpr(0))
         continue;
       n.fail("ceil_mode needs constant dimensions, got " + n.dim(x, i + 2).str());
@@ -222,13 +227,17 @@ static void poolOf(Node &n, StringRef kind) {
   Window window;
   if (!readWindow(n, x, n.ints("kernel_shape"), window) || !addCeilPads(n, x, window))
     return;
-  Attrs attributes = windowAttrs(n, window).s("kind", kind).ints("window", window.extents).ints("ceil_pads", window.ceilPads);
+  Attrs attributes =
+      windowAttrs(n, window).s("kind", kind).ints("window", window.extents).ints("ceil_pads", window.ceilPads);
   attributes.flag("count_include_pad", n.i("count_include_pad", 0) != 0).i("p", n.i("p", 2));
   Value y = n.make<bess::PoolOp>({x}, attributes);
   n.out(0, y);
   if (kind == "max" && n.wants(1) && y)
-    n.out(1, n.make<bess::MaxPoolIndicesOp>({x}, windowAttrs(n, window).ints("window", window.extents).flag("column_major", n.i("storage_order", 0) != 0),
-                                            n.tensor(n.dims(y), n.b.getI64Type())));
+    n.out(1,
+          n.make<bess::MaxPoolIndicesOp>(
+              {x},
+              windowAttrs(n, window).ints("window", window.extents).flag("column_major", n.i("storage_order", 0) != 0),
+              n.tensor(n.dims(y), n.b.getI64Type())));
 }
 void handlers::maxPool(Node &n) { poolOf(n, "max"); }
 void handlers::averagePool(Node &n) { poolOf(n, "average"); }
@@ -293,10 +302,11 @@ void handlers::col2Im(Node &n) {
     return n.fail("expected channels that are a multiple of the block, got " + n.dim(x, 1).str());
   Dims dims = {n.dim(x, 0), *channels};
   dims.append(image.begin(), image.end());
-  n.out(0, n.make<bess::Col2ImOp>({x}, n.attrs()
-                                           .ints("block", block)
-                                           .ints("strides", n.ints("strides", Ints(spatial, 1)))
-                                           .ints("dilations", n.ints("dilations", Ints(spatial, 1)))
-                                           .ints("pads", n.ints("pads", Ints(2 * spatial, 0))),
+  n.out(0, n.make<bess::Col2ImOp>({x},
+                                  n.attrs()
+                                      .ints("block", block)
+                                      .ints("strides", n.ints("strides", Ints(spatial, 1)))
+                                      .ints("dilations", n.ints("dilations", Ints(spatial, 1)))
+                                      .ints("pads", n.ints("pads", Ints(2 * spatial, 0))),
                                   n.tensor(dims, n.elt(x))));
 }

@@ -58,7 +58,8 @@ private:
     } else if (DenseElementsAttr tensor = elementsOf(attribute, n.lz)) {
       elements(key, tensor);
     } else {
-      n.fail("attribute \"" + name + "\": expected numbers, texts or a small tensor, which is what the kernel of a custom op can take");
+      n.fail("attribute \"" + name +
+             "\": expected numbers, texts or a small tensor, which is what the kernel of a custom op can take");
     }
   }
 
@@ -146,12 +147,14 @@ void legalize::customOp(Node &n, const kernels::CustomOpInfer &infer) {
   for (auto [i, output] : llvm::enumerate(outputs)) {
     Type element = bess::getElementType(n.b.getContext(), output.dtype);
     if (!element || output.dtype == DType::String)
-      return n.fail("the type of result " + Twine(i) + ": expected a type of numbers, got number " + Twine(int(output.dtype)));
+      return n.fail("the type of result " + Twine(i) + ": expected a type of numbers, got number " +
+                    Twine(int(output.dtype)));
     SmallVector<SymbolicExpr> dims;
     for (auto [d, code] : llvm::enumerate(output.shape)) {
       dims.push_back(resultDim(n, code, defines));
       if (!dims.back().isValid())
-        return n.fail("dimension " + Twine(d) + " of result " + Twine(i) + ": expected a size, -1, or a dimension that an operand has");
+        return n.fail("dimension " + Twine(d) + " of result " + Twine(i) +
+                      ": expected a size, -1, or a dimension that an operand has");
     }
     types.push_back(n.tensor(dims, element));
   }

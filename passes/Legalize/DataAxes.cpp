@@ -22,7 +22,8 @@ static Value normalAxes(Node &n, Value axes, int64_t rank) {
 }
 
 Value legalize::scatterByAxes(Node &n, Value rest, Value axes, Value values, int64_t rank) {
-  return n.make<bess::ScatterElementsOp>({rest, normalAxes(n, axes, rank), values}, n.attrs().i("axis", 0).s("reduction", "none"));
+  return n.make<bess::ScatterElementsOp>({rest, normalAxes(n, axes, rank), values},
+                                         n.attrs().i("axis", 0).s("reduction", "none"));
 }
 
 /// i1 [rank]: is the axis among `axes`?
@@ -39,7 +40,8 @@ static Value otherPositions(Node &n, Value mask, int64_t rank, int64_t count) {
   Value position = n.iota(SymbolicExpr(rank), 0, i64);
   Value key = n.where(mask, n.scalar(double(rank), i64), position);
   Type type = RankedTensorType::get(count, i64);
-  return n.makeAll("bess.topk", {key}, n.attrs().i("axis", 0).flag("largest", false).flag("sorted", true), {type, type})[0];
+  return n.makeAll("bess.topk", {key}, n.attrs().i("axis", 0).flag("largest", false).flag("sorted", true),
+                   {type, type})[0];
 }
 
 /// The dimensions of x outside of `axes`, `fewer` less than it has.
@@ -101,15 +103,17 @@ Value legalize::reduceByData(Node &n, Value x, StringRef kind, Value axes, bool 
   Value places = n.reshape(n.broadcast(index, n.dims(x)), n.count(n.dims(x)));
   auto scatter = [&](Value values, StringRef how, double start) {
     Value flat = n.reshape(values, n.count(n.dims(values)));
-    return n.make<bess::ScatterElementsOp>({n.splat(total, start, element), places, flat}, n.attrs().i("axis", 0).s("reduction", how));
+    return n.make<bess::ScatterElementsOp>({n.splat(total, start, element), places, flat},
+                                           n.attrs().i("axis", 0).s("reduction", how));
   };
   auto sum = [&](Value values) { return scatter(values, "add", 0); };
   auto extreme = [&](bool largest) {
     if (isa<FloatType>(element))
       return scatter(x, largest ? "max" : "min", largest ? -INFINITY : INFINITY);
     // Any element will do to begin with: it is one of its own place.
-    Value first = n.make<bess::ScatterElementsOp>({n.splat(total, 0, element), places, n.reshape(x, n.count(n.dims(x)))},
-                                                  n.attrs().i("axis", 0).s("reduction", "none"));
+    Value first =
+        n.make<bess::ScatterElementsOp>({n.splat(total, 0, element), places, n.reshape(x, n.count(n.dims(x)))},
+                                        n.attrs().i("axis", 0).s("reduction", "none"));
     return n.make<bess::ScatterElementsOp>({first, places, n.reshape(x, n.count(n.dims(x)))},
                                            n.attrs().i("axis", 0).s("reduction", largest ? "max" : "min"));
   };
@@ -130,7 +134,8 @@ Value legalize::reduceByData(Node &n, Value x, StringRef kind, Value axes, bool 
     y = n.add(n.make<bess::LogOp>({sum(n.exp(shifted))}), top);
   }
   if (kind == "mean") {
-    Value count = n.div(n.fromDims(n.count(n.dims(x)), ArrayRef<int64_t>(), i64), n.max(n.fromDims(total, ArrayRef<int64_t>(), i64), one));
+    Value count = n.div(n.fromDims(n.count(n.dims(x)), ArrayRef<int64_t>(), i64),
+                        n.max(n.fromDims(total, ArrayRef<int64_t>(), i64), one));
     y = n.div(y, n.cast(count, element));
   }
   if (kind == "l2")

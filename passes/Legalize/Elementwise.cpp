@@ -9,7 +9,9 @@ using namespace bessemer::legalize;
 
 void handlers::where(Node &n) { n.out(0, n.where(n.in(0), n.in(1), n.in(2))); }
 
-void handlers::mod(Node &n) { n.out(0, n.make<bess::ModOp>({n.in(0), n.in(1)}, n.attrs().flag("fmod", n.i("fmod", 0) != 0))); }
+void handlers::mod(Node &n) {
+  n.out(0, n.make<bess::ModOp>({n.in(0), n.in(1)}, n.attrs().flag("fmod", n.i("fmod", 0) != 0)));
+}
 
 void handlers::bitShift(Node &n) {
   std::string direction = n.s("direction");
@@ -131,15 +133,11 @@ void handlers::hardSwish(Node &n) {
 }
 
 void handlers::softsign(Node &n) {
-  inF32(n, [&](Value x) {
-    return n.div(x, n.add(n.make<bess::AbsOp>({x}), n.like(x, 1)));
-  });
+  inF32(n, [&](Value x) { return n.div(x, n.add(n.make<bess::AbsOp>({x}), n.like(x, 1))); });
 }
 
 void handlers::mish(Node &n) {
-  inF32(n, [&](Value x) {
-    return n.mul(x, n.make<bess::TanhOp>({n.make<bess::SoftplusOp>({x})}));
-  });
+  inF32(n, [&](Value x) { return n.mul(x, n.make<bess::TanhOp>({n.make<bess::SoftplusOp>({x})})); });
 }
 
 void handlers::shrink(Node &n) {
@@ -168,7 +166,11 @@ void handlers::cast(Node &n) {
     return n.out(0, x);
   if (isa<ComplexType>(to) || isa<ComplexType>(n.elt(x)))
     return n.fail("complex numbers are not supported");
-  n.out(0, n.make<bess::CastOp>({x}, n.attrs().type("to", to).flag("saturate", n.i("saturate", 1) != 0).s("round_mode", n.s("round_mode", "up"))));
+  n.out(
+      0,
+      n.make<bess::CastOp>(
+          {x},
+          n.attrs().type("to", to).flag("saturate", n.i("saturate", 1) != 0).s("round_mode", n.s("round_mode", "up"))));
 }
 
 void handlers::bitCast(Node &n) {
@@ -184,7 +186,8 @@ void handlers::bitCast(Node &n) {
     return n.out(0, x);
   unsigned from = n.elt(x).getIntOrFloatBitWidth(), width = to.getIntOrFloatBitWidth();
   if (std::max(from, 8u * (from == 1)) != std::max(width, 8u * (width == 1)))
-    return n.fail("expected element types of one width to bit-cast, got " + Twine(from) + " and " + Twine(width) + " bits");
+    return n.fail("expected element types of one width to bit-cast, got " + Twine(from) + " and " + Twine(width) +
+                  " bits");
   n.out(0, n.make<bess::BitcastOp>({x}, n.attrs().type("to", to)));
 }
 

@@ -19,7 +19,9 @@ void handlers::gatherElements(Node &n) {
   n.out(0, n.make<bess::GatherElementsOp>({x, n.in(1)}, n.attrs().i("axis", n.axis(n.i("axis", 0), n.rank(x)))));
 }
 
-void handlers::gatherNd(Node &n) { n.out(0, n.make<bess::GatherNdOp>({n.in(0), n.in(1)}, n.attrs().i("batch_dims", n.i("batch_dims", 0)))); }
+void handlers::gatherNd(Node &n) {
+  n.out(0, n.make<bess::GatherNdOp>({n.in(0), n.in(1)}, n.attrs().i("batch_dims", n.i("batch_dims", 0))));
+}
 
 static std::optional<std::string> reduction(Node &n) {
   std::string kind = n.s("reduction", "none");
@@ -32,7 +34,8 @@ static std::optional<std::string> reduction(Node &n) {
 void handlers::scatterElements(Node &n) {
   Value x = n.in(0);
   if (auto kind = reduction(n))
-    n.out(0, n.make<bess::ScatterElementsOp>({x, n.in(1), n.in(2)}, n.attrs().i("axis", n.axis(n.i("axis", 0), n.rank(x))).s("reduction", *kind)));
+    n.out(0, n.make<bess::ScatterElementsOp>(
+                 {x, n.in(1), n.in(2)}, n.attrs().i("axis", n.axis(n.i("axis", 0), n.rank(x))).s("reduction", *kind)));
 }
 
 void handlers::scatterNd(Node &n) {
@@ -45,7 +48,9 @@ void handlers::tensorScatter(Node &n) {
   std::string mode = n.s("mode", "linear");
   if (mode != "linear" && mode != "circular")
     return n.fail("expected mode linear or circular, got \"" + mode + "\"");
-  n.out(0, n.make<bess::TensorScatterOp>({x, n.in(1), n.in(2)}, n.attrs().i("axis", n.axis(n.i("axis", -2), n.rank(x))).flag("circular", mode == "circular")));
+  n.out(0, n.make<bess::TensorScatterOp>(
+               {x, n.in(1), n.in(2)},
+               n.attrs().i("axis", n.axis(n.i("axis", -2), n.rank(x))).flag("circular", mode == "circular")));
 }
 
 void handlers::oneHot(Node &n) {
@@ -69,7 +74,8 @@ void handlers::oneHot(Node &n) {
   Dims dims = n.dims(indices);
   dims.insert(dims.begin() + axis, depth[0]);
   // Indices of any number type; the kernel wants integers.
-  n.out(0, n.make<bess::OneHotOp>({n.isFloat(indices) ? n.cast(indices, i64) : indices, values}, n.attrs().i("axis", axis), n.tensor(dims, n.elt(values))));
+  n.out(0, n.make<bess::OneHotOp>({n.isFloat(indices) ? n.cast(indices, i64) : indices, values},
+                                  n.attrs().i("axis", axis), n.tensor(dims, n.elt(values))));
 }
 
 // ---- sizes that only the data tells ---------------------------------------------------
@@ -100,7 +106,8 @@ void handlers::unique(Node &n) {
   }
   Type i64 = n.b.getI64Type();
   SmallVector<Value> results =
-      n.makeAll("bess.unique", {x}, attributes, {n.tensor(dims, n.elt(x)), n.tensor(count, i64), n.tensor(all, i64), n.tensor(count, i64)});
+      n.makeAll("bess.unique", {x}, attributes,
+                {n.tensor(dims, n.elt(x)), n.tensor(count, i64), n.tensor(all, i64), n.tensor(count, i64)});
   for (size_t i = 0; i < 4; ++i)
     n.out(i, results[i]);
 }
@@ -133,7 +140,9 @@ void handlers::nonMaxSuppression(Node &n) {
 }
 
 void handlers::reverseSequence(Node &n) {
-  n.out(0, n.make<bess::ReverseSequenceOp>({n.in(0), n.in(1)}, n.attrs().i("batch_axis", n.i("batch_axis", 1)).i("time_axis", n.i("time_axis", 0))));
+  n.out(0,
+        n.make<bess::ReverseSequenceOp>(
+            {n.in(0), n.in(1)}, n.attrs().i("batch_axis", n.i("batch_axis", 1)).i("time_axis", n.i("time_axis", 0))));
 }
 
 void handlers::arrayFeatureExtractor(Node &n) {

@@ -35,7 +35,8 @@ void Legalizer::block(Block &source, Block::iterator from, Scope &scope, SmallVe
   }
 }
 
-void Legalizer::subgraph(Region &region, const Scope &parent, ArrayRef<Entry> arguments, SmallVectorImpl<Entry> &results) {
+void Legalizer::subgraph(Region &region, const Scope &parent, ArrayRef<Entry> arguments,
+                         SmallVectorImpl<Entry> &results) {
   Scope scope;
   scope.parent = &parent;
   scope.depth = parent.depth + 1;
@@ -65,18 +66,23 @@ void Legalizer::op(Operation &current, Scope &scope) {
     scope.values[weight.getY()] = Entry::ofTensor(made);
     if (small)
       if (DenseElementsAttr value = constant(made))
-        scope.values[weight.getY()] = Entry::ofTensor(bess::ConstantOp::create(b, weight.getLoc(), value.getType(), value));
+        scope.values[weight.getY()] =
+            Entry::ofTensor(bess::ConstantOp::create(b, weight.getLoc(), value.getType(), value));
     return;
   }
   if (auto constant = dyn_cast<onnx::ConstantOp>(current)) {
     DenseElementsAttr value = elementsOf(constant.getValue(), *this);
     if (value)
-      scope.values[constant.getY()] = Entry::ofTensor(bess::ConstantOp::create(b, constant.getLoc(), value.getType(), value));
+      scope.values[constant.getY()] =
+          Entry::ofTensor(bess::ConstantOp::create(b, constant.getLoc(), value.getType(), value));
     else
-      scope.values[constant.getY()] = Entry::poison(), reportFailure(constant.getLoc(), "initializer \"" + constant.getName().str() + "\": expected a tensor of numbers");
+      scope.values[constant.getY()] = Entry::poison(),
+      reportFailure(constant.getLoc(),
+                    "initializer \"" + constant.getName().str() + "\": expected a tensor of numbers");
     return;
   }
-  reportFailure(current.getLoc(), ("expected an op of the onnx dialect, got " + current.getName().getStringRef()).str());
+  reportFailure(current.getLoc(),
+                ("expected an op of the onnx dialect, got " + current.getName().getStringRef()).str());
   for (Value result : current.getResults())
     scope.values[result] = Entry::poison();
 }
@@ -100,11 +106,13 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
   const kernels::CustomOpInfer *custom = findCustomOp(*this, domain, node.getOpType());
   Handler handler = custom ? nullptr : findHandler(domain, node.getOpType(), node.getVersion(), why);
   // Behind a node that failed, an op that is unknown itself is still reported: all of them at once.
-  if (poisoned && (handler || custom || module.lookupSymbol((domain + ":" + node.getOpType() + ":" + node.getOverload()).str())))
+  if (poisoned &&
+      (handler || custom || module.lookupSymbol((domain + ":" + node.getOpType() + ":" + node.getOverload()).str())))
     return poison();
   // Functions that call functions several times grow exponentially.
   if (++nodesSeen > maxNodes) {
-    reportFailure(module.getLoc(), "expected at most " + std::to_string(maxNodes) + " nodes after the local functions are inlined");
+    reportFailure(module.getLoc(),
+                  "expected at most " + std::to_string(maxNodes) + " nodes after the local functions are inlined");
     return poison();
   }
   bool isStandard = domain.empty() && handler;
@@ -205,8 +213,8 @@ bool Legalizer::argumentTypes(func::FuncOp function, SmallVectorImpl<Type> &type
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (!type || isa<onnx::StringType>(type.getElementType())) {
       std::string text;
-      llvm::raw_string_ostream(text) << "graph input \"" << name << "\": expected a tensor of numbers of known rank, got "
-                                     << argument.getType();
+      llvm::raw_string_ostream(text) << "graph input \"" << name
+                                     << "\": expected a tensor of numbers of known rank, got " << argument.getType();
       reportFailure(argument.getLoc(), text);
       types.push_back(argument.getType());
       continue;
@@ -278,7 +286,8 @@ LogicalResult Legalizer::run(func::FuncOp function) {
     if (entry.kind == Entry::Kind::Tensor)
       values.push_back(entry.tensor);
     else if (entry.kind != Entry::Kind::Poison || failures.empty())
-      reportFailure(function.getLoc(), "graph output " + outputName(function, i) + ": expected a tensor, got a sequence or nothing");
+      reportFailure(function.getLoc(),
+                    "graph output " + outputName(function, i) + ": expected a tensor, got a sequence or nothing");
   }
   clearDiscarded();
   if (!failures.empty()) {

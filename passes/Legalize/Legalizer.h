@@ -9,10 +9,10 @@
 #include "bessemer/Support/WeightFiles.h"
 #include "dialects/Onnx/Onnx.h"
 
-#include "llvm/ADT/StringMap.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <functional>
 #include <set>
@@ -53,7 +53,8 @@ struct Scope {
 
 class Legalizer {
 public:
-  Legalizer(mlir::ModuleOp module, mlir::OpBuilder &builder, WeightFiles &files) : module(module), b(builder), files(files) {}
+  Legalizer(mlir::ModuleOp module, mlir::OpBuilder &builder, WeightFiles &files)
+      : module(module), b(builder), files(files) {}
 
   /// Binds (`seq=128`) or bounds (`seq<=512`) a symbol; false when the text is neither.
   bool addDim(llvm::StringRef text);

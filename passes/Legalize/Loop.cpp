@@ -235,7 +235,6 @@ struct WhileLoop {
       results.push_back(Entry::ofTensor(n.sliceAxis(all, 0, 0, taken[0])));
     }
   }
-
 };
 
 void runLoop(Node &n, const LoopShape &loop, Body body) {
@@ -261,7 +260,8 @@ void handlers::loop(Node &n) {
   size_t carried = loop.states.size();
   if (n.op->getNumResults() < carried)
     return n.fail("expected a result for each value that the loop carries");
-  loop.rowCount = graph->front().getTerminator()->getNumOperands() - std::min<size_t>(1 + carried, graph->front().getTerminator()->getNumOperands());
+  loop.rowCount = graph->front().getTerminator()->getNumOperands() -
+                  std::min<size_t>(1 + carried, graph->front().getTerminator()->getNumOperands());
   graph->walk([&](Operation *) { ++loop.bodySize; });
   if (n.has(1)) {
     loop.condition = n.in(1);
@@ -274,7 +274,8 @@ void handlers::loop(Node &n) {
     else if (std::optional<Dims> count = n.contents(n.in(0)); count && count->size() == 1)
       loop.trips = SymbolicExpr::max((*count)[0], 0);
     else {
-      Dims bound = n.elements(n.max(n.cast(n.reshape(n.in(0), {}), n.b.getI64Type()), n.scalar(0, n.b.getI64Type())), "trips");
+      Dims bound =
+          n.elements(n.max(n.cast(n.reshape(n.in(0), {}), n.b.getI64Type()), n.scalar(0, n.b.getI64Type())), "trips");
       if (n.failed())
         return;
       loop.trips = bound[0];
@@ -309,10 +310,14 @@ void handlers::scan(Node &n) {
   size_t inputs = size_t(std::max<int64_t>(0, n.i("num_scan_inputs", 0)));
   if (n.failed() || inputs > n.inputCount() || inputs == 0)
     return n.fail("expected num_scan_inputs from 1 to the number of operands");
-  size_t carried = n.inputCount() - inputs, rows = n.op->getNumResults() - std::min<size_t>(carried, n.op->getNumResults());
-  Ints inputAxes = n.ints("scan_input_axes", Ints(inputs, 0)), inputDirections = n.ints("scan_input_directions", Ints(inputs, 0));
-  Ints outputAxes = n.ints("scan_output_axes", Ints(rows, 0)), outputDirections = n.ints("scan_output_directions", Ints(rows, 0));
-  if (inputAxes.size() != inputs || inputDirections.size() != inputs || outputAxes.size() != rows || outputDirections.size() != rows)
+  size_t carried = n.inputCount() - inputs,
+         rows = n.op->getNumResults() - std::min<size_t>(carried, n.op->getNumResults());
+  Ints inputAxes = n.ints("scan_input_axes", Ints(inputs, 0)),
+       inputDirections = n.ints("scan_input_directions", Ints(inputs, 0));
+  Ints outputAxes = n.ints("scan_output_axes", Ints(rows, 0)),
+       outputDirections = n.ints("scan_output_directions", Ints(rows, 0));
+  if (inputAxes.size() != inputs || inputDirections.size() != inputs || outputAxes.size() != rows ||
+      outputDirections.size() != rows)
     return n.fail("expected axes and directions for each scan input and output");
   LoopShape loop;
   loop.rowCount = rows;

@@ -177,7 +177,8 @@ void handlers::einsum(Node &n) {
   for (auto [part, input] : llvm::zip(parts, inputs)) {
     Term term{input, letters(part, n.rank(input))};
     if (int64_t(term.letters.size()) != n.rank(input))
-      return n.fail("expected a term of the equation to name " + Twine(n.rank(input)) + " dimensions, got \"" + part + "\"");
+      return n.fail("expected a term of the equation to name " + Twine(n.rank(input)) + " dimensions, got \"" + part +
+                    "\"");
     for (char c : term.letters) {
       if (!llvm::isAlnum(c))
         return n.fail("expected letters in the equation, got \"" + equation + "\"");
@@ -205,7 +206,8 @@ void handlers::einsum(Node &n) {
   }
   for (char c : wanted)
     if (seen.find(c) == std::string::npos || std::count(wanted.begin(), wanted.end(), c) != 1)
-      return n.fail("expected the result of the equation to name dimensions of the operands once, got \"" + equation + "\"");
+      return n.fail("expected the result of the equation to name dimensions of the operands once, got \"" + equation +
+                    "\"");
   Term result = terms[0];
   for (size_t i = 1; i < terms.size() && !n.failed(); ++i) {
     std::string keep = wanted;

@@ -17,7 +17,9 @@ void handlers::shape(Node &n) {
   Value x = n.in(0);
   Dims dims = n.dims(x);
   int64_t rank = dims.size();
-  auto clamp = [&](int64_t position) { return std::clamp(position < 0 ? position + rank : position, int64_t(0), rank); };
+  auto clamp = [&](int64_t position) {
+    return std::clamp(position < 0 ? position + rank : position, int64_t(0), rank);
+  };
   int64_t start = clamp(n.i("start", 0)), end = std::max(start, clamp(n.i("end", rank)));
   Dims values(dims.begin() + start, dims.begin() + end);
   n.out(0, n.fromDims(values, int64_t(values.size()), n.b.getI64Type()));
@@ -33,11 +35,12 @@ void handlers::constant(Node &n) {
       auto source = dyn_cast_or_null<bess::SourceAttr>(pair.get("source"));
       auto type = dyn_cast_or_null<TypeAttr>(pair.get("type"));
       if (source && type && isa<RankedTensorType>(type.getValue()))
-        return n.out(0, bess::WeightOp::create(n.b, n.loc, type.getValue(),
-                                               n.b.getStringAttr(n.op.getOutputNames().empty()
-                                                                     ? n.op.getNodeName()
-                                                                     : cast<StringAttr>(n.op.getOutputNames()[0]).getValue()),
-                                               source));
+        return n.out(
+            0, bess::WeightOp::create(n.b, n.loc, type.getValue(),
+                                      n.b.getStringAttr(n.op.getOutputNames().empty()
+                                                            ? n.op.getNodeName()
+                                                            : cast<StringAttr>(n.op.getOutputNames()[0]).getValue()),
+                                      source));
     }
     return n.fail("expected a tensor of numbers");
   }
@@ -304,7 +307,8 @@ void handlers::pad(Node &n) {
     int64_t half = *n.staticDim(n.in(3), 0);
     Ints none(rank, 0);
     auto spread = [&](int64_t from) {
-      return scatterByAxes(n, n.intVector(none), n.in(3), n.sliceAxis(n.cast(given, n.b.getI64Type()), 0, from, half), rank);
+      return scatterByAxes(n, n.intVector(none), n.in(3), n.sliceAxis(n.cast(given, n.b.getI64Type()), 0, from, half),
+                           rank);
     };
     given = n.concat({spread(0), spread(half)}, 0);
   } else if (n.has(3)) {
@@ -400,7 +404,8 @@ void handlers::spaceToDepth(Node &n) {
   SymbolicExpr batch = n.dim(x, 0), c = n.dim(x, 1);
   Value split = n.reshape(x, {batch, c, *h, block, *w, block});
   // DCR (the only mode before opset 28): depth is (block row, block column, channel).
-  Value y = n.s("mode", "DCR") == "CRD" ? n.transpose(split, {0, 1, 3, 5, 2, 4}) : n.transpose(split, {0, 3, 5, 1, 2, 4});
+  Value y =
+      n.s("mode", "DCR") == "CRD" ? n.transpose(split, {0, 1, 3, 5, 2, 4}) : n.transpose(split, {0, 3, 5, 1, 2, 4});
   n.out(0, n.reshape(y, {batch, c * block * block, *h, *w}));
 }
 

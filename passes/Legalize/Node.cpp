@@ -214,9 +214,13 @@ Dims Node::elements(Value v, StringRef hint) {
   if (std::optional<Dims> known = contents(v))
     return *known;
   auto type = cast<RankedTensorType>(v.getType());
-  if (!type.hasStaticShape() || type.getNumElements() > 64 || type.getRank() > 1 || !isa<IntegerType>(type.getElementType())) {
-    fail("expected " + hint + " to be a small integer tensor of constant length, got " +
-         [&] { std::string s; llvm::raw_string_ostream(s) << type; return s; }());
+  if (!type.hasStaticShape() || type.getNumElements() > 64 || type.getRank() > 1 ||
+      !isa<IntegerType>(type.getElementType())) {
+    fail("expected " + hint + " to be a small integer tensor of constant length, got " + [&] {
+      std::string s;
+      llvm::raw_string_ostream(s) << type;
+      return s;
+    }());
     return {};
   }
   return lz.boundElements(v, loc, hint);

@@ -54,8 +54,8 @@ private:
 class Node {
 public:
   Node(Legalizer &legalizer, onnx::NodeOp op, llvm::StringRef domain, Scope &scope, llvm::ArrayRef<Entry> operands)
-      : lz(legalizer), b(legalizer.b), op(op), loc(op.getLoc()), domain(domain), version(op.getVersion()),
-        scope(scope), operands(operands), results(op->getNumResults()), given(op->getNumResults(), false) {}
+      : lz(legalizer), b(legalizer.b), op(op), loc(op.getLoc()), domain(domain), version(op.getVersion()), scope(scope),
+        operands(operands), results(op->getNumResults()), given(op->getNumResults(), false) {}
 
   // ---- failing ----
   void fail(const llvm::Twine &what) {
@@ -141,8 +141,7 @@ public:
   Operation *makeOp(llvm::StringRef name, llvm::ArrayRef<Value> operands, const Attrs &attrs,
                     llvm::ArrayRef<Type> types = {});
   template <typename OpTy> Value make(llvm::ArrayRef<Value> operands) { return make<OpTy>(operands, attrs()); }
-  template <typename OpTy>
-  Value make(llvm::ArrayRef<Value> operands, const Attrs &attrs, Type type = {}) {
+  template <typename OpTy> Value make(llvm::ArrayRef<Value> operands, const Attrs &attrs, Type type = {}) {
     Operation *made = type ? makeOp(OpTy::getOperationName(), operands, attrs, type)
                            : makeOp(OpTy::getOperationName(), operands, attrs);
     return made ? made->getResult(0) : Value();

@@ -4,9 +4,9 @@
 // node, never the fatal error that generated builders give.
 #include "passes/Legalize/Node.h"
 
-#include "llvm/Support/MathExtras.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -97,8 +97,8 @@ Operation *Node::makeOp(StringRef name, ArrayRef<Value> values, const Attrs &att
   }
   if (opName.hasTrait<OpTrait::AttrSizedOperandSegments>())
     list.set("operandSegmentSizes", b.getDenseI32ArrayAttr(segments));
-  if (opName.hasTrait<bess::Elementwise>() && present.size() > 1 && name != "bess.quantize" && name != "bess.dequantize" &&
-      !guardBroadcast(present))
+  if (opName.hasTrait<bess::Elementwise>() && present.size() > 1 && name != "bess.quantize" &&
+      name != "bess.dequantize" && !guardBroadcast(present))
     return nullptr;
   opName.populateDefaultAttrs(list);
   DictionaryAttr dictionary = list.getDictionary(context);
@@ -153,7 +153,8 @@ Operation *Node::makeOp(StringRef name, ArrayRef<Value> values, const Attrs &att
   return made;
 }
 
-SmallVector<Value> Node::makeAll(StringRef name, ArrayRef<Value> values, const Attrs &attributes, ArrayRef<Type> types) {
+SmallVector<Value> Node::makeAll(StringRef name, ArrayRef<Value> values, const Attrs &attributes,
+                                 ArrayRef<Type> types) {
   Operation *made = makeOp(name, values, attributes, types);
   if (!made)
     return SmallVector<Value>(8);

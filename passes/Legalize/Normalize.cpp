@@ -34,7 +34,8 @@ void handlers::batchNormalization(Node &n) {
     Value centered = n.sub(x, now);
     Value spread = n.reduce(n.mul(centered, centered), "mean", axes, true);
     Value normal = n.div(centered, n.sqrt(n.add(spread, n.like(x, epsilon))));
-    n.out(0, n.add(n.mul(normal, perChannel(n, n.cast(scale, element), rank)), perChannel(n, n.cast(bias, element), rank)));
+    n.out(0, n.add(n.mul(normal, perChannel(n, n.cast(scale, element), rank)),
+                   perChannel(n, n.cast(bias, element), rank)));
     auto running = [&](Value old, Value fresh) {
       Type type = n.elt(old);
       fresh = n.cast(n.reshape(fresh, n.dims(old)), type);
@@ -181,7 +182,8 @@ void handlers::softmax(Node &n) {
 
 void handlers::hardmax(Node &n) {
   alongAxis(n, [&](Value x, int64_t axis) {
-    Value best = n.make<bess::ArgReduceOp>({x}, n.attrs().s("kind", "max").i("axis", axis).flag("keepdims", true).flag("select_last", false));
+    Value best = n.make<bess::ArgReduceOp>(
+        {x}, n.attrs().s("kind", "max").i("axis", axis).flag("keepdims", true).flag("select_last", false));
     Dims along(n.rank(x), SymbolicExpr(1));
     along[axis] = n.dim(x, axis);
     return n.cast(n.equal(n.iota(along, axis, n.b.getI64Type()), best), n.elt(x));

@@ -8,7 +8,8 @@ using namespace bessemer;
 using namespace bessemer::legalize;
 
 static Value quantized(Node &n, Value x, Value scale, Value zero, Type to, int64_t axis = 1, int64_t block = 0) {
-  Attrs attributes = n.attrs().type("to", to).i("axis", axis).i("block_size", block).flag("saturate", n.i("saturate", 1) != 0);
+  Attrs attributes =
+      n.attrs().type("to", to).i("axis", axis).i("block_size", block).flag("saturate", n.i("saturate", 1) != 0);
   return n.make<bess::QuantizeOp>({x, scale, zero}, attributes);
 }
 

@@ -72,7 +72,8 @@ void handlers::lstm(Node &n) {
   if (initialC && c.batchFirst)
     initialC = n.transpose(initialC, {1, 0, 2});
   c.attributes.flag("input_forget", n.i("input_forget", 0) != 0);
-  SmallVector<Value> results = n.makeAll("bess.lstm", {c.x, c.w, c.r, c.bias, c.lengths, c.initialH, initialC, n.in(7)}, c.attributes);
+  SmallVector<Value> results =
+      n.makeAll("bess.lstm", {c.x, c.w, c.r, c.bias, c.lengths, c.initialH, initialC, n.in(7)}, c.attributes);
   give(n, c.batchFirst, ArrayRef<Value>(results).take_front(3));
 }
 

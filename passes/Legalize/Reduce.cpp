@@ -44,7 +44,8 @@ void handlers::reduce(Node &n) {
   bool keepdims = n.i("keepdims", 1) != 0;
   if (axes.empty()) {
     if (n.i("noop_with_empty_axes", 0)) {
-      bool identity = kind == "sum" || kind == "mean" || kind == "prod" || kind == "max" || kind == "min" || kind == "or" || kind == "and";
+      bool identity = kind == "sum" || kind == "mean" || kind == "prod" || kind == "max" || kind == "min" ||
+                      kind == "or" || kind == "and";
       return n.out(0, identity ? x : n.reduce(x, kind, {}, true));
     }
     for (int64_t i = 0; i < n.rank(x); ++i)
@@ -83,9 +84,10 @@ void handlers::topK(Node &n) {
     return n.fail("expected k of at most " + n.dim(x, axis).str() + ", got " + k.str());
   Dims dims = n.dims(x);
   dims[axis] = k;
-  SmallVector<Value> results = n.makeAll("bess.topk", {x},
-                                         n.attrs().i("axis", axis).flag("largest", n.i("largest", 1) != 0).flag("sorted", n.i("sorted", 1) != 0),
-                                         {n.tensor(dims, n.elt(x)), n.tensor(dims, n.b.getI64Type())});
+  SmallVector<Value> results =
+      n.makeAll("bess.topk", {x},
+                n.attrs().i("axis", axis).flag("largest", n.i("largest", 1) != 0).flag("sorted", n.i("sorted", 1) != 0),
+                {n.tensor(dims, n.elt(x)), n.tensor(dims, n.b.getI64Type())});
   n.out(0, results[0]);
   n.out(1, results[1]);
 }

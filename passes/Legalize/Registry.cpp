@@ -251,9 +251,10 @@ constexpr Refusal refusals[] = {
 Handler legalize::findHandler(llvm::StringRef domain, llvm::StringRef opType, int64_t version, std::string &why) {
   // The table is sorted by domain and op type.
   auto key = std::make_pair(domain, opType);
-  const Row *found = std::lower_bound(std::begin(table), std::end(table), key, [](const Row &entry, const auto &wanted) {
-    return std::make_pair(llvm::StringRef(entry.domain), llvm::StringRef(entry.opType)) < wanted;
-  });
+  const Row *found =
+      std::lower_bound(std::begin(table), std::end(table), key, [](const Row &entry, const auto &wanted) {
+        return std::make_pair(llvm::StringRef(entry.domain), llvm::StringRef(entry.opType)) < wanted;
+      });
   bool known = false;
   for (; found != std::end(table) && found->domain == domain && found->opType == opType; ++found) {
     known = true;

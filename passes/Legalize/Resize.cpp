@@ -78,7 +78,8 @@ void handlers::resize(Node &n) {
     for (auto [axis, scale] : llvm::zip(axes, scales)) {
       std::optional<SymbolicExpr> size = scale > 0 && scale < 1e6 ? scaled(n.dim(x, axis), scale) : std::nullopt;
       if (!size)
-        return n.fail("a scale of " + std::to_string(scale) + " needs a constant dimension, got " + n.dim(x, axis).str());
+        return n.fail("a scale of " + std::to_string(scale) + " needs a constant dimension, got " +
+                      n.dim(x, axis).str());
       sizes.push_back(*size);
     }
   }
@@ -110,16 +111,17 @@ void handlers::resize(Node &n) {
   if (keptAxes.empty())
     return n.out(0, x);
   starts.append(ends.begin(), ends.end());
-  n.out(0, n.make<bess::ResizeOp>({x}, n.attrs()
-                                           .ints("axes", keptAxes)
-                                           .floats("scales", keptScales)
-                                           .floats("roi", starts)
-                                           .s("mode", mode)
-                                           .s("coordinate_transformation_mode", coordinates)
-                                           .s("nearest_mode", nearest)
-                                           .f("cubic_coeff_a", n.f("cubic_coeff_a", -0.75))
-                                           .flag("exclude_outside", n.i("exclude_outside", 0) != 0)
-                                           .f("extrapolation_value", n.f("extrapolation_value", 0))
-                                           .flag("antialias", n.i("antialias", 0) != 0),
+  n.out(0, n.make<bess::ResizeOp>({x},
+                                  n.attrs()
+                                      .ints("axes", keptAxes)
+                                      .floats("scales", keptScales)
+                                      .floats("roi", starts)
+                                      .s("mode", mode)
+                                      .s("coordinate_transformation_mode", coordinates)
+                                      .s("nearest_mode", nearest)
+                                      .f("cubic_coeff_a", n.f("cubic_coeff_a", -0.75))
+                                      .flag("exclude_outside", n.i("exclude_outside", 0) != 0)
+                                      .f("extrapolation_value", n.f("extrapolation_value", 0))
+                                      .flag("antialias", n.i("antialias", 0) != 0),
                                   n.tensor(dims, n.elt(x))));
 }

@@ -40,8 +40,9 @@ void handlers::dft(Node &n) {
   Dims dims = n.dims(x);
   dims[axis] = onesided && !inverse ? SymbolicExpr::floorDiv(length, 2) + 1 : length;
   dims.back() = inverse && onesided ? 1 : 2;
-  n.out(0, n.make<bess::DftOp>({x}, n.attrs().i("axis", axis).flag("inverse", inverse).flag("onesided", onesided).i("length", given),
-                               n.tensor(dims, n.elt(x))));
+  n.out(0, n.make<bess::DftOp>(
+               {x}, n.attrs().i("axis", axis).flag("inverse", inverse).flag("onesided", onesided).i("length", given),
+               n.tensor(dims, n.elt(x))));
 }
 
 void handlers::stft(Node &n) {
@@ -67,8 +68,10 @@ void handlers::stft(Node &n) {
   bool onesided = n.i("onesided", 1) != 0;
   SymbolicExpr frames = SymbolicExpr::floorDiv(n.dim(signal, 1) - *length, step[0]) + 1;
   Dims dims = {n.dim(signal, 0), frames, onesided ? *length / 2 + 1 : *length, 2};
-  n.out(0, n.make<bess::StftOp>({signal, window}, n.attrs().i("frame_step", step[0]).i("frame_length", *length).flag("onesided", onesided),
-                                n.tensor(dims, n.elt(signal))));
+  n.out(0,
+        n.make<bess::StftOp>({signal, window},
+                             n.attrs().i("frame_step", step[0]).i("frame_length", *length).flag("onesided", onesided),
+                             n.tensor(dims, n.elt(signal))));
 }
 
 void handlers::window(Node &n) {

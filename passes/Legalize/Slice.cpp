@@ -43,7 +43,8 @@ SymbolicExpr clampIndex(Node &n, SymbolicExpr position, const SymbolicExpr &exte
   return position;
 }
 
-Bound boundsOf(Node &n, const SymbolicExpr &start, const SymbolicExpr &end, int64_t step, const SymbolicExpr &extent, bool table) {
+Bound boundsOf(Node &n, const SymbolicExpr &start, const SymbolicExpr &end, int64_t step, const SymbolicExpr &extent,
+               bool table) {
   const SymbolicExpr::Bounds &known = n.lz.symbolBounds();
   SymbolicExpr from, span;
   if (step > 0) {
@@ -74,7 +75,8 @@ Value sliceByData(Node &n, Value x, Value starts, Value ends, ArrayRef<int64_t> 
   Value backwards = n.less(step, number(0));
   Value last = n.sub(extent, number(1));
   auto clamp = [&](Value index, Value low, Value high) {
-    Value front = n.where(n.less(index, number(0)), n.add(n.max(index, n.neg(n.add(extent, number(1)))), extent), index);
+    Value front =
+        n.where(n.less(index, number(0)), n.add(n.max(index, n.neg(n.add(extent, number(1)))), extent), index);
     return n.max(n.min(front, high), low);
   };
   Value lowest = n.where(backwards, number(-1), number(0));
@@ -157,12 +159,14 @@ void handlers::slice(Node &n) {
       Value position = n.cast(axesOperand, i64);
       position = n.where(n.less(position, n.scalar(0, i64)), n.add(position, n.scalar(double(rank), i64)), position);
       auto filled = [&](Value v, Value base) {
-        return n.make<bess::ScatterElementsOp>({base, position, n.cast(v, i64)}, n.attrs().i("axis", 0).s("reduction", "none"));
+        return n.make<bess::ScatterElementsOp>({base, position, n.cast(v, i64)},
+                                               n.attrs().i("axis", 0).s("reduction", "none"));
       };
       Ints zeros(rank, 0), ones(rank, 1), all;
       for (int64_t i = 0; i < rank; ++i)
         all.push_back(i);
-      return n.out(0, sliceByData(n, x, filled(n.in(1), n.intVector(zeros)), filled(n.in(2), n.fromDims(n.dims(x), rank, i64)), all,
+      return n.out(0, sliceByData(n, x, filled(n.in(1), n.intVector(zeros)),
+                                  filled(n.in(2), n.fromDims(n.dims(x), rank, i64)), all,
                                   filled(stepsOperand, n.intVector(ones))));
     }
     axes = *known;

@@ -89,25 +89,42 @@ std::optional<SymbolicExpr> negated(std::optional<SymbolicExpr> truth) {
 
 Binary binaryOf(StringRef op) {
   return llvm::StringSwitch<Binary>(op)
-      .Case("Add", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x + y; })
-      .Case("Sub", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x - y; })
-      .Case("Mul", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x * y; })
+      .Case("Add",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x + y; })
+      .Case("Sub",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x - y; })
+      .Case("Mul",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x * y; })
       .Case("Div", divide)
       .Case("Mod", remainder)
-      .Case("Min", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return SymbolicExpr::min(x, y); })
-      .Case("Max", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return SymbolicExpr::max(x, y); })
+      .Case("Min",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> {
+              return SymbolicExpr::min(x, y);
+            })
+      .Case("Max",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> {
+              return SymbolicExpr::max(x, y);
+            })
       .Case("Equal", isEqual)
       .Case("Less", isLess)
       .Case("Greater", [](Node &n, const SymbolicExpr &x, const SymbolicExpr &y) { return isLess(n, y, x); })
-      .Case("LessOrEqual", [](Node &n, const SymbolicExpr &x, const SymbolicExpr &y) { return negated(isLess(n, y, x)); })
-      .Case("GreaterOrEqual", [](Node &n, const SymbolicExpr &x, const SymbolicExpr &y) { return negated(isLess(n, x, y)); })
-      .Case("And", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x * y; })
-      .Case("Or", [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return SymbolicExpr::max(x, y); })
+      .Case("LessOrEqual",
+            [](Node &n, const SymbolicExpr &x, const SymbolicExpr &y) { return negated(isLess(n, y, x)); })
+      .Case("GreaterOrEqual",
+            [](Node &n, const SymbolicExpr &x, const SymbolicExpr &y) { return negated(isLess(n, x, y)); })
+      .Case("And",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> { return x * y; })
+      .Case("Or",
+            [](Node &, const SymbolicExpr &x, const SymbolicExpr &y) -> std::optional<SymbolicExpr> {
+              return SymbolicExpr::max(x, y);
+            })
       .Default(nullptr);
 }
 
 bool isComparison(StringRef op) {
-  return llvm::is_contained({StringRef("Equal"), StringRef("Less"), StringRef("Greater"), StringRef("LessOrEqual"), StringRef("GreaterOrEqual")}, op);
+  return llvm::is_contained({StringRef("Equal"), StringRef("Less"), StringRef("Greater"), StringRef("LessOrEqual"),
+                             StringRef("GreaterOrEqual")},
+                            op);
 }
 
 /// Broadcasts to `shape` (static, right-aligned).
@@ -187,7 +204,9 @@ bool foldShape(Node &n) {
   Value x = n.entry(0).tensor;
   Dims dims = n.dims(x);
   int64_t rank = dims.size();
-  auto clamp = [&](int64_t position) { return std::clamp(position < 0 ? position + rank : position, int64_t(0), rank); };
+  auto clamp = [&](int64_t position) {
+    return std::clamp(position < 0 ? position + rank : position, int64_t(0), rank);
+  };
   int64_t start = clamp(n.i("start", 0)), end = clamp(n.i("end", rank));
   Dims values(dims.begin() + start, dims.begin() + std::max(start, end));
   int64_t length = values.size();
@@ -234,7 +253,8 @@ bool foldSlice(Node &n) {
     for (int64_t i = std::clamp(from, int64_t(0), length), e = std::clamp(to, int64_t(0), length); i < e; i += *step)
       values.push_back(x->values[i]);
   else
-    for (int64_t i = std::clamp(from, int64_t(-1), length - 1), e = std::clamp(to, int64_t(-1), length - 1); i > e; i += *step)
+    for (int64_t i = std::clamp(from, int64_t(-1), length - 1), e = std::clamp(to, int64_t(-1), length - 1); i > e;
+         i += *step)
       values.push_back(x->values[i]);
   int64_t count = values.size();
   return giveLike(n, values, count);

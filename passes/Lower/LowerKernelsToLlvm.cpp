@@ -29,7 +29,8 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
       return;
     Builder b(function.getContext());
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
-    function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(), b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
+    function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                      b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
   }
 
   static OpPassManager pipeline() {
@@ -55,9 +56,8 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
       RewritePatternSet patterns(&getContext());
       // Not sin, cos and tan: their polynomials lose digits far from zero, where
       // the positions of a long text are.
-      populateMathPolynomialApproximationPatterns(patterns, [](StringRef name) {
-        return !llvm::is_contained({"math.sin", "math.cos", "math.tan"}, name);
-      });
+      populateMathPolynomialApproximationPatterns(
+          patterns, [](StringRef name) { return !llvm::is_contained({"math.sin", "math.cos", "math.tan"}, name); });
       if (failed(applyPatternsGreedily(kernels, std::move(patterns))))
         return signalPassFailure();
       OpPassManager manager = pipeline();

@@ -12,8 +12,7 @@ using namespace mlir;
 using namespace bessemer;
 
 namespace {
-struct AssignGpuLayouts
-    : bessemer::impl::AssignGpuLayoutsBase<AssignGpuLayouts> {
+struct AssignGpuLayouts : bessemer::impl::AssignGpuLayoutsBase<AssignGpuLayouts> {
   void runOnOperation() override {
     for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
       if (failed(bessemer::gpu::assignRowLayouts(kernel)))

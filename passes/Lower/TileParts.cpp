@@ -8,18 +8,15 @@ using namespace mlir;
 using namespace bessemer;
 
 bool bessemer::isElementwiseTileOp(Operation *op) {
-  return op && isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) &&
-         op->getNumResults() == 1 &&
-         isa<RankedTensorType>(op->getResult(0).getType()) &&
-         !isa<arith::ConstantOp>(op);
+  return op && isa<arith::ArithDialect, math::MathDialect>(op->getDialect()) && op->getNumResults() == 1 &&
+         isa<RankedTensorType>(op->getResult(0).getType()) && !isa<arith::ConstantOp>(op);
 }
 
 Type bessemer::storageType(Type element) {
   if (element.isInteger(1))
     return IntegerType::get(element.getContext(), 8);
   if (element.isInteger() && !element.isSignlessInteger())
-    return IntegerType::get(element.getContext(),
-                            element.getIntOrFloatBitWidth());
+    return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());
   return element;
 }
 
@@ -29,9 +26,7 @@ Value bessemer::tileSizeOperand(Value tile, unsigned dim) {
   Operation *op = tile.getDefiningOp();
   if (!type.isDynamicDim(dim) || !op)
     return {};
-  auto fromSizes = [&](ValueRange sizes) {
-    return sizes[type.getDynamicDimIndex(dim)];
-  };
+  auto fromSizes = [&](ValueRange sizes) { return sizes[type.getDynamicDimIndex(dim)]; };
   if (auto load = dyn_cast<tile::LoadOp>(op))
     return fromSizes(load.getSizes());
   if (auto splat = dyn_cast<tile::SplatOp>(op))
@@ -52,8 +47,7 @@ Value bessemer::tileSizeOperand(Value tile, unsigned dim) {
     return tileSizeOperand(dot.getB(), 1);
   }
   if (auto reduce = dyn_cast<tile::ReduceOp>(op))
-    if (cast<RankedTensorType>(reduce.getX().getType()).getRank() >
-        type.getRank())
+    if (cast<RankedTensorType>(reduce.getX().getType()).getRank() > type.getRank())
       return tileSizeOperand(reduce.getX(), dim + 1);
   for (Value operand : op->getOperands())
     if (auto t = dyn_cast<RankedTensorType>(operand.getType()))
@@ -73,14 +67,10 @@ Value bessemer::combineValues(ImplicitLocOpBuilder &b, tile::ReductionKind kind,
     return isFloat ? Value(arith::MaximumFOp::create(b, x, y)) : Value(arith::MaxSIOp::create(b, x, y));
   case tile::ReductionKind::Min:
     return isFloat ? Value(arith::MinimumFOp::create(b, x, y)) : Value(arith::MinSIOp::create(b, x, y));
-  case tile::ReductionKind::UMax:
-    return arith::MaxUIOp::create(b, x, y);
-  case tile::ReductionKind::UMin:
-    return arith::MinUIOp::create(b, x, y);
-  case tile::ReductionKind::And:
-    return arith::AndIOp::create(b, x, y);
-  case tile::ReductionKind::Or:
-    return arith::OrIOp::create(b, x, y);
+  case tile::ReductionKind::UMax: return arith::MaxUIOp::create(b, x, y);
+  case tile::ReductionKind::UMin: return arith::MinUIOp::create(b, x, y);
+  case tile::ReductionKind::And: return arith::AndIOp::create(b, x, y);
+  case tile::ReductionKind::Or: return arith::OrIOp::create(b, x, y);
   }
   llvm_unreachable("a kind of reduction");
 }
@@ -97,11 +87,11 @@ Value bessemer::neutralValue(ImplicitLocOpBuilder &b, tile::ReductionKind kind, 
     value = b.getFloatAttr(f, v);
   } else {
     unsigned bits = element.getIntOrFloatBitWidth();
-    APInt v = kind == Kind::Prod                         ? APInt(bits, 1)
-              : kind == Kind::Max                        ? APInt::getSignedMinValue(bits)
-              : kind == Kind::Min                        ? APInt::getSignedMaxValue(bits)
+    APInt v = kind == Kind::Prod                        ? APInt(bits, 1)
+              : kind == Kind::Max                       ? APInt::getSignedMinValue(bits)
+              : kind == Kind::Min                       ? APInt::getSignedMaxValue(bits)
               : kind == Kind::UMin || kind == Kind::And ? APInt::getMaxValue(bits)
-                                                         : APInt(bits, 0);
+                                                        : APInt(bits, 0);
     value = b.getIntegerAttr(element, v);
   }
   if (auto vector = dyn_cast<VectorType>(type))

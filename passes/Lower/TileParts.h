@@ -16,10 +16,8 @@ bool isElementwiseTileOp(mlir::Operation *op);
 /// The operand that gives a `?` extent, or null.
 mlir::Value tileSizeOperand(mlir::Value tile, unsigned dim);
 /// One step of a `tile.reduce`, on scalars or vectors.
-mlir::Value combineValues(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind,
-                          mlir::Value x, mlir::Value y);
+mlir::Value combineValues(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind, mlir::Value x, mlir::Value y);
 /// What changes nothing in such a step.
-mlir::Value neutralValue(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind,
-                         mlir::Type type);
+mlir::Value neutralValue(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind, mlir::Type type);
 
 } // namespace bessemer

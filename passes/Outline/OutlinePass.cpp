@@ -7,8 +7,8 @@
 #include "bessemer/Algorithms/RepeatFinder.h"
 #include "dialects/Bess/Bess.h"
 
-#include "llvm/ADT/MapVector.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace bessemer::outline {
 #define GEN_PASS_DEF_OUTLINEREPEATS

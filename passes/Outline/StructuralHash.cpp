@@ -36,8 +36,8 @@ uint64_t outline::structuralHash(Operation *op) {
   llvm::hash_code hash = llvm::hash_combine(op->getName().getAsOpaquePointer(),
                                             op->getAttrDictionary().getAsOpaquePointer(), op->getNumOperands());
   for (Value operand : op->getOperands())
-    hash = llvm::hash_combine(hash, operand.getType().getAsOpaquePointer(),
-                              structuralValue(operand).getAsOpaquePointer());
+    hash =
+        llvm::hash_combine(hash, operand.getType().getAsOpaquePointer(), structuralValue(operand).getAsOpaquePointer());
   for (Type type : op->getResultTypes())
     hash = llvm::hash_combine(hash, type.getAsOpaquePointer());
   return hash;

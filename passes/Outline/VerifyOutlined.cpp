@@ -30,15 +30,17 @@ struct VerifyOutlined : outline::impl::VerifyOutlinedBase<VerifyOutlined> {
       return signalPassFailure();
   }
 
-  LogicalResult verifyCalls(func::FuncOp function, SymbolTableCollection &symbols, llvm::SmallPtrSetImpl<Operation *> &active) {
+  LogicalResult verifyCalls(func::FuncOp function, SymbolTableCollection &symbols,
+                            llvm::SmallPtrSetImpl<Operation *> &active) {
     if (done.contains(function))
       return success();
     if (!active.insert(function).second)
       return function.emitError("expected no recursion, got a cycle of calls through @") << function.getName();
     WalkResult result = function.walk([&](func::CallOp call) {
       auto callee = symbols.lookupNearestSymbolFrom<func::FuncOp>(call, call.getCalleeAttr());
-      return succeeded(verifyCall(call, callee)) && succeeded(verifyCalls(callee, symbols, active)) ? WalkResult::advance()
-                                                                                                     : WalkResult::interrupt();
+      return succeeded(verifyCall(call, callee)) && succeeded(verifyCalls(callee, symbols, active))
+                 ? WalkResult::advance()
+                 : WalkResult::interrupt();
     });
     active.erase(function);
     done.insert(function);
@@ -49,7 +51,8 @@ struct VerifyOutlined : outline::impl::VerifyOutlinedBase<VerifyOutlined> {
     if (!callee || callee.isExternal() || !callee.isPrivate())
       return call.emitError("expected a private function with a body, got @") << call.getCallee();
     WalkResult weights = callee.walk([](bess::WeightOp weight) {
-      weight.emitError("expected weights as arguments of a called function, got weight '") << weight.getName() << "' inside of it";
+      weight.emitError("expected weights as arguments of a called function, got weight '")
+          << weight.getName() << "' inside of it";
       return WalkResult::interrupt();
     });
     return failure(weights.wasInterrupted());

@@ -30,9 +30,7 @@ SymbolicExpr plan::tensorBytes(Type type) {
   return bits % 8 == 0 ? count * (bits / 8) : SymbolicExpr::ceilDiv(count * bits, 8);
 }
 
-bool plan::definesSizes(Operation *op) {
-  return bess::definesSymbols(op);
-}
+bool plan::definesSizes(Operation *op) { return bess::definesSymbols(op); }
 
 bool FunctionPlan::knownAtEntry(const SymbolicExpr &expr) const {
   return llvm::none_of(expr.symbols(), [&](const std::string &symbol) { return lateSymbols.count(symbol); });

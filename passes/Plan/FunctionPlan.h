@@ -92,7 +92,7 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<Place>> carried, temporaries;
   llvm::DenseMap<mlir::Operation *, int> callFrames;
   llvm::DenseMap<mlir::Operation *, std::pair<int64_t, int64_t>> numbers; ///< of the op; after its last nested one
-  std::set<std::string> lateSymbols; ///< defined while the function runs
+  std::set<std::string> lateSymbols;                                      ///< defined while the function runs
   int64_t frame = 0;
 };
 

@@ -14,8 +14,7 @@ bool plan::isView(Operation *op) { return isa<bess::ReshapeOp>(op); }
 
 static bool isLeaf(Operation *op) { return isa<bess::WeightOp, bess::ConstantOp, bess::PrepareOp>(op); }
 
-LoadTimeOps::LoadTimeOps(func::FuncOp function, const llvm::DenseSet<Value> &arguments)
-    : weightArguments(arguments) {
+LoadTimeOps::LoadTimeOps(func::FuncOp function, const llvm::DenseSet<Value> &arguments) : weightArguments(arguments) {
   function.walk<WalkOrder::PreOrder>([&](Operation *op) {
     if (isa<bess::FusionOp>(op))
       return WalkResult::skip();

@@ -6,8 +6,8 @@
 
 #include "dialects/Bess/Bess.h"
 
-#include "llvm/ADT/SetVector.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace bessemer::plan {
 

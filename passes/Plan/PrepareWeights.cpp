@@ -164,8 +164,8 @@ class PrepareWeightsPass : public plan::impl::PrepareWeightsBase<PrepareWeightsP
     for (Value leaf : leaves)
       inputs.push_back(leaf.getType());
     OpBuilder builder(&getContext());
-    auto function = func::FuncOp::create(builder, op->getLoc(), "prepare",
-                                         builder.getFunctionType(inputs, op->getResultTypes()));
+    auto function =
+        func::FuncOp::create(builder, op->getLoc(), "prepare", builder.getFunctionType(inputs, op->getResultTypes()));
     function.setPrivate();
     function->setAttr("bess.prepare", builder.getUnitAttr());
     Block *body = function.addEntryBlock();

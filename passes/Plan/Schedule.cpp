@@ -4,8 +4,8 @@
 #include "bessemer/Algorithms/OperationOrder.h"
 #include "dialects/Bess/Views.h"
 
-#include "llvm/ADT/MapVector.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace bessemer;

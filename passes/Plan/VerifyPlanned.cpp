@@ -22,7 +22,8 @@ LogicalResult verifyPlacement(Operation *op, int64_t storages) {
   if (tensors == 0)
     return success();
   if (!places || places.size() != op->getNumResults())
-    return op->emitError("expected bess.placement, a place for each of ") << op->getNumResults() << " results, got " << (places ? places.size() : 0);
+    return op->emitError("expected bess.placement, a place for each of ")
+           << op->getNumResults() << " results, got " << (places ? places.size() : 0);
   for (Attribute attribute : places) {
     auto place = dyn_cast<bess::PlacementAttr>(attribute);
     if (place && (place.getStorage() < 0 || place.getStorage() >= storages))

@@ -9,10 +9,10 @@ namespace bessemer::simplify {
 
 /// One thing that is done to the scores between the product and the softmax.
 struct MaskTerm {
-  mlir::Value value;     ///< added, or the condition (i1)
+  mlir::Value value; ///< added, or the condition (i1)
   bool isCondition = false;
   bool keepsWhereTrue = true; ///< of a condition
-  double fill = 0;       ///< what the scores become where it does not keep
+  double fill = 0;            ///< what the scores become where it does not keep
 };
 
 struct AttentionMatch {

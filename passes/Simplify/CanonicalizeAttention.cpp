@@ -22,8 +22,7 @@ StringRef otherLayout(StringRef layout) { return layout == "bhsd" ? "bshd" : "bh
 struct AbsorbTransposes : OpRewritePattern<bess::AttentionOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(bess::AttentionOp op, PatternRewriter &rewriter) const override {
-    Value q = matchSwappedHeads(op.getQ()), k = matchSwappedHeads(op.getK()),
-          v = matchSwappedHeads(op.getV());
+    Value q = matchSwappedHeads(op.getQ()), k = matchSwappedHeads(op.getK()), v = matchSwappedHeads(op.getV());
     if (!q && !k && !v)
       return failure();
     rewriter.modifyOpInPlace(op, [&] {
@@ -74,8 +73,7 @@ std::optional<Dims> swappedDims(Value table) {
 }
 
 Value swapTable(Value table, ArrayRef<SymbolicExpr> dims, Location loc, PatternRewriter &rewriter) {
-  return bess::ReshapeOp::create(rewriter, loc,
-                                 bess::getTensorType(dims, typeOf(table).getElementType()), table);
+  return bess::ReshapeOp::create(rewriter, loc, bess::getTensorType(dims, typeOf(table).getElementType()), table);
 }
 
 /// rope(transpose(x)) -> transpose(rope(x)), for the queries of an attention.
@@ -91,10 +89,9 @@ struct RotateBeforeTranspose : OpRewritePattern<bess::RopeOp> {
       return failure();
     Value cos = swapTable(op.getCos(), *cosDims, op.getLoc(), rewriter);
     Value sin = swapTable(op.getSin(), *sinDims, op.getLoc(), rewriter);
-    auto rope = bess::RopeOp::create(rewriter, op.getLoc(), x.getType(), x, cos, sin,
-                                     op.getRotary(), op.getInterleaved());
-    rewriter.replaceOpWithNewOp<bess::TransposeOp>(op, op.getType(), rope,
-                                                   rewriter.getDenseI64ArrayAttr(swapHeads));
+    auto rope =
+        bess::RopeOp::create(rewriter, op.getLoc(), x.getType(), x, cos, sin, op.getRotary(), op.getInterleaved());
+    rewriter.replaceOpWithNewOp<bess::TransposeOp>(op, op.getType(), rope, rewriter.getDenseI64ArrayAttr(swapHeads));
     return success();
   }
 };

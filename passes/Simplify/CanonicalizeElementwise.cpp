@@ -97,11 +97,9 @@ struct SimplifyCast : OpRewritePattern<bess::CastOp> {
 
 /// Reads through `bess.broadcast` where the op broadcasts by itself.
 struct DropBroadcast : RewritePattern {
-  explicit DropBroadcast(MLIRContext *context)
-      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
+  explicit DropBroadcast(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
-    if (!op->hasTrait<bess::Elementwise>() || isa<bess::QuantizeOp, bess::DequantizeOp>(op) ||
-        op->getNumOperands() < 2)
+    if (!op->hasTrait<bess::Elementwise>() || isa<bess::QuantizeOp, bess::DequantizeOp>(op) || op->getNumOperands() < 2)
       return failure();
     for (OpOperand &operand : op->getOpOperands()) {
       auto broadcast = operand.get().getDefiningOp<bess::BroadcastOp>();
@@ -124,8 +122,7 @@ struct DropBroadcast : RewritePattern {
 /// f(broadcast(x), scalars) -> broadcast(f(x, scalars)): fewer elements, and the
 /// broadcast may then vanish into what reads it.
 struct SinkBroadcast : RewritePattern {
-  explicit SinkBroadcast(MLIRContext *context)
-      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
+  explicit SinkBroadcast(MLIRContext *context) : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
   LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
     if (!op->hasTrait<bess::Elementwise>() || isa<bess::QuantizeOp, bess::DequantizeOp>(op))
       return failure();
@@ -147,8 +144,7 @@ struct SinkBroadcast : RewritePattern {
     IRMapping mapping;
     mapping.map(large->get(), x);
     Operation *small = rewriter.clone(*op, mapping);
-    small->getResult(0).setType(
-        bess::getTensorType(dimsOf(x), typeOf(op->getResult(0)).getElementType()));
+    small->getResult(0).setType(bess::getTensorType(dimsOf(x), typeOf(op->getResult(0)).getElementType()));
     rewriter.replaceOpWithNewOp<bess::BroadcastOp>(op, op->getResult(0).getType(), small->getResult(0));
     return success();
   }
@@ -204,9 +200,7 @@ void simplify::addElementwisePatterns(RewritePatternSet &patterns, Matcher &matc
   patterns.add<NeutralConstant<bess::OrOp>>(context, matcher, Identity{0, false});
   patterns.add<NeutralConstant<bess::XorOp>>(context, matcher, Identity{0, false});
   patterns.add<Involution<bess::NegOp>, Involution<bess::NotOp>, Involution<bess::BitwiseNotOp>,
-               Idempotent<bess::ReluOp>, Idempotent<bess::AbsOp>, Idempotent<bess::FloorOp>,
-               Idempotent<bess::CeilOp>, Idempotent<bess::RoundOp>, SimplifyCast, DropBroadcast,
-               SinkBroadcast>(
-      context);
+               Idempotent<bess::ReluOp>, Idempotent<bess::AbsOp>, Idempotent<bess::FloorOp>, Idempotent<bess::CeilOp>,
+               Idempotent<bess::RoundOp>, SimplifyCast, DropBroadcast, SinkBroadcast>(context);
   patterns.add<SimplifyWhere, StrengthReducePow>(context, matcher);
 }

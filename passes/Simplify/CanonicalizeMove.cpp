@@ -200,10 +200,9 @@ struct FoldTransposeIntoMatmul : OpRewritePattern<bess::MatmulOp> {
 } // namespace
 
 void simplify::addMovePatterns(RewritePatternSet &patterns, Matcher &) {
-  patterns.add<DropWhenSameType<bess::ReshapeOp>, DropWhenSameType<bess::BroadcastOp>,
-               DropWhenSameType<bess::RepeatOp>, JoinReshapes, JoinBroadcasts, SimplifyTranspose,
-               SimplifySlice, SimplifyConcat, SliceOfConcat, DropEmptyReduce, DropPad>(
-      patterns.getContext());
+  patterns.add<DropWhenSameType<bess::ReshapeOp>, DropWhenSameType<bess::BroadcastOp>, DropWhenSameType<bess::RepeatOp>,
+               JoinReshapes, JoinBroadcasts, SimplifyTranspose, SimplifySlice, SimplifyConcat, SliceOfConcat,
+               DropEmptyReduce, DropPad>(patterns.getContext());
 }
 
 void simplify::addMatmulPatterns(RewritePatternSet &patterns, Matcher &) {

@@ -18,8 +18,8 @@ using namespace bessemer::simplify;
 static constexpr int64_t largestFoldedWeight = 64;
 
 static bool isFoldable(Operation *op) {
-  if (!isa_and_nonnull<bess::BessDialect>(op->getDialect()) || op->getNumResults() == 0 ||
-      !isPure(op) || op->getNumRegions() || isa<bess::ConstantOp, bess::WeightOp, bess::PackOp>(op))
+  if (!isa_and_nonnull<bess::BessDialect>(op->getDialect()) || op->getNumResults() == 0 || !isPure(op) ||
+      op->getNumRegions() || isa<bess::ConstantOp, bess::WeightOp, bess::PackOp>(op))
     return false;
   bool readsWeight = false;
   for (Value operand : op->getOperands()) {

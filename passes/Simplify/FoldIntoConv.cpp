@@ -13,14 +13,13 @@ namespace {
 /// Can the loader compute it: from weights and constants alone, of known size?
 bool isLoadTime(Value value, int depth = 16) {
   Operation *op = value.getDefiningOp();
-  if (!op || depth == 0 || !isa<bess::BessDialect>(op->getDialect()) || !isPure(op) ||
-      op->getNumRegions() || !typeOf(value).hasStaticShape())
+  if (!op || depth == 0 || !isa<bess::BessDialect>(op->getDialect()) || !isPure(op) || op->getNumRegions() ||
+      !typeOf(value).hasStaticShape())
     return false;
   if (isa<bess::WeightOp, bess::ConstantOp>(op))
     return true;
-  return op->getNumOperands() > 0 && llvm::all_of(op->getOperands(), [&](Value operand) {
-           return isLoadTime(operand, depth - 1);
-         });
+  return op->getNumOperands() > 0 &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isLoadTime(operand, depth - 1); });
 }
 
 /// The convolution in `a` or `b` that only this op reads, and the other operand
@@ -43,8 +42,7 @@ std::optional<ChannelOperand> matchChannelOperand(Value a, Value b, Type type) {
     bool fits = true;
     for (auto [i, extent] : llvm::enumerate(shape))
       fits &= extent == (static_cast<int64_t>(i) == channelAxis ? weights[0] : 1);
-    if (fits && isLoadTime(value) && isLoadTime(conv.getW()) &&
-        (!conv.getBias() || isLoadTime(conv.getBias())))
+    if (fits && isLoadTime(value) && isLoadTime(conv.getW()) && (!conv.getBias() || isLoadTime(conv.getBias())))
       return ChannelOperand{conv, value};
   }
   return std::nullopt;
@@ -52,17 +50,14 @@ std::optional<ChannelOperand> matchChannelOperand(Value a, Value b, Type type) {
 
 Value reshape(Value value, ArrayRef<int64_t> shape, Location loc, PatternRewriter &rewriter) {
   auto type = RankedTensorType::get(shape, typeOf(value).getElementType());
-  return type == typeOf(value) ? value
-                               : Value(bess::ReshapeOp::create(rewriter, loc, type, value));
+  return type == typeOf(value) ? value : Value(bess::ReshapeOp::create(rewriter, loc, type, value));
 }
 
-void replaceConv(Operation *op, bess::ConvOp conv, Value weights, Value bias,
-                 PatternRewriter &rewriter) {
+void replaceConv(Operation *op, bess::ConvOp conv, Value weights, Value bias, PatternRewriter &rewriter) {
   Location loc = rewriter.getFusedLoc({conv.getLoc(), op->getLoc()});
-  rewriter.replaceOp(op, bess::ConvOp::create(rewriter, loc, conv.getType(), conv.getX(), weights,
-                                              bias, conv.getStrides(), conv.getDilations(),
-                                              conv.getPads(), conv.getGroups(), TypeAttr(), bess::channelsFirst,
-                                              DenseI64ArrayAttr()));
+  rewriter.replaceOp(op, bess::ConvOp::create(rewriter, loc, conv.getType(), conv.getX(), weights, bias,
+                                              conv.getStrides(), conv.getDilations(), conv.getPads(), conv.getGroups(),
+                                              TypeAttr(), bess::channelsFirst, DenseI64ArrayAttr()));
 }
 
 struct FoldFactor : OpRewritePattern<bess::MulOp> {
@@ -76,12 +71,11 @@ struct FoldFactor : OpRewritePattern<bess::MulOp> {
     int64_t channels = typeOf(conv.getW()).getDimSize(0);
     SmallVector<int64_t> shape(rankOf(conv.getW()), 1);
     shape[0] = channels;
-    Value weights = bess::MulOp::create(rewriter, loc, conv.getW().getType(), conv.getW(),
-                                        reshape(factor, shape, loc, rewriter));
+    Value weights =
+        bess::MulOp::create(rewriter, loc, conv.getW().getType(), conv.getW(), reshape(factor, shape, loc, rewriter));
     Value bias = conv.getBias();
     if (bias)
-      bias = bess::MulOp::create(rewriter, loc, bias.getType(), bias,
-                                 reshape(factor, channels, loc, rewriter));
+      bias = bess::MulOp::create(rewriter, loc, bias.getType(), bias, reshape(factor, channels, loc, rewriter));
     replaceConv(op, conv, weights, bias, rewriter);
     return success();
   }

@@ -9,9 +9,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::simplify;
 
-bool simplify::isClose(double a, double b, double tolerance) {
-  return std::abs(a - b) <= tolerance * std::abs(b);
-}
+bool simplify::isClose(double a, double b, double tolerance) { return std::abs(a - b) <= tolerance * std::abs(b); }
 
 static std::optional<double> splatOf(DenseElementsAttr elements) {
   if (!elements || elements.empty())
@@ -133,8 +131,7 @@ Location simplify::locationOf(Operation *root, ValueRange leaves) {
     locations.insert(op->getLoc());
     for (Value operand : op->getOperands())
       if (Operation *definition = operand.getDefiningOp();
-          definition && !llvm::is_contained(leaves, operand) &&
-          !isa<bess::ConstantOp, bess::WeightOp>(definition))
+          definition && !llvm::is_contained(leaves, operand) && !isa<bess::ConstantOp, bess::WeightOp>(definition))
         work.push_back(definition);
   }
   return FusedLoc::get(root->getContext(), locations.getArrayRef());
@@ -157,8 +154,7 @@ bool simplify::isTrailing(Value scale, Value x, int64_t axis) {
   return true;
 }
 
-LogicalResult simplify::replaceKeepingType(PatternRewriter &rewriter, Operation *op,
-                                           Operation *replacement) {
+LogicalResult simplify::replaceKeepingType(PatternRewriter &rewriter, Operation *op, Operation *replacement) {
   Type type = op->getResult(0).getType();
   if (!bess::compatibleTypes(type, replacement->getResult(0).getType())) {
     rewriter.eraseOp(replacement);

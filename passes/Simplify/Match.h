@@ -12,9 +12,7 @@ namespace bessemer::simplify {
 
 using Dims = llvm::SmallVector<SymbolicExpr>;
 
-inline mlir::RankedTensorType typeOf(mlir::Value value) {
-  return llvm::cast<mlir::RankedTensorType>(value.getType());
-}
+inline mlir::RankedTensorType typeOf(mlir::Value value) { return llvm::cast<mlir::RankedTensorType>(value.getType()); }
 inline int64_t rankOf(mlir::Value value) { return typeOf(value).getRank(); }
 inline Dims dimsOf(mlir::Value value) { return bess::getDims(value.getType()); }
 
@@ -27,8 +25,7 @@ template <class OpTy> mlir::Value operandOf(mlir::Value value) {
 class Matcher {
 public:
   explicit Matcher(const SimplifyContext &context)
-      : files(context.files ? context.files : std::make_shared<WeightFiles>()),
-        nearMisses(context.nearMisses) {}
+      : files(context.files ? context.files : std::make_shared<WeightFiles>()), nearMisses(context.nearMisses) {}
 
   /// The one value of all elements of a constant or small weight (also behind
   /// reshapes, broadcasts and casts).
@@ -47,8 +44,7 @@ public:
   mlir::Value powerOf(mlir::Value value, int exponent);
 
   /// a op b, one of which is a splat: the other one and the constant.
-  template <class OpTy>
-  std::optional<std::pair<mlir::Value, double>> withConstant(mlir::Value value) {
+  template <class OpTy> std::optional<std::pair<mlir::Value, double>> withConstant(mlir::Value value) {
     auto op = value ? value.getDefiningOp<OpTy>() : OpTy();
     if (!op)
       return std::nullopt;

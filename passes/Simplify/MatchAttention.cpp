@@ -9,8 +9,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::simplify;
 
-static constexpr int64_t swapHeads[] = {0, 2, 1, 3}, keysFromBshd[] = {0, 2, 3, 1},
-                         keysFromBhsd[] = {0, 1, 3, 2};
+static constexpr int64_t swapHeads[] = {0, 2, 1, 3}, keysFromBshd[] = {0, 2, 3, 1}, keysFromBhsd[] = {0, 1, 3, 2};
 /// What is below this hides a key. (Old models use -1e4.)
 static constexpr double hiding = -9.9e3;
 
@@ -52,11 +51,9 @@ static void peelRepeatedHeads(Value &value) {
   if (!x || rankOf(x) != 4 || rankOf(one) != 5 || rankOf(value) != 4)
     return;
   Dims repeated = dimsOf(five), single = dimsOf(one), merged = dimsOf(value), heads = dimsOf(x);
-  bool matches = single[2] == SymbolicExpr(1) && single[1] == repeated[1] &&
-                 merged[1] == repeated[1] * repeated[2];
+  bool matches = single[2] == SymbolicExpr(1) && single[1] == repeated[1] && merged[1] == repeated[1] * repeated[2];
   for (auto [fiveAxis, axis] : {std::pair(0, 0), std::pair(3, 2), std::pair(4, 3)})
-    matches &= repeated[fiveAxis] == merged[axis] && single[fiveAxis] == merged[axis] &&
-               heads[axis] == merged[axis];
+    matches &= repeated[fiveAxis] == merged[axis] && single[fiveAxis] == merged[axis] && heads[axis] == merged[axis];
   if (matches && heads[1] == single[1])
     value = x;
 }
@@ -88,8 +85,7 @@ static bool peelScores(Matcher &matcher, Value &scores, AttentionMatch &match, d
     scores = x;
     return true;
   }
-  if (auto capped = matcher.withConstant<bess::MulOp>(scores);
-      capped && match.softcap == 0 && outer == 1)
+  if (auto capped = matcher.withConstant<bess::MulOp>(scores); capped && match.softcap == 0 && outer == 1)
     if (Value inner = operandOf<bess::TanhOp>(capped->first)) {
       match.softcap = capped->second;
       scores = inner;
@@ -168,8 +164,7 @@ static bool matchKeys(Matcher &matcher, AttentionMatch &match) {
 
 std::optional<AttentionMatch> simplify::matchAttention(Matcher &matcher, bess::MatmulOp root) {
   bess::SoftmaxOp softmax = matchSoftmax(matcher, root.getA());
-  if (!softmax || root.getTransposeA() || root.getTo() ||
-      !isa<FloatType>(typeOf(root.getY()).getElementType()))
+  if (!softmax || root.getTransposeA() || root.getTo() || !isa<FloatType>(typeOf(root.getY()).getElementType()))
     return std::nullopt;
   auto miss = [&](const Twine &reason) {
     matcher.note(root, "attention", reason);
@@ -188,8 +183,7 @@ std::optional<AttentionMatch> simplify::matchAttention(Matcher &matcher, bess::M
     if (!peelScores(matcher, scores, match, outer))
       return miss("expected a scaled and masked product under the softmax");
   match.scores = scores.getDefiningOp<bess::MatmulOp>();
-  if (match.scores.getTransposeA() || rankOf(match.scores.getA()) != rank ||
-      rankOf(match.scores.getB()) != rank)
+  if (match.scores.getTransposeA() || rankOf(match.scores.getA()) != rank || rankOf(match.scores.getB()) != rank)
     return miss("expected the scores to be a batched product of queries and keys");
   if (!matchKeys(matcher, match))
     return miss("expected keys that are transposed");

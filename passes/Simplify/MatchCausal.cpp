@@ -22,9 +22,7 @@ struct Index {
 std::optional<SymbolicExpr> scalarExpr(Matcher &matcher, Value value) {
   for (int i = 0; i < 4; ++i) {
     if (auto dims = value.getDefiningOp<bess::FromDimsOp>())
-      return dims.getDims().getExprs().size() == 1
-                 ? std::optional(bess::parseDims(dims.getDims())[0])
-                 : std::nullopt;
+      return dims.getDims().getExprs().size() == 1 ? std::optional(bess::parseDims(dims.getDims())[0]) : std::nullopt;
     if (std::optional<double> constant = matcher.splat(value))
       return SymbolicExpr(static_cast<int64_t>(*constant));
     Value inner = operandOf<bess::ReshapeOp>(value);
@@ -71,8 +69,7 @@ std::optional<Index> matchIndex(Matcher &matcher, Value value, int depth = 6) {
       return std::nullopt;
     std::optional<int64_t> first;
     for (auto [i, element] : llvm::enumerate(elements.getValues<APInt>()))
-      if (int64_t value = element.getSExtValue() - static_cast<int64_t>(i);
-          first.value_or(value) != value)
+      if (int64_t value = element.getSExtValue() - static_cast<int64_t>(i); first.value_or(value) != value)
         return std::nullopt;
       else
         first = value;
@@ -86,8 +83,7 @@ std::optional<Index> matchIndex(Matcher &matcher, Value value, int depth = 6) {
   }
   if (auto add = dyn_cast<bess::AddOp>(op))
     for (auto [x, scalar] : {std::pair<Value, Value>{add.getA(), add.getB()}, {add.getB(), add.getA()}}) {
-      std::optional<SymbolicExpr> expr =
-          onlyAxisFromEnd(scalar) == 0 ? scalarExpr(matcher, scalar) : std::nullopt;
+      std::optional<SymbolicExpr> expr = onlyAxisFromEnd(scalar) == 0 ? scalarExpr(matcher, scalar) : std::nullopt;
       std::optional<Index> inner = expr ? matchIndex(matcher, x, depth - 1) : std::nullopt;
       if (inner)
         return Index{inner->base + *expr, inner->axisFromEnd};
@@ -99,8 +95,7 @@ std::optional<Index> matchIndex(Matcher &matcher, Value value, int depth = 6) {
 /// that is stretched to them?
 bool isWholeMask(Value mask, ArrayRef<SymbolicExpr> scores) {
   Dims dims = dimsOf(mask);
-  return dims.size() >= 2 && dims.back() == scores.back() &&
-         dims[dims.size() - 2] == scores[scores.size() - 2];
+  return dims.size() >= 2 && dims.back() == scores.back() && dims[dims.size() - 2] == scores[scores.size() - 2];
 }
 
 /// offset of a mask of known elements: conditions, or 0 and large negative
@@ -148,8 +143,7 @@ std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bo
     else if (auto reshape = dyn_cast<bess::ReshapeOp>(op)) {
       // Leading dimensions of 1 come and go.
       Dims from = dimsOf(reshape.getX()), to = dimsOf(reshape.getY());
-      if (from.size() < 2 || to.size() < 2 || from.back() != to.back() ||
-          from[from.size() - 2] != to[to.size() - 2])
+      if (from.size() < 2 || to.size() < 2 || from.back() != to.back() || from[from.size() - 2] != to[to.size() - 2])
         return std::nullopt;
     }
     condition = op->getOperand(0);
@@ -172,8 +166,7 @@ std::optional<SymbolicExpr> matchCondition(Matcher &matcher, Value condition, bo
   Operation *op = condition.getDefiningOp();
   if (!isa_and_nonnull<bess::LessEqualOp, bess::LessOp, bess::GreaterEqualOp, bess::GreaterOp>(op))
     return std::nullopt;
-  std::optional<Index> left = matchIndex(matcher, op->getOperand(0)),
-                       right = matchIndex(matcher, op->getOperand(1));
+  std::optional<Index> left = matchIndex(matcher, op->getOperand(0)), right = matchIndex(matcher, op->getOperand(1));
   if (!left || !right)
     return std::nullopt;
   bool strict = isa<bess::LessOp, bess::GreaterOp>(op);

@@ -45,9 +45,8 @@ struct RaiseAttention : MatchPattern<bess::MatmulOp> {
     if (isRank3)
       type = withHeads(op.getY());
     auto attention = bess::AttentionOp::create(
-        rewriter, loc, type, q, k, v, mask, /*valid=*/Value(), APFloat(match->scale),
-        match->causal, match->causalBottomRight, APFloat(match->softcap), match->qLayout,
-        match->kLayout, match->vLayout, yLayout);
+        rewriter, loc, type, q, k, v, mask, /*valid=*/Value(), APFloat(match->scale), match->causal,
+        match->causalBottomRight, APFloat(match->softcap), match->qLayout, match->kLayout, match->vLayout, yLayout);
     Value result = attention.getY();
     if (isRank3)
       result = bess::ReshapeOp::create(rewriter, loc, op.getType(), result);
@@ -89,8 +88,7 @@ private:
 
   /// All terms as one: a condition when it is alone and hides with -inf, else
   /// a sum of what is added to the scores.
-  static Value buildMask(AttentionMatch &match, Location loc, bool isRank3,
-                         PatternRewriter &rewriter) {
+  static Value buildMask(AttentionMatch &match, Location loc, bool isRank3, PatternRewriter &rewriter) {
     Value mask;
     if (match.masks.size() == 1 && match.masks[0].isCondition &&
         match.masks[0].fill == -std::numeric_limits<double>::infinity()) {
@@ -102,11 +100,9 @@ private:
       for (const MaskTerm &term : match.masks) {
         Value added = term.value;
         if (term.isCondition) {
-          Value zero = constant(0, element, loc, rewriter),
-                fill = constant(term.fill, element, loc, rewriter);
+          Value zero = constant(0, element, loc, rewriter), fill = constant(term.fill, element, loc, rewriter);
           auto type = bess::getTensorType(dimsOf(term.value), element);
-          added = bess::WhereOp::create(rewriter, loc, type, term.value,
-                                        term.keepsWhereTrue ? zero : fill,
+          added = bess::WhereOp::create(rewriter, loc, type, term.value, term.keepsWhereTrue ? zero : fill,
                                         term.keepsWhereTrue ? fill : zero);
         }
         mask = mask ? addMasks(mask, added, loc, rewriter) : added;
@@ -117,13 +113,11 @@ private:
 
   static Value addMasks(Value a, Value b, Location loc, PatternRewriter &rewriter) {
     if (typeOf(a).getElementType() != typeOf(b).getElementType())
-      b = bess::CastOp::create(rewriter, loc,
-                               bess::getTensorType(dimsOf(b), typeOf(a).getElementType()), b,
+      b = bess::CastOp::create(rewriter, loc, bess::getTensorType(dimsOf(b), typeOf(a).getElementType()), b,
                                typeOf(a).getElementType());
     // They broadcast to the scores, so they broadcast with each other.
     FailureOr<Dims> dims = bess::broadcastDims({dimsOf(a), dimsOf(b)});
-    return bess::AddOp::create(rewriter, loc,
-                               bess::getTensorType(*dims, typeOf(a).getElementType()), a, b);
+    return bess::AddOp::create(rewriter, loc, bess::getTensorType(*dims, typeOf(a).getElementType()), a, b);
   }
 };
 } // namespace

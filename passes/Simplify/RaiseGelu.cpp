@@ -14,8 +14,7 @@ using namespace bessemer;
 using namespace bessemer::simplify;
 
 namespace {
-constexpr double sqrtHalf = 0.70710678118654752, sqrtTwoOverPi = 0.79788456080286536,
-                 cubic = 0.044715;
+constexpr double sqrtHalf = 0.70710678118654752, sqrtTwoOverPi = 0.79788456080286536, cubic = 0.044715;
 
 struct RaiseGelu : MatchPattern<bess::MulOp> {
   using MatchPattern::MatchPattern;
@@ -84,8 +83,8 @@ private:
     }
     if (product.factors.size() != 2)
       return {};
-    for (auto [x, sum] : {std::pair<Value, Value>{product.factors[0], product.factors[1]},
-                          {product.factors[1], product.factors[0]}})
+    for (auto [x, sum] :
+         {std::pair<Value, Value>{product.factors[0], product.factors[1]}, {product.factors[1], product.factors[0]}})
       if (auto plusOne = matcher.withConstant<bess::AddOp>(sum);
           plusOne && plusOne->second == 1 && isPower(plusOne->first, x, 2))
         return x;
@@ -107,8 +106,7 @@ private:
     return found == exponent && isClose(product.constant, cubic);
   }
 
-  LogicalResult raise(bess::MulOp op, Value factor, const Gate &gate,
-                      PatternRewriter &rewriter) const {
+  LogicalResult raise(bess::MulOp op, Value factor, const Gate &gate, PatternRewriter &rewriter) const {
     Matcher::Product product = matcher.product(op, gate.x);
     bool others = product.factors.size() == 2 && llvm::is_contained(product.factors, gate.x) &&
                   llvm::is_contained(product.factors, factor);

@@ -77,9 +77,7 @@ template <class OpTy> OpTy onlyUser(Value value) {
 }
 
 /// The operand of a binary op that is not `value`.
-template <class OpTy> Value otherOperand(OpTy op, Value value) {
-  return op.getA() == value ? op.getB() : op.getA();
-}
+template <class OpTy> Value otherOperand(OpTy op, Value value) { return op.getA() == value ? op.getB() : op.getA(); }
 
 struct RaiseNorm : RewritePattern {
   RaiseNorm(MLIRContext *context, Matcher &matcher, StringRef root)
@@ -98,21 +96,18 @@ struct RaiseNorm : RewritePattern {
       return failure();
     std::optional<Mean> mean = matchMean(variance);
     if (!mean)
-      return matcher.miss(op, "layer_norm",
-                          "expected the variance over the last dimensions, kept as 1");
+      return matcher.miss(op, "layer_norm", "expected the variance over the last dimensions, kept as 1");
     Value squared = matcher.powerOf(mean->of, 2);
     if (!squared)
       return matcher.miss(op, "layer_norm", "expected the variance to be a mean of squares");
     if (std::optional<Mean> centered = matchCentered(normalized->x)) {
       std::optional<Mean> other = matchCentered(squared);
-      if (other && other->of == centered->of && other->axis == centered->axis &&
-          mean->axis == centered->axis)
+      if (other && other->of == centered->of && other->axis == centered->axis && mean->axis == centered->axis)
         return raiseLayerNorm(op, centered->of, mean->axis, epsilon, rewriter);
     }
     if (squared == normalized->x)
       return raiseRmsNorm(op, squared, mean->axis, epsilon, rewriter);
-    return matcher.miss(op, "layer_norm",
-                        "expected what is normalized to be what the variance is of");
+    return matcher.miss(op, "layer_norm", "expected what is normalized to be what the variance is of");
   }
 
 private:
@@ -123,8 +118,7 @@ private:
     if (llvm::any_of(shape, ShapedType::isDynamic))
       shape = ArrayRef<int64_t>(); // a scalar broadcasts as well
     auto constantType = RankedTensorType::get(shape, type.getElementType());
-    auto ones = DenseElementsAttr::get(
-        constantType, rewriter.getFloatAttr(type.getElementType(), 1.0).getValue());
+    auto ones = DenseElementsAttr::get(constantType, rewriter.getFloatAttr(type.getElementType(), 1.0).getValue());
     return bess::ConstantOp::create(rewriter, loc, constantType, ones);
   }
 
@@ -163,13 +157,12 @@ private:
     rewriter.setInsertionPoint(last);
     if (!scale)
       scale = makeOnes(x, axis, loc, rewriter);
-    auto norm = bess::LayerNormOp::create(rewriter, loc, x.getType(), x, scale, bias,
-                                          static_cast<uint64_t>(axis), APFloat(epsilon));
+    auto norm = bess::LayerNormOp::create(rewriter, loc, x.getType(), x, scale, bias, static_cast<uint64_t>(axis),
+                                          APFloat(epsilon));
     return replaceKeepingType(rewriter, last, norm);
   }
 
-  LogicalResult raiseRmsNorm(Operation *core, Value x, int64_t axis, double epsilon,
-                             PatternRewriter &rewriter) const {
+  LogicalResult raiseRmsNorm(Operation *core, Value x, int64_t axis, double epsilon, PatternRewriter &rewriter) const {
     Operation *last = core;
     Value scale;
     x = narrow(x, last);
@@ -185,8 +178,8 @@ private:
     rewriter.setInsertionPoint(last);
     if (!scale)
       scale = makeOnes(x, axis, loc, rewriter);
-    auto norm = bess::RmsNormOp::create(rewriter, loc, x.getType(), x, scale,
-                                        static_cast<uint64_t>(axis), APFloat(epsilon));
+    auto norm =
+        bess::RmsNormOp::create(rewriter, loc, x.getType(), x, scale, static_cast<uint64_t>(axis), APFloat(epsilon));
     return replaceKeepingType(rewriter, last, norm);
   }
 

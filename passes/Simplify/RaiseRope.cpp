@@ -31,8 +31,7 @@ Value matchLastSlice(Value value, int64_t begin, int64_t size) {
 /// x of concat(-x[.., D/2:], x[.., :D/2]).
 Value matchRotatedHalves(Value value) {
   auto concat = value.getDefiningOp<bess::ConcatOp>();
-  if (!concat || concat.getXs().size() != 2 ||
-      static_cast<int64_t>(concat.getAxis()) != rankOf(value) - 1)
+  if (!concat || concat.getXs().size() != 2 || static_cast<int64_t>(concat.getAxis()) != rankOf(value) - 1)
     return {};
   int64_t depth = typeOf(value).getShape().back();
   if (ShapedType::isDynamic(depth) || depth % 2)
@@ -96,8 +95,8 @@ struct RaiseRope : MatchPattern<bess::AddOp> {
       auto plain = left.getDefiningOp<bess::MulOp>(), rotated = right.getDefiningOp<bess::MulOp>();
       if (!plain || !rotated)
         continue;
-      for (auto [turned, sin] : {std::pair<Value, Value>{rotated.getA(), rotated.getB()},
-                                 {rotated.getB(), rotated.getA()}})
+      for (auto [turned, sin] :
+           {std::pair<Value, Value>{rotated.getA(), rotated.getB()}, {rotated.getB(), rotated.getA()}})
         if (Value x = matchRotatedHalves(turned))
           if (plain.getA() == x || plain.getB() == x)
             return raise(op, x, plain.getA() == x ? plain.getB() : plain.getA(), sin, rewriter);
@@ -106,8 +105,7 @@ struct RaiseRope : MatchPattern<bess::AddOp> {
   }
 
 private:
-  LogicalResult raise(bess::AddOp op, Value x, Value cos, Value sin,
-                      PatternRewriter &rewriter) const {
+  LogicalResult raise(bess::AddOp op, Value x, Value cos, Value sin, PatternRewriter &rewriter) const {
     if (rankOf(x) != 4)
       return matcher.miss(op, "rope", "expected an operand of rank 4, got rank " + Twine(rankOf(x)));
     if (x.getType() != op.getType())
@@ -144,15 +142,13 @@ struct WidenRope : OpRewritePattern<bess::ConcatOp> {
     auto rope = op.getXs()[0].getDefiningOp<bess::RopeOp>();
     if (!rope)
       return failure();
-    int64_t rotated = typeOf(rope.getX()).getShape().back(),
-            rest = typeOf(op.getXs()[1]).getShape().back();
+    int64_t rotated = typeOf(rope.getX()).getShape().back(), rest = typeOf(op.getXs()[1]).getShape().back();
     Value x = matchLastSlice(rope.getX(), 0, rotated), same = matchLastSlice(op.getXs()[1], rotated, rest);
     if (!x || x != same || x.getType() != op.getType())
       return failure();
     Location loc = locationOf(op, {x, rope.getCos(), rope.getSin()});
-    rewriter.replaceOp(op, bess::RopeOp::create(rewriter, loc, op.getType(), x, rope.getCos(),
-                                                rope.getSin(), rope.getRotary(),
-                                                rope.getInterleaved()));
+    rewriter.replaceOp(op, bess::RopeOp::create(rewriter, loc, op.getType(), x, rope.getCos(), rope.getSin(),
+                                                rope.getRotary(), rope.getInterleaved()));
     return success();
   }
 };

@@ -11,9 +11,8 @@ namespace {
 /// A reduction along one axis that is kept as 1.
 bess::ReduceOp matchReduce(Value value, StringRef kind) {
   auto reduce = value.getDefiningOp<bess::ReduceOp>();
-  return reduce && reduce.getKind() == kind && reduce.getKeepdims() && reduce.getAxes().size() == 1
-             ? reduce
-             : bess::ReduceOp();
+  return reduce && reduce.getKind() == kind && reduce.getKeepdims() && reduce.getAxes().size() == 1 ? reduce
+                                                                                                    : bess::ReduceOp();
 }
 
 struct RaiseSoftmax : MatchPattern<bess::DivOp> {
@@ -33,8 +32,7 @@ struct RaiseSoftmax : MatchPattern<bess::DivOp> {
     if (x.getType() != op.getType())
       return failure();
     Location loc = locationOf(op, x);
-    auto softmax = bess::SoftmaxOp::create(rewriter, loc, op.getType(), x,
-                                           static_cast<uint64_t>(axis), /*log=*/false);
+    auto softmax = bess::SoftmaxOp::create(rewriter, loc, op.getType(), x, static_cast<uint64_t>(axis), /*log=*/false);
     rewriter.replaceOp(op, softmax);
     return success();
   }
@@ -48,8 +46,8 @@ struct RaiseLogSoftmax : MatchPattern<bess::LogOp> {
     if (!softmax || softmax.getLog() || !softmax->hasOneUse())
       return failure();
     Location loc = locationOf(op, softmax.getX());
-    rewriter.replaceOp(op, bess::SoftmaxOp::create(rewriter, loc, op.getType(), softmax.getX(),
-                                                   softmax.getAxis(), /*log=*/true));
+    rewriter.replaceOp(
+        op, bess::SoftmaxOp::create(rewriter, loc, op.getType(), softmax.getX(), softmax.getAxis(), /*log=*/true));
     return success();
   }
 };

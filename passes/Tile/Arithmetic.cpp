@@ -21,7 +21,8 @@ static Value asFloat(ProgramBuilder &p, Value x, Type graph, Type to, ArrayRef<E
   if (from == to)
     return x;
   if (isa<FloatType>(from))
-    return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(p.b, type, x)) : Value(arith::TruncFOp::create(p.b, type, x));
+    return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(p.b, type, x))
+                                                                     : Value(arith::TruncFOp::create(p.b, type, x));
   bool isUnsigned = graph.isUnsignedInteger() || graph.isInteger(1);
   return isUnsigned ? Value(arith::UIToFPOp::create(p.b, type, x)) : Value(arith::SIToFPOp::create(p.b, type, x));
 }
@@ -37,7 +38,8 @@ Value ProgramBuilder::floatToInteger(Value x, Type graphTo, ArrayRef<Extent> ext
   };
   Value isNumber = arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, x, x);
   Value safe = arith::SelectOp::create(b, isNumber, x, constant(0, from, extents));
-  safe = arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, safe, constant(largest, from, extents)), constant(-0x1p63, from, extents));
+  safe = arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, safe, constant(largest, from, extents)),
+                                   constant(-0x1p63, from, extents));
   Value wide = arith::FPToSIOp::create(b, tileType(extents, i64), safe);
   Value most = splat(arith::ConstantOp::create(b, b.getIntegerAttr(i64, std::numeric_limits<int64_t>::max())), extents);
   wide = arith::SelectOp::create(b, compare(arith::CmpFPredicate::OGE, 0x1p63), most, wide);
@@ -61,7 +63,9 @@ Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Ex
   bool isFloat = isa<FloatType>(element), isUnsigned = graph.isUnsignedInteger() || graph.isInteger(1);
   Value x = operands[0], y = operands.size() > 1 ? operands[1] : Value();
   auto c = [&](double value) { return constant(value, element, extents); };
-  auto compare = [&](arith::CmpIPredicate predicate, Value l, Value r) -> Value { return arith::CmpIOp::create(b, predicate, l, r); };
+  auto compare = [&](arith::CmpIPredicate predicate, Value l, Value r) -> Value {
+    return arith::CmpIOp::create(b, predicate, l, r);
+  };
 
   if (isa<DivOp, ModOp>(op) && !isFloat) {
     bool isDiv = isa<DivOp>(op);
@@ -72,7 +76,8 @@ Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Ex
     Value minusOne = compare(arith::CmpIPredicate::eq, y, c(-1));
     Value divisor = arith::SelectOp::create(b, minusOne, c(1), y);
     if (isDiv)
-      return arith::SelectOp::create(b, minusOne, arith::SubIOp::create(b, c(0), x), arith::DivSIOp::create(b, x, divisor));
+      return arith::SelectOp::create(b, minusOne, arith::SubIOp::create(b, c(0), x),
+                                     arith::DivSIOp::create(b, x, divisor));
     Value rest = arith::RemSIOp::create(b, x, divisor);
     if (cast<ModOp>(op).getFmod())
       return rest;
@@ -93,10 +98,12 @@ Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Ex
   if (isa<ShiftLeftOp, ShiftRightOp>(op)) {
     // A shift by all bits or more leaves 0, or the sign.
     unsigned bits = element.getIntOrFloatBitWidth();
-    Value fits = compare(arith::CmpIPredicate::ult, y, c(bits)), amount = arith::SelectOp::create(b, fits, y, c(bits - 1));
+    Value fits = compare(arith::CmpIPredicate::ult, y, c(bits)),
+          amount = arith::SelectOp::create(b, fits, y, c(bits - 1));
     if (isa<ShiftRightOp>(op) && !isUnsigned)
       return arith::ShRSIOp::create(b, x, amount);
-    Value shifted = isa<ShiftLeftOp>(op) ? Value(arith::ShLIOp::create(b, x, amount)) : Value(arith::ShRUIOp::create(b, x, amount));
+    Value shifted =
+        isa<ShiftLeftOp>(op) ? Value(arith::ShLIOp::create(b, x, amount)) : Value(arith::ShRUIOp::create(b, x, amount));
     return arith::SelectOp::create(b, fits, shifted, c(0));
   }
   if (auto inf = dyn_cast<IsInfOp>(op)) {
@@ -123,7 +130,8 @@ Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Ex
       return {};
     // An integer to a float power needs the digits of f64.
     Type type = isFloat ? element : Type(b.getF64Type());
-    Value power = math::PowFOp::create(b, asFloat(*this, x, graph, type, extents), asFloat(*this, y, graphB, type, extents));
+    Value power =
+        math::PowFOp::create(b, asFloat(*this, x, graph, type, extents), asFloat(*this, y, graphB, type, extents));
     return isFloat ? power : floatToInteger(power, graphResult, extents);
   }
   if (isa<CastOp>(op) && isFloat && isa<IntegerType>(graphResult))
@@ -131,7 +139,8 @@ Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Ex
   if (isa<BitcastOp>(op)) {
     // Not of what is computed in another width than it is stored.
     unsigned bits = element.getIntOrFloatBitWidth();
-    if (graph.getIntOrFloatBitWidth() != bits || graphResult.getIntOrFloatBitWidth() != bits || resultElement.getIntOrFloatBitWidth() != bits)
+    if (graph.getIntOrFloatBitWidth() != bits || graphResult.getIntOrFloatBitWidth() != bits ||
+        resultElement.getIntOrFloatBitWidth() != bits)
       return {};
     return element == resultElement ? x : Value(arith::BitcastOp::create(b, tileType(extents, resultElement), x));
   }

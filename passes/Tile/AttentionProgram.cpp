@@ -38,8 +38,10 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   auto op = dyn_cast<AttentionOp>(body.front());
   if (!op || body.getOperations().size() != 2 || op.getValid())
     return {};
-  HeadView q = HeadView::of(op.getQ().getType(), op.getQLayout()), k = HeadView::of(op.getK().getType(), op.getKLayout());
-  HeadView v = HeadView::of(op.getV().getType(), op.getVLayout()), y = HeadView::of(op.getY().getType(), op.getYLayout());
+  HeadView q = HeadView::of(op.getQ().getType(), op.getQLayout()),
+           k = HeadView::of(op.getK().getType(), op.getKLayout());
+  HeadView v = HeadView::of(op.getV().getType(), op.getVLayout()),
+           y = HeadView::of(op.getY().getType(), op.getYLayout());
   std::optional<SymbolicExpr> group = SymbolicExpr::exactDivide(q.heads, k.heads);
   std::optional<int64_t> depth = q.depth.isConstant(), valueDepth = v.depth.isConstant();
   if (!group || !depth || !valueDepth)
@@ -72,7 +74,8 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   Value keyTile = raw(op.getK(), k.at(batch, keyHead, zero, zero), k.tileDims(), {keys, d});
   auto keyType = cast<RankedTensorType>(keyTile.getType());
   int64_t width = p.schedule.panelColumns();
-  Value panels = tile::PanelsOp::create(b, RankedTensorType::get({ShapedType::kDynamic, *depth, width}, keyType.getElementType()), keyTile, width, true);
+  Value panels = tile::PanelsOp::create(
+      b, RankedTensorType::get({ShapedType::kDynamic, *depth, width}, keyType.getElementType()), keyTile, width, true);
   Value valueTile = raw(op.getV(), v.at(batch, keyHead, zero, zero), v.tileDims(), {keys, dv});
 
   std::optional<int64_t> length = q.length.isConstant();
@@ -98,7 +101,8 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
     SmallVector<Extent> shape = {rows, keys};
     Type f32 = b.getF32Type();
     Value queries = raw(op.getQ(), q.at(batch, head, row, zero), q.tileDims(), {rows, d});
-    Value scores = arith::MulFOp::create(b, p.dot(queries, panels), p.constant(op.getScale().convertToDouble(), f32, shape));
+    Value scores =
+        arith::MulFOp::create(b, p.dot(queries, panels), p.constant(op.getScale().convertToDouble(), f32, shape));
     double softcap = op.getSoftcap().convertToDouble();
     if (softcap > 0) {
       Value cap = p.constant(softcap, f32, shape);
@@ -108,9 +112,11 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
     bool mayBeEmpty = false;
     if (op.getMask()) {
       auto one = [&](int i) { return maskDims[i] == SymbolicExpr::constant(1); };
-      bool perRow = !one(2) || q.length == SymbolicExpr::constant(1), perKey = !one(3) || k.length == SymbolicExpr::constant(1);
-      Value mask = p.load(p.view(number(op.getMask())), {one(0) ? zero : batch, one(1) ? zero : head, one(2) ? zero : row, zero}, {2, 3},
-                          {perRow ? rows : Extent::of(1), perKey ? keys : Extent::of(1)}, true);
+      bool perRow = !one(2) || q.length == SymbolicExpr::constant(1),
+           perKey = !one(3) || k.length == SymbolicExpr::constant(1);
+      Value mask =
+          p.load(p.view(number(op.getMask())), {one(0) ? zero : batch, one(1) ? zero : head, one(2) ? zero : row, zero},
+                 {2, 3}, {perRow ? rows : Extent::of(1), perKey ? keys : Extent::of(1)}, true);
       mask = p.broadcast(mask, shape);
       if (getElementTypeOrSelf(op.getMask().getType()).isInteger(1)) {
         scores = arith::SelectOp::create(b, mask, scores, unseen);

@@ -20,11 +20,13 @@ using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
 namespace {
-constexpr int64_t wantedTasks = 16; ///< enough for a few threads to share evenly
+constexpr int64_t wantedTasks = 16;    ///< enough for a few threads to share evenly
 constexpr int64_t wantedColumns = 128; ///< of a task with patches, when the number of tasks is not known
-constexpr int64_t fewRows = 64; ///< are one block
+constexpr int64_t fewRows = 64;        ///< are one block
 
-SymbolicExpr placesOf(ConvOp conv) { return product(ArrayRef<SymbolicExpr>(getDims(conv.getY().getType())).drop_back()); }
+SymbolicExpr placesOf(ConvOp conv) {
+  return product(ArrayRef<SymbolicExpr>(getDims(conv.getY().getType())).drop_back());
+}
 
 /// How the epilogue of a convolution reads its operands, of which a view is
 /// [places, groups, channels of a group], [groups, channels of a group] or [1].
@@ -72,7 +74,8 @@ tile::KernelOp writeDepthwise(ProgramBuilder &p, ConvOp conv) {
   auto x = getDims(conv.getX().getType()), y = getDims(conv.getY().getType());
   int64_t channels = conv.getGroups();
   Epilogue epilogue{p, conv, 1, channels};
-  WindowPlaces window(x, y, conv.getWeightShape()->drop_front(2), conv.getStrides(), conv.getDilations(), conv.getPads());
+  WindowPlaces window(x, y, conv.getWeightShape()->drop_front(2), conv.getStrides(), conv.getDilations(),
+                      conv.getPads());
   SmallVector<SmallVector<SymbolicExpr>> views;
   for (BlockArgument argument : p.fusion.getBody().front().getArguments()) {
     if (argument == conv.getX())
@@ -84,11 +87,13 @@ tile::KernelOp writeDepthwise(ProgramBuilder &p, ConvOp conv) {
   }
   views.push_back({placesOf(conv), SymbolicExpr(1), SymbolicExpr(channels)});
   p.begin(views, window.grid());
-  unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(), wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
+  unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(),
+           wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
   bool complete = true;
   window.forEachPlace(p, [&](ArrayRef<Value> at) {
     Value zero = p.index(0), row = window.number(p, at);
-    SmallVector<Extent> extents = {Extent::of(1), Extent::of(channels)}, all = {Extent::of(window.taps()), Extent::of(channels)};
+    SmallVector<Extent> extents = {Extent::of(1), Extent::of(channels)},
+                        all = {Extent::of(window.taps()), Extent::of(channels)};
     Value values = window.gather(p, p.view(xNumber), at, Extent::of(channels));
     Value weights = p.load(p.view(wNumber), {zero, zero}, {0, 1}, all, true);
     Value sum = p.reduce("sum", arith::MulFOp::create(p.b, values, weights), 0);
@@ -114,7 +119,9 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   for (int64_t extent : window)
     depth *= extent;
   int64_t panels = *w[1].isConstant(), width = *w[3].isConstant();
-  auto all = [](ArrayRef<int64_t> values, int64_t wanted) { return llvm::all_of(values, [&](int64_t v) { return v == wanted; }); };
+  auto all = [](ArrayRef<int64_t> values, int64_t wanted) {
+    return llvm::all_of(values, [&](int64_t v) { return v == wanted; });
+  };
   bool direct = depth == channels && all(conv.getStrides(), 1) && all(conv.getPads(), 0);
 
   SymbolicExpr rows = placesOf(conv);
@@ -130,7 +137,9 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   int64_t panelsOfTask = direct ? 1 : panels;
   if (!direct) {
     int64_t blocks = knownRows ? llvm::divideCeil(*knownRows, block) * groups : 0;
-    auto enough = [&](int64_t count) { return knownRows ? blocks * (panels / count) >= wantedTasks : count * width <= wantedColumns; };
+    auto enough = [&](int64_t count) {
+      return knownRows ? blocks * (panels / count) >= wantedTasks : count * width <= wantedColumns;
+    };
     while (panelsOfTask > 2 && !enough(panelsOfTask)) {
       do
         --panelsOfTask;
@@ -156,12 +165,15 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
     }
   }
   views.push_back({rows, SymbolicExpr(groups), SymbolicExpr(perGroup)});
-  p.begin(views, {SymbolicExpr::ceilDiv(rows, block), SymbolicExpr(groups), SymbolicExpr(llvm::divideCeil(panels, panelsOfTask))});
+  p.begin(views, {SymbolicExpr::ceilDiv(rows, block), SymbolicExpr(groups),
+                  SymbolicExpr(llvm::divideCeil(panels, panelsOfTask))});
 
   Value zero = p.index(0), firstRow = p.mul(p.gridId(0), p.index(block)), group = p.gridId(1);
   Value firstPanel = p.mul(p.gridId(2), p.index(panelsOfTask)), column = p.mul(firstPanel, p.index(width));
-  Extent rowExtent = wholeBlocks ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(rows), firstRow))};
-  unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(), wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
+  Extent rowExtent =
+      wholeBlocks ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(rows), firstRow))};
+  unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(),
+           wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
   Value left;
   if (direct) {
     left = p.loadStored(p.view(xNumber), {firstRow, group, zero}, {0, 2}, {rowExtent, Extent::of(depth)}, true);
@@ -172,12 +184,14 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
     if (!wholeBlocks)
       sizes.push_back(rowExtent.value);
     Type stored = cast<tile::ViewType>(p.view(xNumber).getType()).getElementType();
-    left = tile::PatchesOp::create(p.b, tileType({rowExtent, Extent::of(depth)}, stored), p.view(xNumber), firstRow, group, out, sizes, window,
-                                   conv.getStrides(), conv.getDilations(), conv.getPads().take_front(window.size()));
+    left = tile::PatchesOp::create(p.b, tileType({rowExtent, Extent::of(depth)}, stored), p.view(xNumber), firstRow,
+                                   group, out, sizes, window, conv.getStrides(), conv.getDilations(),
+                                   conv.getPads().take_front(window.size()));
   }
   Value right;
   if (panelsOfTask == 1 && columns == width)
-    right = p.loadStored(p.view(wNumber), {group, firstPanel, zero, zero}, {2, 3}, {Extent::of(depth), Extent::of(width)}, true);
+    right = p.loadStored(p.view(wNumber), {group, firstPanel, zero, zero}, {2, 3},
+                         {Extent::of(depth), Extent::of(width)}, true);
   else
     right = p.loadStored(p.view(wNumber), {group, firstPanel, zero, zero}, {1, 2, 3},
                          {Extent::of(panelsOfTask), Extent::of(depth), Extent::of(width)}, true);
@@ -201,7 +215,8 @@ tile::KernelOp tilegen::writeChannelsLastPool(ProgramBuilder &p, PoolOp pool) {
     Value row = window.number(p, at), zero = p.index(0);
     Extent columns = p.extentOf(channels);
     SmallVector<Extent> extents = {Extent::of(1), columns};
-    Value values = window.gather(p, p.view(0), at, columns, isMax ? std::optional(-std::numeric_limits<double>::infinity()) : std::nullopt);
+    Value values = window.gather(p, p.view(0), at, columns,
+                                 isMax ? std::optional(-std::numeric_limits<double>::infinity()) : std::nullopt);
     Value result = p.reduce(isMax ? "max" : "sum", values, 0);
     if (!isMax) {
       Type f32 = p.b.getF32Type();

@@ -39,8 +39,9 @@ struct Window {
         o = arith::RemUIOp::create(b, pixel, e(out[i]));
         pixel = arith::DivUIOp::create(b, pixel, e(out[i]));
       }
-      Value at = arith::AddIOp::create(b, arith::MulIOp::create(b, o, c(strides[i])),
-                                       arith::SubIOp::create(b, arith::MulIOp::create(b, t, c(dilations[i])), c(pads[i])));
+      Value at =
+          arith::AddIOp::create(b, arith::MulIOp::create(b, o, c(strides[i])),
+                                arith::SubIOp::create(b, arith::MulIOp::create(b, t, c(dilations[i])), c(pads[i])));
       // One unsigned comparison covers both ends.
       Value ok = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, e(in[i]));
       inside = inside ? Value(arith::AndIOp::create(b, inside, ok)) : ok;
@@ -85,7 +86,9 @@ tile::KernelOp tilegen::writeConvProgram(ProgramBuilder &p) {
   for (int64_t size : window.window)
     taps *= size;
   SymbolicExpr pixels = product(window.out), plane = product(window.in);
-  auto all = [](ArrayRef<int64_t> values, int64_t v) { return llvm::all_of(values, [&](int64_t x) { return x == v; }); };
+  auto all = [](ArrayRef<int64_t> values, int64_t v) {
+    return llvm::all_of(values, [&](int64_t x) { return x == v; });
+  };
   bool direct = taps == 1 && all(window.strides, 1) && all(conv.getPads(), 0);
 
   Type resultType = conv.getY().getType();
@@ -113,7 +116,8 @@ tile::KernelOp tilegen::writeConvProgram(ProgramBuilder &p) {
   std::optional<int64_t> knownPixels = pixels.isConstant();
   bool whole = knownPixels && *knownPixels % width == 0;
   Extent rows = Extent::of(perGroup), columns = Extent::of(width), depth = Extent::of(*channels * taps);
-  unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(), wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
+  unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(),
+           wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
   Value weights = p.loadStored(p.view(wNumber), {group, zero, zero}, {1, 2}, {rows, depth}, true);
   Value patches;
   if (direct) {
@@ -132,15 +136,19 @@ tile::KernelOp tilegen::writeConvProgram(ProgramBuilder &p) {
       inside = arith::AndIOp::create(b, inside, exists);
     }
     Type stored = cast<tile::ViewType>(p.view(xNumber).getType()).getElementType();
-    patches = tile::GatherOp::create(b, tileType(shape, stored), p.view(xNumber), arith::AddIOp::create(b, start, linear), inside);
+    patches = tile::GatherOp::create(b, tileType(shape, stored), p.view(xNumber),
+                                     arith::AddIOp::create(b, start, linear), inside);
   }
   Value sum = p.dot(weights, patches);
   SmallVector<Extent> shape = {rows, columns};
   auto perChannel = [&](BlockArgument argument) -> Value {
     bool single = product(getDims(argument.getType())) == SymbolicExpr::constant(1) && *outChannels != 1;
     if (single)
-      return p.broadcast(p.load(p.view(argument.getArgNumber()), {zero, zero, zero}, {1, 2}, {Extent::of(1), Extent::of(1)}, true), shape);
-    return p.broadcast(p.load(p.view(argument.getArgNumber()), {group, zero, zero}, {1, 2}, {rows, Extent::of(1)}, true), shape);
+      return p.broadcast(
+          p.load(p.view(argument.getArgNumber()), {zero, zero, zero}, {1, 2}, {Extent::of(1), Extent::of(1)}, true),
+          shape);
+    return p.broadcast(
+        p.load(p.view(argument.getArgNumber()), {group, zero, zero}, {1, 2}, {rows, Extent::of(1)}, true), shape);
   };
   if (conv.getBias())
     sum = arith::AddFOp::create(b, sum, perChannel(cast<BlockArgument>(conv.getBias())));
@@ -194,12 +202,14 @@ tile::KernelOp tilegen::writePoolProgram(ProgramBuilder &p) {
   auto [linear, inside] = window.place(p, p.iota(zero, 0, shape), p.iota(zero, 1, shape), shape);
   Value start = p.splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.mul(image, p.indexOf(plane))), shape);
   Type stored = cast<tile::ViewType>(p.view(0).getType()).getElementType();
-  Value values = tile::GatherOp::create(b, tileType(shape, stored), p.view(0), arith::AddIOp::create(b, start, linear), inside);
+  Value values =
+      tile::GatherOp::create(b, tileType(shape, stored), p.view(0), arith::AddIOp::create(b, start, linear), inside);
   if (stored != f32)
     values = arith::ExtFOp::create(b, tileType(shape, f32), values);
   Value result;
   if (isMax) {
-    values = arith::SelectOp::create(b, inside, values, p.constant(-std::numeric_limits<double>::infinity(), f32, shape));
+    values =
+        arith::SelectOp::create(b, inside, values, p.constant(-std::numeric_limits<double>::infinity(), f32, shape));
     result = p.reduce("max", values, 0, /*drop=*/true);
   } else {
     Value sum = p.reduce("sum", values, 0, true), count;

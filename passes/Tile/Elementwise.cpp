@@ -119,14 +119,17 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
   if (isa<NegOp>(op))
     return isFloat ? unary(OP(arith::NegFOp)) : Value(arith::SubIOp::create(b, c(0), x));
   if (isa<ReluOp>(op))
-    return isFloat ? Value(arith::MaximumFOp::create(b, x, c(0))) : isUnsigned ? x : Value(arith::MaxSIOp::create(b, x, c(0)));
+    return isFloat      ? Value(arith::MaximumFOp::create(b, x, c(0)))
+           : isUnsigned ? x
+                        : Value(arith::MaxSIOp::create(b, x, c(0)));
   if (isa<SignOp>(op) && isFloat) {
     Value positive = arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, x, c(0));
     Value negative = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, c(0));
     // Neither: zero or NaN, which stay what they are.
     return arith::SelectOp::create(b, positive, c(1), arith::SelectOp::create(b, negative, c(-1), x));
   }
-  bool onFloats = isa<IsNanOp, ExpOp, LogOp, SqrtOp, RsqrtOp, ReciprocalOp, TanhOp, ErfOp, SinOp, CosOp, SigmoidOp, SoftplusOp, GeluOp>(op);
+  bool onFloats = isa<IsNanOp, ExpOp, LogOp, SqrtOp, RsqrtOp, ReciprocalOp, TanhOp, ErfOp, SinOp, CosOp, SigmoidOp,
+                      SoftplusOp, GeluOp>(op);
   if (onFloats && !isFloat)
     return {};
   if (isa<IsNanOp>(op))
@@ -191,21 +194,25 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
       // A detour through a narrower float rounds.
       Value value = x;
       if (graphTo != to)
-        return arith::ExtFOp::create(b, resultType, arith::TruncFOp::create(b, tileType(extents, graphTo), value).getResult());
+        return arith::ExtFOp::create(b, resultType,
+                                     arith::TruncFOp::create(b, tileType(extents, graphTo), value).getResult());
       if (from == to)
         return value;
-      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(b, resultType, value))
-                                                                       : Value(arith::TruncFOp::create(b, resultType, value));
+      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth()
+                 ? Value(arith::ExtFOp::create(b, resultType, value))
+                 : Value(arith::TruncFOp::create(b, resultType, value));
     }
     if (isa<FloatType>(to))
-      return isUnsigned ? Value(arith::UIToFPOp::create(b, resultType, x)) : Value(arith::SIToFPOp::create(b, resultType, x));
+      return isUnsigned ? Value(arith::UIToFPOp::create(b, resultType, x))
+                        : Value(arith::SIToFPOp::create(b, resultType, x));
     if (isFloat)
       return arithmetic(op, operands, extents);
     if (from == to)
       return x;
     if (from.getIntOrFloatBitWidth() > to.getIntOrFloatBitWidth())
       return arith::TruncIOp::create(b, resultType, x);
-    return isUnsigned ? Value(arith::ExtUIOp::create(b, resultType, x)) : Value(arith::ExtSIOp::create(b, resultType, x));
+    return isUnsigned ? Value(arith::ExtUIOp::create(b, resultType, x))
+                      : Value(arith::ExtSIOp::create(b, resultType, x));
   }
   return arithmetic(op, operands, extents);
 #undef OP

@@ -47,19 +47,23 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
   llvm::StringMap<unsigned> numbers;
 
   static llvm::hash_code hashOf(tile::KernelOp kernel) {
-    llvm::hash_code hash = llvm::hash_combine(kernel.getGrid(), kernel.getViews(), kernel.getSymbols(), kernel.getSchedule());
+    llvm::hash_code hash =
+        llvm::hash_combine(kernel.getGrid(), kernel.getViews(), kernel.getSymbols(), kernel.getSchedule());
     for (BlockArgument argument : kernel.getBody().getArguments())
       hash = llvm::hash_combine(hash, argument.getType());
     kernel.getBody().walk([&](Operation *op) {
-      hash = llvm::hash_combine(hash, OperationEquivalence::computeHash(op, OperationEquivalence::ignoreHashValue, OperationEquivalence::ignoreHashValue,
+      hash = llvm::hash_combine(hash, OperationEquivalence::computeHash(op, OperationEquivalence::ignoreHashValue,
+                                                                        OperationEquivalence::ignoreHashValue,
                                                                         OperationEquivalence::IgnoreLocations));
     });
     return hash;
   }
 
   static bool same(tile::KernelOp a, tile::KernelOp b) {
-    return a.getGrid() == b.getGrid() && a.getViews() == b.getViews() && a.getSymbols() == b.getSymbols() && a.getSchedule() == b.getSchedule() &&
-           OperationEquivalence::isRegionEquivalentTo(&a.getBody(), &b.getBody(), OperationEquivalence::IgnoreLocations);
+    return a.getGrid() == b.getGrid() && a.getViews() == b.getViews() && a.getSymbols() == b.getSymbols() &&
+           a.getSchedule() == b.getSchedule() &&
+           OperationEquivalence::isRegionEquivalentTo(&a.getBody(), &b.getBody(),
+                                                      OperationEquivalence::IgnoreLocations);
   }
 
   tile::KernelOp share(tile::KernelOp kernel) {
@@ -86,8 +90,10 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
       Operation *outside = builder.clone(op, mapping);
       if (isa<ConstantOp>(op))
         continue;
-      auto single = FusionOp::create(builder, op.getLoc(), outside->getResultTypes(), "point",
-                                     (op.getName().stripDialect() + " alone: no program for the group that it was in").str(), outside->getOperands());
+      auto single =
+          FusionOp::create(builder, op.getLoc(), outside->getResultTypes(), "point",
+                           (op.getName().stripDialect() + " alone: no program for the group that it was in").str(),
+                           outside->getOperands());
       Block *block = new Block();
       single.getBody().push_back(block);
       for (OpOperand &operand : outside->getOpOperands())
@@ -136,7 +142,8 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
     SmallVector<StringAttr> arguments;
     for (const std::string &symbol : p.symbols)
       arguments.push_back(builder.getStringAttr(SymbolicExpr::symbol(symbol).str()));
-    auto launch = LaunchOp::create(builder, fusion.getLoc(), fusion.getResultTypes(), kernel.getSymName(), fusion.getInputs());
+    auto launch =
+        LaunchOp::create(builder, fusion.getLoc(), fusion.getResultTypes(), kernel.getSymName(), fusion.getInputs());
     launch->setAttr("symbol_args", DimsAttr::get(builder.getContext(), arguments));
     fusion.replaceAllUsesWith(launch.getOutputs());
     fusion.erase();
@@ -150,10 +157,12 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
     module.walk([&](FusionOp fusion) { fusions.push_back(fusion); });
     for (FusionOp fusion : fusions) {
       std::string kind = fusion.getKind().str();
-      if (launch(fusion, schedule, writerOf(kind), kind) || launch(fusion, schedule, tilegen::writePointProgram, "point"))
+      if (launch(fusion, schedule, writerOf(kind), kind) ||
+          launch(fusion, schedule, tilegen::writePointProgram, "point"))
         continue;
       for (FusionOp single : splitUp(fusion))
-        if (!launch(single, schedule, tilegen::writeRowProgram, "row") && !launch(single, schedule, tilegen::writePointProgram, "point"))
+        if (!launch(single, schedule, tilegen::writeRowProgram, "row") &&
+            !launch(single, schedule, tilegen::writePointProgram, "point"))
           unwrap(single);
     }
   }

@@ -11,9 +11,7 @@ using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
-Value tilegen::emitEpilogue(ProgramBuilder &p, Value root,
-                            const EpilogueLeaves &leaves,
-                            ArrayRef<Extent> extents) {
+Value tilegen::emitEpilogue(ProgramBuilder &p, Value root, const EpilogueLeaves &leaves, ArrayRef<Extent> extents) {
   DenseMap<Value, Value> done;
   std::function<Value(Value)> emit = [&](Value value) -> Value {
     if (Value known = done.lookup(value))
@@ -28,9 +26,8 @@ Value tilegen::emitEpilogue(ProgramBuilder &p, Value root,
         if (!dense)
           return {};
         Type element = computeType(dense.getElementType());
-        double v = isa<FloatType>(element)
-                       ? dense.getSplatValue<APFloat>().convertToDouble()
-                       : dense.getSplatValue<APInt>().getSExtValue();
+        double v = isa<FloatType>(element) ? dense.getSplatValue<APFloat>().convertToDouble()
+                                           : dense.getSplatValue<APInt>().getSExtValue();
         return done[value] = p.constant(v, element, extents);
       }
       SmallVector<Value> operands;
@@ -72,38 +69,31 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   auto right = dyn_cast<BlockArgument>(matmul.getB());
   if (!left || !right)
     return {};
-  auto a = getDims(left.getType()), w = getDims(right.getType()),
-       y = getDims(matmul.getY().getType());
+  auto a = getDims(left.getType()), w = getDims(right.getType()), y = getDims(matmul.getY().getType());
   bool packed = matmul->hasAttr(packedColumnsName); // [.., panels, K, columns]
   size_t weightRank = packed ? w.size() - 1 : w.size();
   SymbolicExpr depth = a.back(), columns = y.back();
   auto ones = [](ArrayRef<SymbolicExpr> dims) {
-    return llvm::all_of(dims, [](const SymbolicExpr &d) {
-      return d == SymbolicExpr::constant(1);
-    });
+    return llvm::all_of(dims, [](const SymbolicExpr &d) { return d == SymbolicExpr::constant(1); });
   };
   bool shared = ones(ArrayRef<SymbolicExpr>(w).take_front(weightRank - 2));
   ArrayRef<SymbolicExpr> yBatch = ArrayRef<SymbolicExpr>(y).drop_back(2);
 
   // With one right operand for all, leading dimensions are rows. Else they
   // are batches: equal on both sides, or 1 on the left or right as a whole.
-  SymbolicExpr rows =
-      shared ? product(ArrayRef<SymbolicExpr>(y).drop_back()) : y[y.size() - 2];
+  SymbolicExpr rows = shared ? product(ArrayRef<SymbolicExpr>(y).drop_back()) : y[y.size() - 2];
   SymbolicExpr batches = shared ? SymbolicExpr(1) : product(yBatch);
   bool leftOnce = !shared && ones(ArrayRef<SymbolicExpr>(a).drop_back(2));
   if (!shared) {
-    SmallVector<SymbolicExpr> wBatch(w.begin(), w.begin() + (weightRank - 2)),
-        aBatch(a.begin(), a.end() - 2);
-    if (!(product(wBatch) == batches) ||
-        !(leftOnce || product(aBatch) == batches))
+    SmallVector<SymbolicExpr> wBatch(w.begin(), w.begin() + (weightRank - 2)), aBatch(a.begin(), a.end() - 2);
+    if (!(product(wBatch) == batches) || !(leftOnce || product(aBatch) == batches))
       return {};
   } else if (!(product(ArrayRef<SymbolicExpr>(a).drop_back()) == rows)) {
     return {};
   }
 
   int64_t width = packed ? *w.back().isConstant() : p.schedule.panelColumns();
-  MatmulShape shape = {rows.isConstant(), depth.isConstant(),
-                       columns.isConstant(), /*streamed=*/packed, width};
+  MatmulShape shape = {rows.isConstant(), depth.isConstant(), columns.isConstant(), /*streamed=*/packed, width};
   MatmulSchedule schedule = chooseMatmulSchedule(shape, p.schedule);
   int64_t block = schedule.taskRows;
   std::optional<int64_t> knownRows = rows.isConstant();
@@ -116,11 +106,9 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     if (argument == left)
       views.push_back({leftOnce ? SymbolicExpr(1) : batches, rows, depth});
     else if (argument == right && packed)
-      views.push_back({shared ? SymbolicExpr(1) : batches, w[weightRank - 2],
-                       depth, w.back()});
+      views.push_back({shared ? SymbolicExpr(1) : batches, w[weightRank - 2], depth, w.back()});
     else if (argument == right)
-      views.push_back({shared ? SymbolicExpr(1) : batches,
-                       matmul.getTransposeB() ? columns : depth,
+      views.push_back({shared ? SymbolicExpr(1) : batches, matmul.getTransposeB() ? columns : depth,
                        matmul.getTransposeB() ? depth : columns});
     else if (dims == getDims(resultType))
       views.push_back({batches, rows, columns});
@@ -131,8 +119,7 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   SymbolicExpr panelCount = SymbolicExpr::ceilDiv(columns, width);
   bool ownPanels = !packed && matmul.getTransposeB();
   // Panels that the kernel makes itself serve all rows and columns of a batch.
-  SmallVector<SymbolicExpr> grid = {batches,
-                                    SymbolicExpr::ceilDiv(rows, block)};
+  SmallVector<SymbolicExpr> grid = {batches, SymbolicExpr::ceilDiv(rows, block)};
   if (!ownPanels)
     grid.push_back(panelCount);
   p.begin(views, grid);
@@ -141,36 +128,29 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Value batch = p.gridId(0), firstRow = p.mul(p.gridId(1), p.index(block));
   Value column = ownPanels ? p.index(0) : p.mul(p.gridId(2), p.index(width));
   Extent rowExtent =
-      wholeBlocks ? Extent::of(block)
-                  : Extent{-1, p.minimum(p.index(block),
-                                         p.sub(p.indexOf(rows), firstRow))};
+      wholeBlocks ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(rows), firstRow))};
   std::optional<int64_t> knownColumns = columns.isConstant();
   Extent columnExtent = ownPanels ? p.extentOf(columns) : Extent::of(width);
   bool wholeColumns = ownPanels || (knownColumns && *knownColumns % width == 0);
   Extent depthExtent = p.extentOf(depth);
   Value zero = p.index(0);
 
-  Value aTile = p.loadStored(p.view(left.getArgNumber()),
-                             {leftOnce ? zero : batch, firstRow, zero}, {1, 2},
+  Value aTile = p.loadStored(p.view(left.getArgNumber()), {leftOnce ? zero : batch, firstRow, zero}, {1, 2},
                              {rowExtent, depthExtent}, true);
   Value rightView = p.view(right.getArgNumber());
   Value rightBatch = shared ? zero : batch;
   Value bTile;
   if (packed) {
-    bTile = p.loadStored(rightView, {rightBatch, p.gridId(2), zero, zero},
-                         {2, 3}, {depthExtent, Extent::of(width)}, true);
+    bTile =
+        p.loadStored(rightView, {rightBatch, p.gridId(2), zero, zero}, {2, 3}, {depthExtent, Extent::of(width)}, true);
   } else if (ownPanels) {
-    Value plain = p.loadStored(rightView, {rightBatch, zero, zero}, {1, 2},
-                               {columnExtent, depthExtent}, true);
+    Value plain = p.loadStored(rightView, {rightBatch, zero, zero}, {1, 2}, {columnExtent, depthExtent}, true);
     auto type = cast<RankedTensorType>(plain.getType());
     bTile = tile::PanelsOp::create(
-        p.b,
-        RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1), width},
-                              type.getElementType()),
-        plain, width, true);
+        p.b, RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1), width}, type.getElementType()), plain,
+        width, true);
   } else {
-    bTile = p.loadStored(rightView, {rightBatch, zero, column}, {1, 2},
-                         {depthExtent, columnExtent}, wholeColumns);
+    bTile = p.loadStored(rightView, {rightBatch, zero, column}, {1, 2}, {depthExtent, columnExtent}, wholeColumns);
   }
   Value sum = p.dot(aTile, bTile);
 
@@ -186,21 +166,15 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
         Value view = p.view(argument.getArgNumber());
         auto dims = getDims(argument.getType());
         if (dims == getDims(resultType))
-          return p.load(view, {batch, firstRow, column}, {1, 2}, extents,
-                        wholeColumns);
+          return p.load(view, {batch, firstRow, column}, {1, 2}, extents, wholeColumns);
         bool one = dims.empty() || dims.back() == SymbolicExpr::constant(1);
         if (one && !(columns == SymbolicExpr::constant(1)))
-          return p.broadcast(p.load(view, {zero}, {0, 0},
-                                    {Extent::of(1), Extent::of(1)}, true),
-                             extents);
-        return p.broadcast(p.load(view, {column}, {0, 0},
-                                  {Extent::of(1), columnExtent}, wholeColumns),
-                           extents);
+          return p.broadcast(p.load(view, {zero}, {0, 0}, {Extent::of(1), Extent::of(1)}, true), extents);
+        return p.broadcast(p.load(view, {column}, {0, 0}, {Extent::of(1), columnExtent}, wholeColumns), extents);
       },
       extents);
   if (!result)
     return {};
-  p.store(result, p.view(views.size() - 1), {batch, firstRow, column}, {1, 2},
-          wholeColumns);
+  p.store(result, p.view(views.size() - 1), {batch, firstRow, column}, {1, 2}, wholeColumns);
   return p.finish(batches * rows * columns * depth * 2);
 }

@@ -12,7 +12,8 @@ namespace bessemer::tilegen {
 using EpilogueLeaves = std::function<mlir::Value(mlir::Value)>;
 
 /// The elementwise ops between the leaves and `root`, on tiles of `extents`.
-mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeaves &leaves, llvm::ArrayRef<Extent> extents);
+mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeaves &leaves,
+                         llvm::ArrayRef<Extent> extents);
 
 /// Rows of a block: all when they are few; else a divisor near `wanted`, so that
 /// all blocks are whole; else `wanted`.

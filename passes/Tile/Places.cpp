@@ -8,10 +8,10 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::tilegen;
 
-WindowPlaces::WindowPlaces(ArrayRef<SymbolicExpr> x, ArrayRef<SymbolicExpr> y, ArrayRef<int64_t> window, ArrayRef<int64_t> strides,
-                           ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads)
-    : in(x.drop_back()), out(y.drop_back()), channelCount(x.back()), window(window), strides(strides), dilations(dilations),
-      pads(pads.take_front(window.size())) {}
+WindowPlaces::WindowPlaces(ArrayRef<SymbolicExpr> x, ArrayRef<SymbolicExpr> y, ArrayRef<int64_t> window,
+                           ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations, ArrayRef<int64_t> pads)
+    : in(x.drop_back()), out(y.drop_back()), channelCount(x.back()), window(window), strides(strides),
+      dilations(dilations), pads(pads.take_front(window.size())) {}
 
 int64_t WindowPlaces::taps() const {
   int64_t count = 1;
@@ -20,7 +20,9 @@ int64_t WindowPlaces::taps() const {
   return count;
 }
 
-SmallVector<SymbolicExpr> WindowPlaces::grid() const { return SmallVector<SymbolicExpr>(ArrayRef<SymbolicExpr>(out).drop_back()); }
+SmallVector<SymbolicExpr> WindowPlaces::grid() const {
+  return SmallVector<SymbolicExpr>(ArrayRef<SymbolicExpr>(out).drop_back());
+}
 
 void WindowPlaces::forEachPlace(ProgramBuilder &p, function_ref<void(ArrayRef<Value>)> body) const {
   SmallVector<Value> at;
@@ -57,7 +59,8 @@ Value WindowPlaces::tapsInside(ProgramBuilder &p, ArrayRef<Value> at) const {
   return b.createOrFold<arith::MaxSIOp>(count, p.index(1));
 }
 
-Value WindowPlaces::gather(ProgramBuilder &p, Value view, ArrayRef<Value> at, const Extent &channels, std::optional<double> outside) const {
+Value WindowPlaces::gather(ProgramBuilder &p, Value view, ArrayRef<Value> at, const Extent &channels,
+                           std::optional<double> outside) const {
   ImplicitLocOpBuilder &b = p.b;
   int64_t spatial = window.size();
   SmallVector<Extent> column = {Extent::of(taps()), Extent::of(1)}, extents = {Extent::of(taps()), channels};

@@ -63,7 +63,8 @@ void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRe
     SmallVector<SymbolicExpr> own;
     for (const SymbolicExpr &dim : dims)
       own.push_back(inner(dim));
-    types.push_back(tile::ViewType::get(b.getContext(), bess::getDimsAttr(b.getContext(), own), getElementTypeOrSelf(tensor.getType())));
+    types.push_back(tile::ViewType::get(b.getContext(), bess::getDimsAttr(b.getContext(), own),
+                                        getElementTypeOrSelf(tensor.getType())));
   }
   SmallVector<SymbolicExpr> own;
   for (const SymbolicExpr &dim : gridDims) {
@@ -87,8 +88,9 @@ void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRe
     for (const SymbolicExpr &dim : bess::getDims(input.getType()))
       inner(dim);
 
-  kernel = tile::KernelOp::create(b, "kernel", bess::getDimsAttr(b.getContext(), own), types.size(), fusion.getNumResults(), symbols.size(),
-                                  fusion.getKind(), fusion.getReason(), b.getDictionaryAttr({}), "0", "0");
+  kernel =
+      tile::KernelOp::create(b, "kernel", bess::getDimsAttr(b.getContext(), own), types.size(), fusion.getNumResults(),
+                             symbols.size(), fusion.getKind(), fusion.getReason(), b.getDictionaryAttr({}), "0", "0");
   Block *body = b.createBlock(&kernel.getBody());
   for (Type type : types)
     body->addArgument(type, b.getLoc());
@@ -148,9 +150,12 @@ Value ProgramBuilder::add(Value x, Value y) { return b.createOrFold<arith::AddIO
 Value ProgramBuilder::sub(Value x, Value y) { return b.createOrFold<arith::SubIOp>(x, y); }
 Value ProgramBuilder::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(x, y); }
 Value ProgramBuilder::minimum(Value x, Value y) { return b.createOrFold<arith::MinSIOp>(x, y); }
-Value ProgramBuilder::sizeOf(const Extent &extent) { return extent.constant >= 0 ? index(extent.constant) : extent.value; }
+Value ProgramBuilder::sizeOf(const Extent &extent) {
+  return extent.constant >= 0 ? index(extent.constant) : extent.value;
+}
 
-Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds) {
+Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents,
+                                 bool inBounds) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
   Type signless = stored.isInteger() ? computeType(stored) : stored;
   auto load = tile::LoadOp::create(b, tileType(extents, signless), view, offsets, dynamicSizes(extents), dims);
@@ -159,7 +164,8 @@ Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_
   return load.getTile();
 }
 
-Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents, bool inBounds, Value condition) {
+Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents,
+                           bool inBounds, Value condition) {
   Value tile = loadStored(view, offsets, dims, extents, inBounds);
   if (condition)
     tile.getDefiningOp<tile::LoadOp>().getConditionMutable().assign(condition);
@@ -169,7 +175,8 @@ Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dim
   return arith::ExtFOp::create(b, tileType(extents, compute), tile);
 }
 
-void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<int64_t> dims, bool inBounds, Value condition) {
+void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<int64_t> dims, bool inBounds,
+                           Value condition) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
   auto type = cast<RankedTensorType>(tile.getType());
   if (isa<FloatType>(stored) && stored != type.getElementType())
@@ -211,7 +218,9 @@ Value ProgramBuilder::reduce(StringRef kind, Value tile, int64_t axis, bool drop
   if (drop)
     shape.erase(shape.begin() + axis);
   std::optional<tile::ReductionKind> known = tile::symbolizeReductionKind(kind);
-  return known ? Value(tile::ReduceOp::create(b, RankedTensorType::get(shape, type.getElementType()), *known, tile, axis)) : Value();
+  return known
+             ? Value(tile::ReduceOp::create(b, RankedTensorType::get(shape, type.getElementType()), *known, tile, axis))
+             : Value();
 }
 
 Value ProgramBuilder::dot(Value a, Value right, int64_t columns) {
@@ -220,5 +229,6 @@ Value ProgramBuilder::dot(Value a, Value right, int64_t columns) {
     columns = y.getDimSize(1);
   if (auto panels = right.getDefiningOp<tile::PanelsOp>())
     columns = cast<RankedTensorType>(panels.getX().getType()).getDimSize(panels.getTransposed() ? 0 : 1);
-  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), columns}, b.getF32Type()), a, right, /*transpose_b=*/false);
+  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), columns}, b.getF32Type()), a, right,
+                             /*transpose_b=*/false);
 }

@@ -61,11 +61,13 @@ public:
   mlir::Value gridId(unsigned i) { return kernel.getGridId(i); }
 
   /// A tile of `view` as it is stored (unsigned integers signless): a dot converts its operands itself.
-  mlir::Value loadStored(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds);
+  mlir::Value loadStored(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims,
+                         llvm::ArrayRef<Extent> extents, bool inBounds);
   /// A tile of `view`, converted to the type that programs compute in.
-  mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, llvm::ArrayRef<Extent> extents, bool inBounds,
-                   mlir::Value condition = {});
-  void store(mlir::Value tile, mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, bool inBounds, mlir::Value condition = {});
+  mlir::Value load(mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims,
+                   llvm::ArrayRef<Extent> extents, bool inBounds, mlir::Value condition = {});
+  void store(mlir::Value tile, mlir::Value view, mlir::ValueRange offsets, llvm::ArrayRef<int64_t> dims, bool inBounds,
+             mlir::Value condition = {});
   mlir::Value splat(mlir::Value scalar, llvm::ArrayRef<Extent> extents);
   mlir::Value constant(double value, mlir::Type element, llvm::ArrayRef<Extent> extents);
   mlir::Value broadcast(mlir::Value tile, llvm::ArrayRef<Extent> extents);

@@ -40,9 +40,11 @@ public:
   tile::KernelOp write() {
     readOp();
     auto x = getDims(op->getOperand(0).getType()), state = getDims(op->getResult(1).getType());
-    std::optional<int64_t> knownHidden = state[2].isConstant(), knownInput = x[2].isConstant(), knownDirections = state[0].isConstant();
+    std::optional<int64_t> knownHidden = state[2].isConstant(), knownInput = x[2].isConstant(),
+                           knownDirections = state[0].isConstant();
     Type element = getElementTypeOrSelf(op->getOperand(0).getType());
-    if (!knownHidden || !knownInput || !knownDirections || !computeType(element).isF32() || !readActivations(*knownDirections))
+    if (!knownHidden || !knownInput || !knownDirections || !computeType(element).isF32() ||
+        !readActivations(*knownDirections))
       return {};
     hidden = *knownHidden, input = *knownInput, directions = *knownDirections;
     length = x[0];
@@ -60,7 +62,8 @@ public:
       if (argument == w || argument == r) {
         int64_t depth = argument == w ? input : hidden;
         if (packed)
-          dims = {SymbolicExpr(directions * gates), SymbolicExpr((hidden + panel - 1) / panel), SymbolicExpr(depth), SymbolicExpr(panel)};
+          dims = {SymbolicExpr(directions * gates), SymbolicExpr((hidden + panel - 1) / panel), SymbolicExpr(depth),
+                  SymbolicExpr(panel)};
         else
           dims = {SymbolicExpr(directions * gates), SymbolicExpr(hidden), SymbolicExpr(depth)};
       } else if (argument == bias) {
@@ -76,8 +79,9 @@ public:
     firstOutput = p.fusion.getInputs().size();
 
     firstRow = p.mul(p.gridId(1), p.index(block));
-    rows = knownBatch && *knownBatch % block == 0 ? Extent::of(block)
-                                                  : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(batch), firstRow))};
+    rows = knownBatch && *knownBatch % block == 0
+               ? Extent::of(block)
+               : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(batch), firstRow))};
     if (block == 1)
       rows = Extent::of(1);
     shape = {rows, Extent::of(hidden)};
@@ -133,9 +137,10 @@ private:
       int parameters;
       double alpha, beta;
     };
-    static const Known known[] = {{"relu", 0, 0, 0},       {"tanh", 0, 0, 0},      {"sigmoid", 0, 0, 0},          {"softsign", 0, 0, 0},
-                                  {"softplus", 0, 0, 0},   {"leakyrelu", 1, 0.01, 0}, {"thresholdedrelu", 1, 1, 0}, {"elu", 1, 1, 0},
-                                  {"affine", 2, 1, 0},     {"scaledtanh", 2, 1, 1}, {"hardsigmoid", 2, 0.2, 0.5}};
+    static const Known known[] = {
+        {"relu", 0, 0, 0},     {"tanh", 0, 0, 0},         {"sigmoid", 0, 0, 0},         {"softsign", 0, 0, 0},
+        {"softplus", 0, 0, 0}, {"leakyrelu", 1, 0.01, 0}, {"thresholdedrelu", 1, 1, 0}, {"elu", 1, 1, 0},
+        {"affine", 2, 1, 0},   {"scaledtanh", 2, 1, 1},   {"hardsigmoid", 2, 0.2, 0.5}};
     size_t nextAlpha = 0, nextBeta = 0;
     for (const std::string &name : names) {
       const Known *found = llvm::find_if(known, [&](const Known &k) { return k.name == name; });
@@ -160,7 +165,9 @@ private:
     return true;
   }
 
-  SymbolicExpr flops(const SymbolicExpr &batch) const { return length * batch * (2 * directions * gates * hidden * (input + hidden)); }
+  SymbolicExpr flops(const SymbolicExpr &batch) const {
+    return length * batch * (2 * directions * gates * hidden * (input + hidden));
+  }
 
   // ---- the program
 
@@ -170,7 +177,9 @@ private:
 
   /// [rows, hidden] of a state [D, B, H].
   Value loadState(Value from) { return p.load(from, {p.gridId(0), firstRow, p.index(0)}, {1, 2}, shape, true); }
-  void storeState(Value tile, unsigned result) { p.store(tile, out(result), {p.gridId(0), firstRow, p.index(0)}, {1, 2}, true); }
+  void storeState(Value tile, unsigned result) {
+    p.store(tile, out(result), {p.gridId(0), firstRow, p.index(0)}, {1, 2}, true);
+  }
   Value stateAt(Value t) { return p.load(out(0), {t, p.gridId(0), firstRow, p.index(0)}, {2, 3}, shape, true); }
 
   void emitDirection(int64_t number) {
@@ -234,8 +243,10 @@ private:
   Value makePanels(Value weights, int64_t g, int64_t depth) {
     int64_t width = p.schedule.panelColumns();
     Value zero = p.index(0);
-    Value plain = p.loadStored(view(weights), {gateNumber(g), zero, zero}, {1, 2}, {Extent::of(hidden), Extent::of(depth)}, true);
-    auto type = RankedTensorType::get({(hidden + width - 1) / width, depth, width}, getElementTypeOrSelf(plain.getType()));
+    Value plain =
+        p.loadStored(view(weights), {gateNumber(g), zero, zero}, {1, 2}, {Extent::of(hidden), Extent::of(depth)}, true);
+    auto type =
+        RankedTensorType::get({(hidden + width - 1) / width, depth, width}, getElementTypeOrSelf(plain.getType()));
     return tile::PanelsOp::create(b, type, plain, width, /*transposed=*/true);
   }
 
@@ -252,7 +263,8 @@ private:
   Value plus(Value x, Value y) { return !x ? y : !y ? x : Value(arith::AddFOp::create(b, x, y)); }
   Value times(Value x, Value y) { return arith::MulFOp::create(b, x, y); }
   Value parameter(Value from, int64_t index) {
-    Value one = p.load(view(from), {p.gridId(0), p.index(index), p.index(0)}, {1, 2}, {Extent::of(1), Extent::of(hidden)}, true);
+    Value one = p.load(view(from), {p.gridId(0), p.index(index), p.index(0)}, {1, 2},
+                       {Extent::of(1), Extent::of(hidden)}, true);
     return p.broadcast(one, shape);
   }
   Value inputBias(int64_t g) { return bias ? parameter(bias, g) : Value(); }
@@ -262,7 +274,9 @@ private:
     const Activation &f = activations[first + which];
     if (clip > 0)
       x = arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, x, f32(clip)), f32(-clip));
-    auto compare = [&](arith::CmpFPredicate predicate, double value) -> Value { return arith::CmpFOp::create(b, predicate, x, f32(value)); };
+    auto compare = [&](arith::CmpFPredicate predicate, double value) -> Value {
+      return arith::CmpFOp::create(b, predicate, x, f32(value));
+    };
     Value zero = f32(0), one = f32(1);
     if (f.name == "relu")
       return arith::MaximumFOp::create(b, x, zero);

@@ -40,7 +40,8 @@ public:
       return flatWrite(root, views);
     if (isFlat(root)) {
       for (auto &view : views)
-        view = product(view).isConstant() == 1 ? SmallVector<SymbolicExpr>{1} : SmallVector<SymbolicExpr>{product(view)};
+        view =
+            product(view).isConstant() == 1 ? SmallVector<SymbolicExpr>{1} : SmallVector<SymbolicExpr>{product(view)};
       return flatWrite(root, views);
     }
     p.begin(views, dims.drop_back());
@@ -53,7 +54,8 @@ public:
     SmallVector<Value> offsets = request.outer;
     offsets.push_back(p.index(0));
     p.store(tile, p.view(views.size() - 1), offsets, {static_cast<int64_t>(dims.size()) - 1}, true);
-    return p.finish(product(getDims(root.getType())) * static_cast<int64_t>(p.fusion.getBody().front().getOperations().size() - 1));
+    return p.finish(product(getDims(root.getType())) *
+                    static_cast<int64_t>(p.fusion.getBody().front().getOperations().size() - 1));
   }
 
 private:
@@ -185,7 +187,8 @@ private:
     auto type = cast<RankedTensorType>(load.getTile().getType());
     auto wide = RankedTensorType::get({1, type.getDimSize(0)}, type.getElementType());
     int64_t last = load.getDims().back();
-    auto again = tile::LoadOp::create(b, wide, load.getView(), load.getOffsets(), load.getSizes(), ArrayRef<int64_t>{last, last});
+    auto again = tile::LoadOp::create(b, wide, load.getView(), load.getOffsets(), load.getSizes(),
+                                      ArrayRef<int64_t>{last, last});
     again->setAttr("in_bounds", b.getUnitAttr());
     return again;
   }
@@ -240,7 +243,7 @@ private:
       SmallVector<Value> operands;
       for (Value operand : op->getOperands()) {
         Value tile = operand.getDefiningOp<ConstantOp>() ? splatConstant(operand.getDefiningOp<ConstantOp>(), extents)
-                                                          : emitBroadcast(operand, value, request);
+                                                         : emitBroadcast(operand, value, request);
         if (!tile)
           return {};
         operands.push_back(tile);
@@ -274,7 +277,8 @@ private:
       Value x = emit(norm.getX(), request);
       if (!x)
         return {};
-      return affine(scaled(x, norm.getX(), norm.getEpsilon().convertToDouble(), extents), norm.getScale(), {}, value, request);
+      return affine(scaled(x, norm.getX(), norm.getEpsilon().convertToDouble(), extents), norm.getScale(), {}, value,
+                    request);
     }
     if (auto iota = dyn_cast<IotaOp>(op)) {
       int64_t rank = getDims(value.getType()).size();
@@ -345,7 +349,9 @@ private:
         return broadcast.getSizes()[cast<RankedTensorType>(tile.getType()).getDynamicDimIndex(dim)];
       if (auto splat = dyn_cast<tile::SplatOp>(op))
         return splat.getSizes()[cast<RankedTensorType>(tile.getType()).getDynamicDimIndex(dim)];
-      if (auto reduce = dyn_cast<tile::ReduceOp>(op); reduce && cast<RankedTensorType>(reduce.getX().getType()).getRank() > cast<RankedTensorType>(tile.getType()).getRank())
+      if (auto reduce = dyn_cast<tile::ReduceOp>(op);
+          reduce &&
+          cast<RankedTensorType>(reduce.getX().getType()).getRank() > cast<RankedTensorType>(tile.getType()).getRank())
         dim += 1;
       tile = op->getOperand(0);
     }
@@ -460,7 +466,8 @@ private:
   }
 
   Value emitSlice(SliceOp slice, const Request &request) {
-    auto from = getDims(slice.getX().getType()), to = getDims(slice.getY().getType()), offsets = parseDims(slice.getOffsets());
+    auto from = getDims(slice.getX().getType()), to = getDims(slice.getY().getType()),
+         offsets = parseDims(slice.getOffsets());
     auto steps = slice.getSteps();
     Request own;
     for (size_t i = 0; i + 1 < from.size(); ++i)
@@ -492,7 +499,8 @@ private:
     if (!argument)
       return {};
     indices[last] = p.index(0);
-    return p.load(p.view(argument.getArgNumber()), indices, {last}, {p.extentOf(getDims(transpose.getY().getType()).back())}, true);
+    return p.load(p.view(argument.getArgNumber()), indices, {last},
+                  {p.extentOf(getDims(transpose.getY().getType()).back())}, true);
   }
 
   ProgramBuilder &p;

@@ -51,7 +51,8 @@ tile::KernelOp tilegen::writeCumulateProgram(ProgramBuilder &p) {
   Type element = computeType(getElementTypeOrSelf(op.getX().getType()));
   bool isFloat = isa<FloatType>(element), isSum = op.getKind() == "sum";
   Value column = p.mul(p.gridId(1), p.index(width)), count = p.indexOf(dims[1]);
-  auto loop = scf::ForOp::create(b, p.index(0), count, p.index(1), ValueRange{p.constant(isSum ? 0 : 1, element, shape)});
+  auto loop =
+      scf::ForOp::create(b, p.index(0), count, p.index(1), ValueRange{p.constant(isSum ? 0 : 1, element, shape)});
   b.setInsertionPointToStart(loop.getBody());
   Value i = loop.getInductionVar(), before = loop.getRegionIterArgs()[0];
   if (op.getReverse())
@@ -85,7 +86,9 @@ static Value orderedKeys(ProgramBuilder &p, Value x, Type graph, bool largest, A
     Value isZero = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, zero);
     Value raw = arith::BitcastOp::create(b, type, arith::SelectOp::create(b, isZero, zero, x));
     // Negative numbers grow with smaller bit patterns.
-    auto splat = [&](const APInt &value) { return p.splat(arith::ConstantOp::create(b, b.getIntegerAttr(integer, value)), extents); };
+    auto splat = [&](const APInt &value) {
+      return p.splat(arith::ConstantOp::create(b, b.getIntegerAttr(integer, value)), extents);
+    };
     Value sign = arith::ShRSIOp::create(b, raw, splat(APInt(bits, bits - 1)));
     key = arith::XOrIOp::create(b, raw, arith::AndIOp::create(b, sign, splat(APInt::getSignedMaxValue(bits))));
     key = arith::SelectOp::create(b, isNumber, key, splat(APInt::getSignedMaxValue(bits)));
@@ -95,7 +98,9 @@ static Value orderedKeys(ProgramBuilder &p, Value x, Type graph, bool largest, A
     if (!element.isInteger(64))
       key = isUnsigned(graph) ? Value(arith::ExtUIOp::create(b, type, x)) : Value(arith::ExtSIOp::create(b, type, x));
     else if (graph.isUnsignedInteger())
-      key = arith::XOrIOp::create(b, x, p.splat(arith::ConstantOp::create(b, b.getIntegerAttr(element, APInt::getSignedMinValue(64))), extents));
+      key = arith::XOrIOp::create(
+          b, x,
+          p.splat(arith::ConstantOp::create(b, b.getIntegerAttr(element, APInt::getSignedMinValue(64))), extents));
   }
   if (largest)
     return key;
@@ -114,7 +119,8 @@ tile::KernelOp tilegen::writeTopKProgram(ProgramBuilder &p) {
   Dims x = aroundAxis(op.getX().getType(), axis), y = aroundAxis(op.getValues().getType(), axis);
   p.begin({x, y, y}, {x[0], x[2]});
   ImplicitLocOpBuilder &b = p.b;
-  Type graph = getElementTypeOrSelf(op.getX().getType()), stored = cast<tile::ViewType>(p.view(0).getType()).getElementType();
+  Type graph = getElementTypeOrSelf(op.getX().getType()),
+       stored = cast<tile::ViewType>(p.view(0).getType()).getElementType();
   Value outer = p.gridId(0), inner = p.gridId(1), zero = p.index(0);
   SmallVector<Extent> row = {p.extentOf(x[1])}, one = {Extent::of(1)};
   Value values = p.load(p.view(0), {outer, zero, inner}, {1}, row, true);
@@ -125,16 +131,23 @@ tile::KernelOp tilegen::writeTopKProgram(ProgramBuilder &p) {
     return p.splat(arith::ConstantOp::create(b, b.getIntegerAttr(type, value)), extents);
   };
   Value places = p.iota(zero, 0, row);
-  SmallVector<Value> initial = {splat(APInt::getSignedMaxValue(bits), keyType, one), splat(APInt(64, -1, true), i64, one)};
+  SmallVector<Value> initial = {splat(APInt::getSignedMaxValue(bits), keyType, one),
+                                splat(APInt(64, -1, true), i64, one)};
   auto loop = scf::ForOp::create(b, zero, p.indexOf(y[1]), p.index(1), initial);
   b.setInsertionPointToStart(loop.getBody());
-  auto compare = [&](arith::CmpIPredicate predicate, Value l, Value r) -> Value { return arith::CmpIOp::create(b, predicate, l, r); };
-  Value lastKey = p.broadcast(loop.getRegionIterArgs()[0], row), lastPlace = p.broadcast(loop.getRegionIterArgs()[1], row);
-  Value behind = arith::AndIOp::create(b, compare(arith::CmpIPredicate::eq, keys, lastKey), compare(arith::CmpIPredicate::sgt, places, lastPlace));
+  auto compare = [&](arith::CmpIPredicate predicate, Value l, Value r) -> Value {
+    return arith::CmpIOp::create(b, predicate, l, r);
+  };
+  Value lastKey = p.broadcast(loop.getRegionIterArgs()[0], row),
+        lastPlace = p.broadcast(loop.getRegionIterArgs()[1], row);
+  Value behind = arith::AndIOp::create(b, compare(arith::CmpIPredicate::eq, keys, lastKey),
+                                       compare(arith::CmpIPredicate::sgt, places, lastPlace));
   behind = arith::OrIOp::create(b, behind, compare(arith::CmpIPredicate::slt, keys, lastKey));
-  Value best = p.reduce("max", arith::SelectOp::create(b, behind, keys, splat(APInt::getSignedMinValue(bits), keyType, row)), 0);
+  Value best =
+      p.reduce("max", arith::SelectOp::create(b, behind, keys, splat(APInt::getSignedMinValue(bits), keyType, row)), 0);
   Value hit = arith::AndIOp::create(b, behind, compare(arith::CmpIPredicate::eq, keys, p.broadcast(best, row)));
-  Value place = p.reduce("min", arith::SelectOp::create(b, hit, places, splat(APInt::getSignedMaxValue(64), i64, row)), 0);
+  Value place =
+      p.reduce("min", arith::SelectOp::create(b, hit, places, splat(APInt::getSignedMaxValue(64), i64, row)), 0);
   // The element itself, whatever its bits are.
   auto wide = [&](Value index) { return p.splat(b.createOrFold<arith::IndexCastOp>(i64, index), one); };
   Value linear = arith::AddIOp::create(b, wide(p.mul(outer, p.indexOf(x[1]))), place);
@@ -171,7 +184,8 @@ static Value combined(ProgramBuilder &p, StringRef how, Value old, Value update,
 /// An index that memory says; negative ones count from the end, what is outside stops the run.
 static Value indexAt(ProgramBuilder &p, Value view, ValueRange at, Type graph, const SymbolicExpr &extent) {
   ImplicitLocOpBuilder &b = p.b;
-  Value raw = arith::IndexCastOp::create(b, b.getIndexType(), tile::LoadScalarOp::create(b, computeType(graph), view, at));
+  Value raw =
+      arith::IndexCastOp::create(b, b.getIndexType(), tile::LoadScalarOp::create(b, computeType(graph), view, at));
   Value size = p.indexOf(extent);
   Value negative = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, raw, p.index(0));
   Value wrapped = arith::SelectOp::create(b, negative, p.add(raw, size), raw);
@@ -224,7 +238,8 @@ tile::KernelOp tilegen::writeScatterElementsProgram(ProgramBuilder &p) {
     Value to = indexAt(p, view(op.getIndices()), at(i), getElementTypeOrSelf(op.getIndices().getType()), x[axis]);
     Value update = p.load(view(op.getUpdates()), at(i), {axis}, one, true);
     if (op.getReduction() != "none")
-      update = combined(p, op.getReduction(), p.load(out, at(to), {axis}, one, true), update, getElementTypeOrSelf(op.getX().getType()));
+      update = combined(p, op.getReduction(), p.load(out, at(to), {axis}, one, true), update,
+                        getElementTypeOrSelf(op.getX().getType()));
     p.store(update, out, at(to), {axis}, true);
   });
   b.setInsertionPointAfter(branch);
@@ -263,19 +278,23 @@ tile::KernelOp tilegen::writeScatterNdProgram(ProgramBuilder &p) {
   Value zero = p.index(0), out = p.view(views.size() - 1), column = p.mul(p.gridId(0), p.index(block));
   auto view = [&](Value operand) { return p.view(cast<BlockArgument>(operand).getArgNumber()); };
   std::optional<int64_t> known = slice.isConstant();
-  SmallVector<Extent> line = {known && *known <= block ? Extent::of(*known) : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(slice), column))}};
+  SmallVector<Extent> line = {known && *known <= block
+                                  ? Extent::of(*known)
+                                  : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(slice), column))}};
   emitLoop(p, zero, p.indexOf(places), [&](Value row) {
     p.store(p.load(view(op.getX()), {row, column}, {1}, line, true), out, {row, column}, {1}, true);
   });
   emitLoop(p, zero, p.indexOf(tuples), [&](Value tuple) {
     Value to = zero;
     for (int64_t i = 0; i < *depth; ++i) {
-      Value index = indexAt(p, view(op.getIndices()), {tuple, p.index(i)}, getElementTypeOrSelf(op.getIndices().getType()), x[i]);
+      Value index =
+          indexAt(p, view(op.getIndices()), {tuple, p.index(i)}, getElementTypeOrSelf(op.getIndices().getType()), x[i]);
       to = p.add(p.mul(to, p.indexOf(x[i])), index);
     }
     Value update = p.load(view(op.getUpdates()), {tuple, column}, {1}, line, true);
     if (op.getReduction() != "none")
-      update = combined(p, op.getReduction(), p.load(out, {to, column}, {1}, line, true), update, getElementTypeOrSelf(op.getX().getType()));
+      update = combined(p, op.getReduction(), p.load(out, {to, column}, {1}, line, true), update,
+                        getElementTypeOrSelf(op.getX().getType()));
     p.store(update, out, {to, column}, {1}, true);
   });
   return p.finish(tuples * slice);

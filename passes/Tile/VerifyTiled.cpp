@@ -17,19 +17,24 @@ LogicalResult verifyLaunch(bess::LaunchOp launch, tile::KernelOp kernel) {
   if (!kernel)
     return launch.emitError("expected the name of a tile.kernel, got @") << launch.getKernel();
   int64_t inputs = kernel.getViews() - kernel.getOutputs();
-  if (static_cast<int64_t>(launch.getInputs().size()) != inputs || static_cast<int64_t>(launch->getNumResults()) != int64_t(kernel.getOutputs()))
-    return launch.emitError("expected ") << inputs << " operands and " << kernel.getOutputs() << " results, as the views of @" << launch.getKernel()
-                                         << ", got " << launch.getInputs().size() << " and " << launch->getNumResults();
+  if (static_cast<int64_t>(launch.getInputs().size()) != inputs ||
+      static_cast<int64_t>(launch->getNumResults()) != int64_t(kernel.getOutputs()))
+    return launch.emitError("expected ") << inputs << " operands and " << kernel.getOutputs()
+                                         << " results, as the views of @" << launch.getKernel() << ", got "
+                                         << launch.getInputs().size() << " and " << launch->getNumResults();
   auto symbols = launch->getAttrOfType<bess::DimsAttr>("symbol_args");
   int64_t given = symbols ? symbols.getExprs().size() : 0;
   if (given != int64_t(kernel.getSymbols()))
-    return launch.emitError("expected ") << kernel.getSymbols() << " symbols for @" << launch.getKernel() << ", got " << given;
+    return launch.emitError("expected ") << kernel.getSymbols() << " symbols for @" << launch.getKernel() << ", got "
+                                         << given;
   SmallVector<Value> tensors(launch.getInputs());
   llvm::append_range(tensors, launch->getResults());
   for (auto [i, tensor] : llvm::enumerate(tensors)) {
-    Type view = cast<tile::ViewType>(kernel.getView(i).getType()).getElementType(), element = getElementTypeOrSelf(tensor.getType());
+    Type view = cast<tile::ViewType>(kernel.getView(i).getType()).getElementType(),
+         element = getElementTypeOrSelf(tensor.getType());
     if (view != element)
-      return launch.emitError("expected elements of ") << view << " for view " << i << " of @" << launch.getKernel() << ", got " << element;
+      return launch.emitError("expected elements of ")
+             << view << " for view " << i << " of @" << launch.getKernel() << ", got " << element;
   }
   return success();
 }

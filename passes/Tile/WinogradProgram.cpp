@@ -22,16 +22,24 @@ struct Transform {
   Value add(Value x, Value y) { return arith::AddFOp::create(p.b, x, y); }
   Value sub(Value x, Value y) { return arith::SubFOp::create(p.b, x, y); }
   /// factor * x + y
-  Value scaled(double factor, Value x, Value y) { return math::FmaOp::create(p.b, p.constant(factor, p.b.getF32Type(), extents), x, y); }
-  Value times(double factor, Value x) { return arith::MulFOp::create(p.b, p.constant(factor, p.b.getF32Type(), extents), x); }
+  Value scaled(double factor, Value x, Value y) {
+    return math::FmaOp::create(p.b, p.constant(factor, p.b.getF32Type(), extents), x, y);
+  }
+  Value times(double factor, Value x) {
+    return arith::MulFOp::create(p.b, p.constant(factor, p.b.getF32Type(), extents), x);
+  }
 
   SmallVector<Value> input(ArrayRef<Value> d) {
     if (d.size() == 4)
       return {sub(d[0], d[2]), add(d[1], d[2]), sub(d[2], d[1]), sub(d[1], d[3])};
     Value even = scaled(-4, d[2], d[4]), odd = scaled(-4, d[1], d[3]);
     Value evenHalf = sub(d[4], d[2]), oddHalf = sub(d[3], d[1]);
-    return {scaled(4, d[0], scaled(-5, d[2], d[4])), add(even, odd), sub(even, odd), scaled(2, oddHalf, evenHalf),
-            scaled(-2, oddHalf, evenHalf), scaled(4, d[1], scaled(-5, d[3], d[5]))};
+    return {scaled(4, d[0], scaled(-5, d[2], d[4])),
+            add(even, odd),
+            sub(even, odd),
+            scaled(2, oddHalf, evenHalf),
+            scaled(-2, oddHalf, evenHalf),
+            scaled(4, d[1], scaled(-5, d[3], d[5]))};
   }
   SmallVector<Value> output(ArrayRef<Value> v) {
     Value sum = add(v[1], v[2]), difference = sub(v[1], v[2]);
@@ -67,7 +75,8 @@ struct Tiles {
   SymbolicExpr down, across, count;
 
   Tiles(ArrayRef<SymbolicExpr> y, int64_t tile)
-      : down(SymbolicExpr::ceilDiv(y[1], tile)), across(SymbolicExpr::ceilDiv(y[2], tile)), count(y[0] * down * across) {}
+      : down(SymbolicExpr::ceilDiv(y[1], tile)), across(SymbolicExpr::ceilDiv(y[2], tile)),
+        count(y[0] * down * across) {}
 };
 } // namespace
 
@@ -77,13 +86,15 @@ tile::KernelOp tilegen::writeWinogradInputProgram(ProgramBuilder &p) {
     return {};
   auto x = getDims(op.getX().getType()), y = getDims(op.getY().getType());
   int64_t m = op.getTile(), a = m + 2;
-  SmallVector<SymbolicExpr> result = {x[0], x[1] + (op.getPads()[0] + op.getPads()[2] - 2), x[2] + (op.getPads()[1] + op.getPads()[3] - 2)};
+  SmallVector<SymbolicExpr> result = {x[0], x[1] + (op.getPads()[0] + op.getPads()[2] - 2),
+                                      x[2] + (op.getPads()[1] + op.getPads()[3] - 2)};
   Tiles tiles(result, m);
   p.begin({SmallVector<SymbolicExpr>(x), SmallVector<SymbolicExpr>(y)}, {x[0], tiles.down, tiles.across});
   ImplicitLocOpBuilder &b = p.b;
   Value image = p.gridId(0), zero = p.index(0);
   SmallVector<Extent> extents = {p.extentOf(x[3])};
-  Value number = p.add(p.mul(p.add(p.mul(image, p.indexOf(tiles.down)), p.gridId(1)), p.indexOf(tiles.across)), p.gridId(2));
+  Value number =
+      p.add(p.mul(p.add(p.mul(image, p.indexOf(tiles.down)), p.gridId(1)), p.indexOf(tiles.across)), p.gridId(2));
   SmallVector<Value> places[2], inside[2];
   for (int64_t dim = 0; dim < 2; ++dim)
     for (int64_t i = 0; i < a; ++i) {
@@ -128,7 +139,8 @@ tile::KernelOp tilegen::writeWinogradOutputProgram(ProgramBuilder &p) {
   ImplicitLocOpBuilder &b = p.b;
   Value image = p.gridId(0), zero = p.index(0);
   SmallVector<Extent> extents = {p.extentOf(y[3])};
-  Value number = p.add(p.mul(p.add(p.mul(image, p.indexOf(tiles.down)), p.gridId(1)), p.indexOf(tiles.across)), p.gridId(2));
+  Value number =
+      p.add(p.mul(p.add(p.mul(image, p.indexOf(tiles.down)), p.gridId(1)), p.indexOf(tiles.across)), p.gridId(2));
   Value products = p.view(cast<BlockArgument>(op.getV()).getArgNumber());
   SmallVector<SmallVector<Value>> values(a);
   for (int64_t i = 0; i < a * a; ++i)
@@ -143,9 +155,10 @@ tile::KernelOp tilegen::writeWinogradOutputProgram(ProgramBuilder &p) {
       std::optional<int64_t> extent = y[dim + 1].isConstant();
       Value at = p.add(p.mul(p.gridId(dim + 1), p.index(m)), p.index(i));
       places[dim].push_back(at);
-      inside[dim].push_back(i == 0 || (extent && *extent % m == 0)
-                                ? Value()
-                                : Value(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, p.indexOf(y[dim + 1]))));
+      inside[dim].push_back(
+          i == 0 || (extent && *extent % m == 0)
+              ? Value()
+              : Value(arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, p.indexOf(y[dim + 1]))));
     }
   // What is read once for all places of the tile.
   DenseMap<Value, Value> ofChannel;
@@ -153,8 +166,10 @@ tile::KernelOp tilegen::writeWinogradOutputProgram(ProgramBuilder &p) {
     Value &tile = ofChannel[argument];
     if (!tile) {
       Value view = p.view(argument.getArgNumber());
-      bool one = cast<tile::ViewType>(view.getType()).getDims() == getDimsAttr(b.getContext(), {SymbolicExpr(1)}) && !(y[3] == SymbolicExpr::constant(1));
-      tile = one ? p.broadcast(p.load(view, {zero}, {0}, {Extent::of(1)}, true), extents) : p.load(view, {zero}, {0}, extents, true);
+      bool one = cast<tile::ViewType>(view.getType()).getDims() == getDimsAttr(b.getContext(), {SymbolicExpr(1)}) &&
+                 !(y[3] == SymbolicExpr::constant(1));
+      tile = one ? p.broadcast(p.load(view, {zero}, {0}, {Extent::of(1)}, true), extents)
+                 : p.load(view, {zero}, {0}, extents, true);
     }
     return tile;
   };

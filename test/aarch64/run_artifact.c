@@ -35,9 +35,7 @@ static int read_tensor(const char *folder, size_t index, bessemer_tensor *tensor
 }
 
 /* The types that test_neon.py knows. */
-static size_t element_bytes(int32_t dtype) {
-  return dtype == BESSEMER_I64 ? 8 : dtype == BESSEMER_BOOL ? 1 : 4;
-}
+static size_t element_bytes(int32_t dtype) { return dtype == BESSEMER_I64 ? 8 : dtype == BESSEMER_BOOL ? 1 : 4; }
 
 static int write_tensor(const char *folder, size_t index, const bessemer_tensor *tensor) {
   char path[4096];

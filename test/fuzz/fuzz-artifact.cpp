@@ -19,8 +19,7 @@ static std::vector<std::vector<int64_t>> shapesOf(const Function &entry, int64_t
     shapes.emplace_back();
     for (const bessemer::SymbolicExpr &dim : input.dims)
       shapes.back().push_back(
-          dim.evaluate([&](std::string_view) { return std::optional<int64_t>(value); })
-              .value_or(1));
+          dim.evaluate([&](std::string_view) { return std::optional<int64_t>(value); }).value_or(1));
   }
   return shapes;
 }
@@ -39,8 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!files) {
     std::vector<uint8_t> again;
     Program back;
-    if (!writeArtifact(program, {}, again).ok() ||
-        !readArtifact(again.data(), again.size(), {}, back, info).ok())
+    if (!writeArtifact(program, {}, again).ok() || !readArtifact(again.data(), again.size(), {}, back, info).ok())
       std::abort();
   }
   // Kernels are code that is not to be trusted, and weights would open files.

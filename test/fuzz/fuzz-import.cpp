@@ -6,11 +6,11 @@
 //   build-asan/bin/fuzz-import -max_len=16384 CORPUS build/onnx-node/*/model.onnx
 #include "bessemer/Import/Import.h"
 
-#include "llvm/ADT/SmallString.h"
-#include "llvm/Support/raw_ostream.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace bessemer;

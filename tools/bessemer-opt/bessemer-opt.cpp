@@ -5,14 +5,14 @@
 #include "bessemer/Reference/CheckNumerics.h"
 #include "tools/RequestExit.h"
 
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/ToolOutputFile.h"
 
 using namespace llvm;
 
@@ -26,8 +26,8 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   bessemer::registerAllDialects(registry);
   bessemer::registerAllPasses();
-  auto [input, output] = mlir::registerAndParseCLIOptions(
-      argc, argv, "bessemer-opt: passes of the compiler on MLIR text\n", registry);
+  auto [input, output] =
+      mlir::registerAndParseCLIOptions(argc, argv, "bessemer-opt: passes of the compiler on MLIR text\n", registry);
   bessemer::requestUnderstood();
   mlir::MlirOptMainConfig config = mlir::MlirOptMainConfig::createFromCLOptions();
 

@@ -7,12 +7,12 @@
 #include "bessemer/Driver/Register.h"
 #include "tools/RequestExit.h"
 
-#include "llvm/Support/CommandLine.h"
-#include "llvm/Support/InitLLVM.h"
-#include "llvm/Support/ToolOutputFile.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/ToolOutputFile.h"
 
 using namespace llvm;
 
@@ -24,18 +24,19 @@ int main(int argc, char **argv) {
   mlir::MLIRContext context(registry);
   cl::OptionCategory category("Options of bessemer-reduce");
   cl::opt<std::string> input(cl::Positional, cl::desc("FILE.mlir"), cl::Required, cl::cat(category));
-  cl::opt<std::string> output("o", cl::init("-"), cl::value_desc("FILE"), cl::desc("where the small module goes (stdout)"),
-                              cl::cat(category));
+  cl::opt<std::string> output("o", cl::init("-"), cl::value_desc("FILE"),
+                              cl::desc("where the small module goes (stdout)"), cl::cat(category));
   bessemer::ReduceOptions options;
-  cl::opt<std::string, true> command("test", cl::location(options.command), cl::value_desc("COMMAND"), cl::Required,
-                                     cl::desc("what fails: a shell command that gets the file as its last word, or where "
-                                              "{} stands; it must keep its exit code"),
-                                     cl::cat(category));
+  cl::opt<std::string, true> command(
+      "test", cl::location(options.command), cl::value_desc("COMMAND"), cl::Required,
+      cl::desc("what fails: a shell command that gets the file as its last word, or where "
+               "{} stands; it must keep its exit code"),
+      cl::cat(category));
   cl::opt<std::string, true> message("message", cl::location(options.message), cl::value_desc("TEXT"),
                                      cl::desc("and what its output must hold"), cl::cat(category));
-  cl::opt<unsigned, true> timeout("timeout", cl::location(options.timeoutSeconds), cl::init(60), cl::value_desc("SECONDS"),
-                                  cl::desc("for one run of the command; one that takes longer does not count"),
-                                  cl::cat(category));
+  cl::opt<unsigned, true> timeout(
+      "timeout", cl::location(options.timeoutSeconds), cl::init(60), cl::value_desc("SECONDS"),
+      cl::desc("for one run of the command; one that takes longer does not count"), cl::cat(category));
   cl::HideUnrelatedOptions(category);
   if (!cl::ParseCommandLineOptions(argc, argv, "bessemer-reduce: the smallest module that still fails\n", &errs()))
     return 2;
@@ -59,4 +60,3 @@ int main(int argc, char **argv) {
   file->keep();
   return 0;
 }
-

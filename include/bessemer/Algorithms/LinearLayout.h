@@ -55,18 +55,15 @@ public:
   LinearLayout() = default;
 
   /// value -> value. `size` must be a power of two.
-  static LinearLayout identity1D(int64_t size, std::string_view in,
-                                 std::string_view out);
+  static LinearLayout identity1D(int64_t size, std::string_view in, std::string_view out);
   /// value -> 0: each value of `in` holds a copy. `outSize` is the size of the
   /// output dimension. Both powers of two.
-  static LinearLayout zeros1D(int64_t size, std::string_view in,
-                              std::string_view out, int64_t outSize = 1);
+  static LinearLayout zeros1D(int64_t size, std::string_view in, std::string_view out, int64_t outSize = 1);
   /// From bases. On bad input (a name twice, a size that is no power of two, a
   /// coordinate out of range) gives nullopt and sets `*error`.
-  static std::optional<LinearLayout>
-  fromBases(std::span<const InputBases> inputs,
-            std::span<const std::pair<std::string, int64_t>> outputs,
-            std::string *error = nullptr);
+  static std::optional<LinearLayout> fromBases(std::span<const InputBases> inputs,
+                                               std::span<const std::pair<std::string, int64_t>> outputs,
+                                               std::string *error = nullptr);
 
   std::span<const Dim> inputs() const { return ins; }
   std::span<const Dim> outputs() const { return outs; }
@@ -116,8 +113,7 @@ public:
 
   /// The map restricted to some inputs (others 0) and projected on some
   /// outputs. Names the layout lacks are ignored.
-  LinearLayout sublayout(std::span<const std::string> inNames,
-                         std::span<const std::string> outNames) const;
+  LinearLayout sublayout(std::span<const std::string> inNames, std::span<const std::string> outNames) const;
 
   /// Bits of input `name` that make no difference that earlier bits do not:
   /// the element is replicated along them.
@@ -125,16 +121,14 @@ public:
 
   /// Dimensions in another order. Needs a permutation of the names; nullopt
   /// otherwise.
-  std::optional<LinearLayout>
-  reorder(std::span<const std::string> inNames,
-          std::span<const std::string> outNames) const;
+  std::optional<LinearLayout> reorder(std::span<const std::string> inNames,
+                                      std::span<const std::string> outNames) const;
   LinearLayout renameInput(std::string_view from, std::string_view to) const;
   LinearLayout renameOutput(std::string_view from, std::string_view to) const;
 
   /// {register = [[0, 1], [8, 0]], lane = [[0, 2]]} -> {row = 16, col = 4}
   std::string str() const;
-  static std::optional<LinearLayout> parse(std::string_view text,
-                                           std::string *error = nullptr);
+  static std::optional<LinearLayout> parse(std::string_view text, std::string *error = nullptr);
 
   bool operator==(const LinearLayout &) const = default;
 

@@ -52,13 +52,11 @@ struct MatmulSchedule {
   int64_t blockColumns() const { return block.shape()[1]; }
 };
 
-MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape,
-                                    const CpuSchedule &machine);
+MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule &machine);
 
 /// Nothing when the schedule can be run on the machine, else what is wrong:
 /// lanes that are not the machine's, more sums than registers, a zero.
-std::string checkMatmulSchedule(const MatmulSchedule &schedule,
-                                const CpuSchedule &machine);
+std::string checkMatmulSchedule(const MatmulSchedule &schedule, const CpuSchedule &machine);
 
 /// Row blocks of one size that cover `rows`: evenly, the size rounded up to one
 /// for which there is code. The last block is moved back to end with the rows.

@@ -14,9 +14,8 @@ namespace bessemer {
 /// each aligned, fixed ones where they must be, `peak` the true peak and at
 /// most `capacity`, and no two buffers that are live at the same time share a
 /// byte. Otherwise what is wrong, naming the buffers by their positions.
-std::optional<std::string>
-checkPlan(std::span<const PlanBuffer> buffers, const MemoryPlan &plan,
-          std::optional<int64_t> capacity = std::nullopt);
+std::optional<std::string> checkPlan(std::span<const PlanBuffer> buffers, const MemoryPlan &plan,
+                                     std::optional<int64_t> capacity = std::nullopt);
 
 } // namespace bessemer
 

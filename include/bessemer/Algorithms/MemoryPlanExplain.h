@@ -24,23 +24,20 @@ struct PlacementReason {
 };
 
 struct PeakReason {
-  int64_t time = 0;             ///< when the most bytes are live
-  int64_t liveBytes = 0;        ///< how many: the lower bound
-  std::vector<size_t> live;     ///< the buffers live then, largest first
-  int64_t wastedBytes = 0;      ///< plan.peak - liveBytes
+  int64_t time = 0;         ///< when the most bytes are live
+  int64_t liveBytes = 0;    ///< how many: the lower bound
+  std::vector<size_t> live; ///< the buffers live then, largest first
+  int64_t wastedBytes = 0;  ///< plan.peak - liveBytes
 };
 
 /// One reason for each buffer. The plan must be a valid one.
-std::vector<PlacementReason>
-explainPlacements(std::span<const PlanBuffer> buffers, const MemoryPlan &plan);
+std::vector<PlacementReason> explainPlacements(std::span<const PlanBuffer> buffers, const MemoryPlan &plan);
 
-PeakReason explainPeak(std::span<const PlanBuffer> buffers,
-                       const MemoryPlan &plan);
+PeakReason explainPeak(std::span<const PlanBuffer> buffers, const MemoryPlan &plan);
 
 /// One sentence, with the caller's names: "at 4096, on top of 'x', which is
 /// live at the same time; takes over the bytes of 'y'".
-std::string describe(const PlacementReason &reason, int64_t offset,
-                     std::span<const std::string> names);
+std::string describe(const PlacementReason &reason, int64_t offset, std::span<const std::string> names);
 
 } // namespace bessemer
 

@@ -41,8 +41,7 @@ struct GreedyResult {
 /// The best of several greedy orders, at most `maxOrders` (at least 1). Buffers
 /// must be valid (`validateBuffers`). At run time, with fresh shapes, one or two
 /// orders: each takes about a millisecond for a thousand buffers.
-GreedyResult planGreedy(std::span<const PlanBuffer> buffers,
-                        size_t maxOrders = SIZE_MAX);
+GreedyResult planGreedy(std::span<const PlanBuffer> buffers, size_t maxOrders = SIZE_MAX);
 
 enum class SearchStatus {
   Found,       ///< a plan within the capacity
@@ -51,10 +50,10 @@ enum class SearchStatus {
 };
 
 struct SearchBudget {
-  double seconds = 1.0;             ///< wall time
-  uint64_t maxNodes = UINT64_MAX;   ///< placements tried, over all threads
-  unsigned threads = 1;             ///< > 1: searches race, first answer wins
-  uint64_t seed = 1;                ///< of the randomized restarts
+  double seconds = 1.0;           ///< wall time
+  uint64_t maxNodes = UINT64_MAX; ///< placements tried, over all threads
+  unsigned threads = 1;           ///< > 1: searches race, first answer wins
+  uint64_t seed = 1;              ///< of the randomized restarts
 };
 
 struct SearchOutcome {
@@ -64,8 +63,7 @@ struct SearchOutcome {
 };
 
 /// Looks for a plan with peak <= capacity.
-SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity,
-                         const SearchBudget &budget);
+SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity, const SearchBudget &budget);
 
 struct MemoryPlannerOptions {
   /// Stop at the first plan within this many bytes. Without it: minimize.
@@ -92,8 +90,7 @@ struct MemoryPlanResult {
 };
 
 /// The result has been through `checkPlan`.
-MemoryPlanResult planMemory(std::span<const PlanBuffer> buffers,
-                            const MemoryPlannerOptions &options);
+MemoryPlanResult planMemory(std::span<const PlanBuffer> buffers, const MemoryPlannerOptions &options);
 
 } // namespace bessemer
 

@@ -19,9 +19,8 @@ namespace bessemer {
 /// Returns 0 with a checked plan; 1 when there is none, or none was found in
 /// `timeBudgetSeconds` (`errorText` says which); 2 on bad input or when a file
 /// cannot be read or written (`errorText` names file and line).
-int planBuffersCommand(const std::string &csvPath, int64_t capacity,
-                       const std::string &outPath, double timeBudgetSeconds,
-                       std::string &errorText);
+int planBuffersCommand(const std::string &csvPath, int64_t capacity, const std::string &outPath,
+                       double timeBudgetSeconds, std::string &errorText);
 
 } // namespace bessemer
 

@@ -60,12 +60,10 @@ struct RepeatOptions {
 /// the starts that keep all iterations, the one with the narrowest cut (the
 /// earliest of those). Time about linear: each of a few dozen candidate periods
 /// takes a pass.
-std::vector<RepeatRun> findRepeats(std::span<const RepeatOp> ops,
-                                   const RepeatOptions &options);
+std::vector<RepeatRun> findRepeats(std::span<const RepeatOp> ops, const RepeatOptions &options);
 
 /// Why `run` is no repeat, or nullopt when it is one. Looks at all iterations.
-std::optional<std::string> checkRepeat(std::span<const RepeatOp> ops,
-                                       const RepeatRun &run);
+std::optional<std::string> checkRepeat(std::span<const RepeatOp> ops, const RepeatRun &run);
 
 } // namespace bessemer
 

@@ -35,7 +35,7 @@ struct StreamProblem {
     int unit = 0;
   };
   std::vector<int64_t> unitBytes;
-  std::vector<Use> uses; ///< sorted by step
+  std::vector<Use> uses;  ///< sorted by step
   int64_t fixedBytes = 0; ///< the arena, and weights that stay in any case
   int64_t limit = 0;
 };

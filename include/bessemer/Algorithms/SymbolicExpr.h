@@ -91,8 +91,7 @@ public:
   static SymbolicExpr min(const SymbolicExpr &a, const SymbolicExpr &b);
 
   /// a / b when a is a multiple of b as a polynomial, else nullopt.
-  static std::optional<SymbolicExpr> exactDivide(const SymbolicExpr &a,
-                                                 const SymbolicExpr &b);
+  static std::optional<SymbolicExpr> exactDivide(const SymbolicExpr &a, const SymbolicExpr &b);
 
   bool isValid() const;
   /// The value, when the expression is a constant.
@@ -110,8 +109,7 @@ public:
   /// infix operators `a floordiv b`, `a ceildiv b`, `a mod b`, `a // b`,
   /// `a % b` (which bind like *). On failure gives nullopt and, when asked
   /// for, sets `*error` to "expected X, got Y at offset N".
-  static std::optional<SymbolicExpr> parse(std::string_view text,
-                                           std::string *error = nullptr);
+  static std::optional<SymbolicExpr> parse(std::string_view text, std::string *error = nullptr);
 
   /// The value; nullopt when a symbol has none, on overflow of 64 bits and on
   /// division by zero.
@@ -120,8 +118,7 @@ public:
 
   /// All named symbols replaced at once; others stay.
   SymbolicExpr substitute(const Substitution &replacements) const;
-  SymbolicExpr substitute(std::string_view name,
-                          const SymbolicExpr &replacement) const;
+  SymbolicExpr substitute(std::string_view name, const SymbolicExpr &replacement) const;
 
   /// Names that occur, sorted, each once.
   std::vector<std::string> symbols() const;
@@ -136,11 +133,9 @@ public:
   /// True when a and b are equal for all values of their symbols.
   static bool knownEqual(const SymbolicExpr &a, const SymbolicExpr &b);
   /// True when a and b differ for all values within bounds.
-  static bool knownNotEqual(const SymbolicExpr &a, const SymbolicExpr &b,
-                            const Bounds &bounds = {});
+  static bool knownNotEqual(const SymbolicExpr &a, const SymbolicExpr &b, const Bounds &bounds = {});
   /// True when a <= b for all values within bounds.
-  static bool knownLessEqual(const SymbolicExpr &a, const SymbolicExpr &b,
-                             const Bounds &bounds = {});
+  static bool knownLessEqual(const SymbolicExpr &a, const SymbolicExpr &b, const Bounds &bounds = {});
 
   SymbolicExpr operator-() const;
   friend SymbolicExpr operator+(const SymbolicExpr &a, const SymbolicExpr &b);
@@ -151,14 +146,10 @@ public:
   SymbolicExpr &operator*=(const SymbolicExpr &b) { return *this = *this * b; }
 
   /// Structural equality of canonical forms. Two invalid ones are equal.
-  friend bool operator==(const SymbolicExpr &a, const SymbolicExpr &b) {
-    return compare(a, b) == 0;
-  }
+  friend bool operator==(const SymbolicExpr &a, const SymbolicExpr &b) { return compare(a, b) == 0; }
   /// A total order (of no meaning, for sorted containers): < 0, 0 or > 0.
   static int compare(const SymbolicExpr &a, const SymbolicExpr &b);
-  friend bool operator<(const SymbolicExpr &a, const SymbolicExpr &b) {
-    return compare(a, b) < 0;
-  }
+  friend bool operator<(const SymbolicExpr &a, const SymbolicExpr &b) { return compare(a, b) < 0; }
   size_t hash() const;
 
   /// For the implementation.
@@ -172,9 +163,7 @@ private:
 } // namespace bessemer
 
 template <> struct std::hash<bessemer::SymbolicExpr> {
-  size_t operator()(const bessemer::SymbolicExpr &expr) const {
-    return expr.hash();
-  }
+  size_t operator()(const bessemer::SymbolicExpr &expr) const { return expr.hash(); }
 };
 
 #endif // BESSEMER_ALGORITHMS_SYMBOLICEXPR_H

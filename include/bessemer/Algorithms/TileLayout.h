@@ -31,8 +31,7 @@ public:
   /// `repeats`: for each output of the atom, at least 1. The atom must be
   /// surjective (each element of it lies somewhere). On bad input gives nullopt
   /// and sets `*error`.
-  static std::optional<TileLayout> create(LinearLayout atom,
-                                          std::vector<int64_t> repeats,
+  static std::optional<TileLayout> create(LinearLayout atom, std::vector<int64_t> repeats,
                                           std::string *error = nullptr);
 
   const LinearLayout &atom() const { return linear; }
@@ -47,8 +46,7 @@ public:
   /// The element in register `reg` at the other inputs (lane, warp, block).
   /// Registers of one atom are neighbours; repeats of the last dimension come
   /// next, those of the first dimension last.
-  std::vector<int64_t> locate(int64_t reg,
-                              const LinearLayout::Coordinates &others) const;
+  std::vector<int64_t> locate(int64_t reg, const LinearLayout::Coordinates &others) const;
 
   struct Place {
     int64_t reg = 0;
@@ -60,8 +58,7 @@ public:
 
   /// "[6, 2] x " and the atom; without repeats the atom alone.
   std::string str() const;
-  static std::optional<TileLayout> parse(std::string_view text,
-                                         std::string *error = nullptr);
+  static std::optional<TileLayout> parse(std::string_view text, std::string *error = nullptr);
 
   bool operator==(const TileLayout &other) const {
     return linear == other.linear && repeatCounts == other.repeatCounts;
@@ -81,12 +78,9 @@ private:
 /// tile covers `shape`: it is repeated where the block is smaller, and elements
 /// are held by several threads where it is larger. Nullopt and `*error` when
 /// ranks differ, a count is no power of two, or the shape is no multiple.
-std::optional<TileLayout>
-blockedLayout(std::span<const int64_t> shape,
-              std::span<const int64_t> sizePerThread,
-              std::span<const int64_t> threadsPerWarp,
-              std::span<const int64_t> warpsPerBlock,
-              std::span<const unsigned> order, std::string *error = nullptr);
+std::optional<TileLayout> blockedLayout(std::span<const int64_t> shape, std::span<const int64_t> sizePerThread,
+                                        std::span<const int64_t> threadsPerWarp, std::span<const int64_t> warpsPerBlock,
+                                        std::span<const unsigned> order, std::string *error = nullptr);
 
 /// A register block of a CPU or of HVX: rows x (vectors * lanes), one vector
 /// register holds `lanes` (a power of two) neighbours of a row. All >= 1.
@@ -105,13 +99,11 @@ TileLayout wgmmaAccumulatorLayout(int64_t n);
 /// A swizzled tile in shared memory, offset (in elements) -> (row, col): groups
 /// of `vec` elements trade places within a row, by exclusive or with
 /// (row / perPhase) % maxPhase. All powers of two, vec * maxPhase <= cols.
-TileLayout sharedSwizzleLayout(int64_t rows, int64_t cols, int64_t vec,
-                               int64_t perPhase, int64_t maxPhase);
+TileLayout sharedSwizzleLayout(int64_t rows, int64_t cols, int64_t vec, int64_t perPhase, int64_t maxPhase);
 
 /// The swizzle of TMA and wgmma: rows of 32, 64 or 128 bytes (`swizzleBytes`),
 /// 16-byte groups. `elementBytes`: 1, 2, 4 or 8; rows: a power of two.
-TileLayout tmaSwizzleLayout(int64_t rows, int64_t elementBytes,
-                            int64_t swizzleBytes);
+TileLayout tmaSwizzleLayout(int64_t rows, int64_t elementBytes, int64_t swizzleBytes);
 
 } // namespace bessemer
 

@@ -38,7 +38,7 @@ struct Report {
   struct PhaseRecord {
     std::string name;
     double seconds = 0;
-    int64_t operations = 0;                         ///< ops in the module after it
+    int64_t operations = 0;                          ///< ops in the module after it
     std::vector<std::pair<std::string, int>> counts; ///< by op name, most frequent first
   };
   struct KernelRecord {
@@ -60,23 +60,23 @@ struct Report {
   std::vector<KernelRecord> kernels;
   std::vector<FallbackRecord> fallbacks; ///< one for each op name and type
   std::vector<NearMissRecord> nearMisses;
-  std::vector<std::string> unsupported;  ///< a diagnostic for each node that cannot be compiled
+  std::vector<std::string> unsupported; ///< a diagnostic for each node that cannot be compiled
   /// What a limit on the arena and the weights in memory leads to.
   struct MemoryRecord {
     int64_t limit = 0;
-    bool known = false;        ///< false: sizes are free, decided when a run binds them
-    int64_t totalBytes = 0;    ///< arena, weights that stay, and room for those that are read again
-    int64_t minimumBytes = 0;  ///< the smallest limit that fits
+    bool known = false;       ///< false: sizes are free, decided when a run binds them
+    int64_t totalBytes = 0;   ///< arena, weights that stay, and room for those that are read again
+    int64_t minimumBytes = 0; ///< the smallest limit that fits
     int64_t residentBytes = 0, streamedBytes = 0, areaBytes = 0;
     int64_t streamedWeights = 0;
     bool readsAhead = false;
-    double streamSeconds = 0;  ///< to read what is streamed from memory, at the machine's bandwidth
+    double streamSeconds = 0; ///< to read what is streamed from memory, at the machine's bandwidth
     std::vector<std::string> reasons;
   };
   std::optional<MemoryRecord> memory;
-  int64_t liveBytes = -1;                ///< most bytes live at a time under the chosen order; -1: sizes are free
-  std::vector<std::string> orders;       ///< functions whose operations were reordered, and what it saved
-  std::string arena;                     ///< bytes of the entry's frame: a number or an expression
+  int64_t liveBytes = -1;          ///< most bytes live at a time under the chosen order; -1: sizes are free
+  std::vector<std::string> orders; ///< functions whose operations were reordered, and what it saved
+  std::string arena;               ///< bytes of the entry's frame: a number or an expression
   int64_t weightBytes = 0, derivedWeightBytes = 0, constantBytes = 0, codeBytes = 0;
   int64_t functions = 0, calls = 0;
   int64_t peakResidentBytes = 0; ///< of the compiler itself

@@ -17,10 +17,10 @@ struct KernelEstimate {
 };
 
 struct ProgramEstimate {
-  std::vector<KernelEstimate> kernels;  ///< as Program::kernels
-  SymbolicExpr::Values sizes;           ///< of the symbols at entry, those that nobody gave being 1
-  std::optional<int64_t> arenaBytes;    ///< none when sizes depend on the data
-  bool wholeRun = true;                 ///< false: loops whose length only the data tells are counted once
+  std::vector<KernelEstimate> kernels; ///< as Program::kernels
+  SymbolicExpr::Values sizes;          ///< of the symbols at entry, those that nobody gave being 1
+  std::optional<int64_t> arenaBytes;   ///< none when sizes depend on the data
+  bool wholeRun = true;                ///< false: loops whose length only the data tells are counted once
 };
 
 /// `sizes`: of free dimensions; a bounded one that is not among them gets its bound. `flopsPerSecond` and

@@ -16,8 +16,8 @@
 namespace bessemer {
 
 struct ReduceOptions {
-  std::string command;         ///< for /bin/sh; `{}` stands for the file, else it comes last
-  std::string message;         ///< that the output (stdout or stderr) must hold; empty: any
+  std::string command; ///< for /bin/sh; `{}` stands for the file, else it comes last
+  std::string message; ///< that the output (stdout or stderr) must hold; empty: any
   unsigned timeoutSeconds = 60;
 };
 

@@ -48,8 +48,8 @@ enum class FindingKind {
   Uninitialized,     ///< a read of memory that nobody wrote
   BarrierDivergence, ///< lanes or warps that a barrier (shuffle, mma, …) waits
                      ///< for do not come
-  Fault, ///< what the hardware traps at, or what the emulator cannot go on
-         ///< after
+  Fault,             ///< what the hardware traps at, or what the emulator cannot go on
+                     ///< after
 };
 /// "race", "out of bounds", …
 const char *kindName(FindingKind kind);
@@ -123,14 +123,12 @@ public:
   ~Module();
   /// Null, and a sentence that names the op and its place, when something is
   /// not known to the emulator. `module` must outlive the result.
-  static std::unique_ptr<Module> prepare(mlir::ModuleOp module,
-                                         std::string &error);
+  static std::unique_ptr<Module> prepare(mlir::ModuleOp module, std::string &error);
 
   std::vector<KernelInfo> kernels() const;
   /// `arguments`: one word each; floats as their bits. Faults and refusals are
   /// findings.
-  LaunchResult launch(const std::string &kernel, const LaunchConfig &config,
-                      std::span<const uint64_t> arguments,
+  LaunchResult launch(const std::string &kernel, const LaunchConfig &config, std::span<const uint64_t> arguments,
                       Device &device) const;
 
   struct Impl;

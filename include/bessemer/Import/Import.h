@@ -8,9 +8,9 @@
 // one diagnostic, which names the node where there is one.
 #pragma once
 
-#include "llvm/ADT/ArrayRef.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/ArrayRef.h"
 
 #include <map>
 #include <string>
@@ -37,17 +37,16 @@ mlir::OwningOpRef<mlir::ModuleOp> importOnnxFile(mlir::MLIRContext *context, llv
 /// `bytes`, which must live as long as anybody reads them. `name` stands for
 /// the file in diagnostics. External data is looked up in `baseDirectory`;
 /// without one a model with external data is refused.
-mlir::OwningOpRef<mlir::ModuleOp>
-importOnnxBuffer(mlir::MLIRContext *context, llvm::StringRef name, llvm::ArrayRef<char> bytes,
-                 const ImportOptions &options = {}, llvm::StringRef baseDirectory = {});
+mlir::OwningOpRef<mlir::ModuleOp> importOnnxBuffer(mlir::MLIRContext *context, llvm::StringRef name,
+                                                   llvm::ArrayRef<char> bytes, const ImportOptions &options = {},
+                                                   llvm::StringRef baseDirectory = {});
 
 /// Writes a module of the onnx dialect as an ONNX file. Inline weights are
 /// copied from their source files as the file is written; external ones stay
 /// external. What was imported comes back equal, up to the order of a node's
 /// attributes and of value_info; nodes that were out of order are sorted,
 /// training information is gone. `hostModel` is the buffer behind sources `host:model`.
-llvm::LogicalResult exportOnnx(mlir::ModuleOp module, llvm::raw_ostream &os,
-                               llvm::ArrayRef<char> hostModel = {});
+llvm::LogicalResult exportOnnx(mlir::ModuleOp module, llvm::raw_ostream &os, llvm::ArrayRef<char> hostModel = {});
 
 /// mlir-translate style: --import-onnx and --export-onnx.
 void registerOnnxTranslations();

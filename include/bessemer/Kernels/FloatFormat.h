@@ -23,7 +23,6 @@ double decodeFloat(DType type, uint32_t bits);
 /// The nearest value of a format narrower than 32 bits, as bits. `saturate`
 /// counts for float8 only: with it, too large values become the largest finite
 /// one, without it infinity or NaN. float4 always saturates, f16 and bf16 never.
-uint32_t encodeFloat(DType type, double value, bool saturate = true,
-                     ScaleRounding rounding = ScaleRounding::Up);
+uint32_t encodeFloat(DType type, double value, bool saturate = true, ScaleRounding rounding = ScaleRounding::Up);
 
 } // namespace bessemer::kernels

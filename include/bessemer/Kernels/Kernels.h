@@ -39,8 +39,8 @@ struct TensorRef {
 /// How attributes of the dialect arrive: integers and bools as int64_t; unit
 /// attributes as 1 (absent: not in the map); types as the name of the DType;
 /// `#bess.dims` and expressions over symbols with their values put in.
-using AttributeValue = std::variant<int64_t, double, std::string, std::vector<int64_t>,
-                                    std::vector<double>, std::vector<std::string>>;
+using AttributeValue =
+    std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>, std::vector<std::string>>;
 using Attributes = std::map<std::string, AttributeValue, std::less<>>;
 
 struct KernelCall {

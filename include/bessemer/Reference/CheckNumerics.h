@@ -41,8 +41,8 @@ struct NumericsCheckOptions {
 /// [-1, 1]. Symbols of the argument types get small extents that fit the
 /// function's guards; `factor` multiplies them (a model may need a minimal length).
 /// Fails, with a diagnostic, on arguments that are no tensors.
-mlir::FailureOr<llvm::SmallVector<HostTensor>>
-makeRandomInputs(mlir::Operation *function, SymbolicExpr::Values symbols, uint64_t seed, int64_t factor = 1);
+mlir::FailureOr<llvm::SmallVector<HostTensor>> makeRandomInputs(mlir::Operation *function, SymbolicExpr::Values symbols,
+                                                                uint64_t seed, int64_t factor = 1);
 
 /// Where two tensors differ most, relative to the tolerance.
 struct TensorDifference {
@@ -52,8 +52,7 @@ struct TensorDifference {
   std::string shapes = {}; ///< a sentence when shapes or kinds of elements differ
   bool agrees() const { return shapes.empty() && !(excess > 1); }
 };
-TensorDifference compareTensors(const HostTensor &expected, const HostTensor &got, double relative,
-                                double absolute);
+TensorDifference compareTensors(const HostTensor &expected, const HostTensor &got, double relative, double absolute);
 
 class NumericsCheck {
 public:

@@ -16,8 +16,7 @@ inline constexpr int64_t foldLimit = 64 * 1024;
 /// The elements of a value that is a `bess.constant`, or a `bess.weight` of at
 /// most `limit` bytes (read from its file); null otherwise, or when the file
 /// cannot be read.
-mlir::DenseElementsAttr getConstant(mlir::Value value, WeightFiles &files,
-                                    int64_t limit = foldLimit);
+mlir::DenseElementsAttr getConstant(mlir::Value value, WeightFiles &files, int64_t limit = foldLimit);
 
 /// The results of an op all of whose operands are constants in the sense of
 /// `getConstant` and whose attributes depend on no symbol. Fails, without a
@@ -25,13 +24,10 @@ mlir::DenseElementsAttr getConstant(mlir::Value value, WeightFiles &files,
 /// bytes, or when the kernel refuses. Result types are the op's, except where
 /// only the data tells the shape.
 llvm::LogicalResult constantFold(mlir::Operation *op, WeightFiles &files,
-                                 llvm::SmallVectorImpl<mlir::DenseElementsAttr> &results,
-                                 int64_t limit = foldLimit);
+                                 llvm::SmallVectorImpl<mlir::DenseElementsAttr> &results, int64_t limit = foldLimit);
 
 /// The same with the operands given; null ones are absent optional operands.
-llvm::LogicalResult constantFold(mlir::Operation *op,
-                                 llvm::ArrayRef<mlir::DenseElementsAttr> operands,
-                                 llvm::SmallVectorImpl<mlir::DenseElementsAttr> &results,
-                                 int64_t limit = foldLimit);
+llvm::LogicalResult constantFold(mlir::Operation *op, llvm::ArrayRef<mlir::DenseElementsAttr> operands,
+                                 llvm::SmallVectorImpl<mlir::DenseElementsAttr> &results, int64_t limit = foldLimit);
 
 } // namespace bessemer::reference

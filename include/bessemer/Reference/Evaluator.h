@@ -44,8 +44,7 @@ public:
   /// be f64 already with `oracle`) and shapes that fit: equal names of
   /// dimensions get equal extents. A violated guard, an op that is not known
   /// and a kernel's refusal fail with a diagnostic at the op.
-  mlir::FailureOr<llvm::SmallVector<HostTensor>> run(llvm::StringRef function,
-                                                     llvm::ArrayRef<HostTensor> inputs);
+  mlir::FailureOr<llvm::SmallVector<HostTensor>> run(llvm::StringRef function, llvm::ArrayRef<HostTensor> inputs);
 
   /// The function's symbols and their values in the last run.
   const SymbolicExpr::Values &symbols() const { return lastSymbols; }

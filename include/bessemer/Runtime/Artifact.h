@@ -49,8 +49,7 @@ struct WriteOptions {
 };
 
 Status writeArtifact(const Program &program, const WriteOptions &options, const std::string &path);
-Status writeArtifact(const Program &program, const WriteOptions &options,
-                     std::vector<uint8_t> &bytes);
+Status writeArtifact(const Program &program, const WriteOptions &options, std::vector<uint8_t> &bytes);
 
 struct ReadOptions {
   /// Off only to look past the hashes in tests and fuzzing.
@@ -67,7 +66,7 @@ struct ArtifactInfo {
 
 /// Reads and checks (checkProgram, too). Survives any bytes: the status says
 /// what is wrong, and nothing larger than the file is allocated.
-Status readArtifact(const uint8_t *data, size_t bytes, const ReadOptions &options,
-                    Program &program, ArtifactInfo &info);
+Status readArtifact(const uint8_t *data, size_t bytes, const ReadOptions &options, Program &program,
+                    ArtifactInfo &info);
 
 } // namespace bessemer::runtime

@@ -18,8 +18,7 @@ struct bessemer_program {
 };
 
 struct bessemer_context {
-  explicit bessemer_context(std::shared_ptr<const bessemer::runtime::Model> model)
-      : context(std::move(model)) {}
+  explicit bessemer_context(std::shared_ptr<const bessemer::runtime::Model> model) : context(std::move(model)) {}
   bessemer::runtime::Context context;
   std::string profile;
 };

@@ -42,7 +42,7 @@ struct ProfileEntry {
   std::string kind; ///< of the kernel ("matmul"), "fallback", "copy", …
   std::string provenance;
   int64_t runs = 0;
-  double seconds = 0;      ///< of all runs
+  double seconds = 0;          ///< of all runs
   double flops = 0, bytes = 0; ///< of all runs
 };
 
@@ -65,8 +65,7 @@ public:
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
 
   /// Shapes of the outputs for shapes of the inputs; -1 where only the data tells.
-  Status outputShapes(std::span<const std::vector<int64_t>> inputs,
-                      std::vector<std::vector<int64_t>> &outputs);
+  Status outputShapes(std::span<const std::vector<int64_t>> inputs, std::vector<std::vector<int64_t>> &outputs);
 
   /// Bytes of arena that a run with these input shapes takes.
   Status arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes);

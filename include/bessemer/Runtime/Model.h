@@ -64,11 +64,9 @@ class Model : public std::enable_shared_from_this<Model> {
 public:
   static Status create(Program program, const LoadOptions &options, std::shared_ptr<Model> &model);
   /// From an artifact; see Artifact.h for the format.
-  static Status load(const std::string &path, const LoadOptions &options,
-                     std::shared_ptr<Model> &model);
+  static Status load(const std::string &path, const LoadOptions &options, std::shared_ptr<Model> &model);
   /// `data` is not needed after the call.
-  static Status load(const void *data, size_t bytes, const LoadOptions &options,
-                     std::shared_ptr<Model> &model);
+  static Status load(const void *data, size_t bytes, const LoadOptions &options, std::shared_ptr<Model> &model);
   ~Model();
 
   const Program &program() const { return *content; }
@@ -90,8 +88,8 @@ public:
 
 private:
   Model();
-  static Status create(std::unique_ptr<Program> program, const LoadOptions &options,
-                       std::shared_ptr<WeightImage> image, std::shared_ptr<Model> &model);
+  static Status create(std::unique_ptr<Program> program, const LoadOptions &options, std::shared_ptr<WeightImage> image,
+                       std::shared_ptr<Model> &model);
 
   std::unique_ptr<Program> content;
   LoadOptions options;

@@ -83,13 +83,25 @@ struct Fallback {
   std::vector<BufferId> inputs, outputs;
 };
 /// dst and src have the same number of bytes (a move between devices, too).
-struct Copy { BufferId source = 0, destination = 0; };
+struct Copy {
+  BufferId source = 0, destination = 0;
+};
 /// symbols[i] = element i of an i64, i32 or bool buffer on the host.
-struct BindSymbols { BufferId buffer = 0; std::vector<std::string> symbols; };
+struct BindSymbols {
+  BufferId buffer = 0;
+  std::vector<std::string> symbols;
+};
 /// Element i of an integer buffer = values[i].
-struct FromDims { BufferId buffer = 0; std::vector<SymbolicExpr> values; };
+struct FromDims {
+  BufferId buffer = 0;
+  std::vector<SymbolicExpr> values;
+};
 /// `relation` is "eq", "le" or "lt"; when it does not hold, the run fails with `message`.
-struct Guard { std::string relation; SymbolicExpr lhs, rhs; std::string message; };
+struct Guard {
+  std::string relation;
+  SymbolicExpr lhs, rhs;
+  std::string message;
+};
 /// Run functions[function]; its frame starts at `frameOffset` (buffer of kind Arena) in ours.
 /// Its symbols are its own: `symbols` gives their values by the caller's.
 struct Call {
@@ -99,11 +111,19 @@ struct Call {
   std::vector<std::pair<std::string, SymbolicExpr>> symbols;
 };
 /// Each block ends by copying its values into `results` (Copy instructions made by the compiler).
-struct If { BufferId condition = 0; std::shared_ptr<Block> thenBlock, elseBlock; };
+struct If {
+  BufferId condition = 0;
+  std::shared_ptr<Block> thenBlock, elseBlock;
+};
 /// Runs `body` while (the bool buffer `condition`, when not -1, is true) and the
 /// iteration number, kept in the symbol `counter`, is below `tripCount` (when given).
 /// The body itself updates the loop-carried buffers and `condition`.
-struct Loop { BufferId condition = -1; std::optional<SymbolicExpr> tripCount; std::string counter; std::shared_ptr<Block> body; };
+struct Loop {
+  BufferId condition = -1;
+  std::optional<SymbolicExpr> tripCount;
+  std::string counter;
+  std::shared_ptr<Block> body;
+};
 
 struct Instruction {
   std::variant<Launch, Fallback, Copy, BindSymbols, FromDims, Guard, Call, If, Loop> op;
@@ -128,8 +148,8 @@ struct Function {
 /// A compiled kernel: its symbol in the code object, and what a profile prints.
 struct Kernel {
   std::string symbol;
-  std::string kind;   ///< "map", "matmul", …
-  std::string reason; ///< why the fusion is as it is
+  std::string kind;          ///< "map", "matmul", …
+  std::string reason;        ///< why the fusion is as it is
   SymbolicExpr flops, bytes; ///< over the kernel's own index arguments "s0", "s1", …
 };
 
@@ -160,8 +180,8 @@ struct Constant {
 };
 
 struct Program {
-  std::string target;   ///< "cpu"
-  std::string triple;   ///< of the code object
+  std::string target;                ///< "cpu"
+  std::string triple;                ///< of the code object
   std::vector<std::string> features; ///< minimum ISA: names as in /proc/cpuinfo ("avx2", "fma", …)
   std::vector<Kernel> kernels;
   std::vector<Constant> constants;

@@ -26,9 +26,7 @@ struct [[nodiscard]] Status {
   std::string message;
 
   bool ok() const { return code == StatusCode::Ok; }
-  static Status error(StatusCode code, std::string message) {
-    return {code, std::move(message)};
-  }
+  static Status error(StatusCode code, std::string message) { return {code, std::move(message)}; }
 };
 
 } // namespace bessemer::runtime

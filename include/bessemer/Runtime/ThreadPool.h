@@ -28,8 +28,7 @@ using RangeFunction = void (*)(void *argument, int64_t begin, int64_t end, int w
 /// when all are done. `tasks` is never above `threads`.
 struct ThreadPoolCallbacks {
   int threads = 1;
-  void (*parallel)(void *user, int tasks, void (*body)(void *argument, int task),
-                   void *argument) = nullptr;
+  void (*parallel)(void *user, int tasks, void (*body)(void *argument, int task), void *argument) = nullptr;
   void *user = nullptr;
 };
 

@@ -24,9 +24,9 @@ struct MachineInfo {
   bool fusedMultiplyAdd = false;
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20, l3Bytes = 8 << 20; ///< data caches; l1, l2 of one core
   unsigned cores = 1;
-  double flopsPerCycle = 16;   ///< f32, of one core
+  double flopsPerCycle = 16; ///< f32, of one core
   double clockGHz = 2.5;
-  double memoryGBs = 10;       ///< bandwidth of one core from main memory
+  double memoryGBs = 10; ///< bandwidth of one core from main memory
   double launchNanoseconds = 1000;
 
   bool hasFeature(std::string_view name) const {
@@ -47,8 +47,8 @@ struct DimOption {
 
 /// What may be done to numbers (`--numerics`).
 struct Numerics {
-  bool reassociate = true;      ///< sums in another order (deterministic all the same)
-  bool approximate = false;     ///< transcendental functions of a few more ulp
+  bool reassociate = true;       ///< sums in another order (deterministic all the same)
+  bool approximate = false;      ///< transcendental functions of a few more ulp
   bool narrowAccumulate = false; ///< f16 sums where inputs are f16
 };
 

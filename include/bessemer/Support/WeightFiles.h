@@ -23,8 +23,7 @@ public:
   /// and `error` is a sentence such as "cannot open w.bin: No such file or
   /// directory" or "expected 64 bytes at offset 128 of w.bin, which has 100".
   /// May be called from several threads.
-  std::optional<std::string_view> bytes(std::string_view file, int64_t offset, int64_t length,
-                                        std::string &error);
+  std::optional<std::string_view> bytes(std::string_view file, int64_t offset, int64_t length, std::string &error);
 
 private:
   std::mutex mutex;

@@ -26,7 +26,7 @@ std::optional<WeightEncoding> parseWeightEncoding(std::string_view name);
 /// Decodes `count` elements of `type` into `out`, which has room for
 /// byteSize(type, count) bytes. False and an error text when `source` has not
 /// exactly that many elements.
-bool decodeWeight(std::string_view source, WeightEncoding encoding, DType type, int64_t count,
-                  void *out, std::string &error);
+bool decodeWeight(std::string_view source, WeightEncoding encoding, DType type, int64_t count, void *out,
+                  std::string &error);
 
 } // namespace bessemer

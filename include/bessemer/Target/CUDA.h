@@ -16,8 +16,7 @@ namespace bessemer {
 
 /// `architecture`: "sm_80", "sm_90a". Null and a sentence when it is neither.
 /// Its object code is a cubin, or PTX where there is no ptxas.
-std::unique_ptr<TargetBackend>
-createCudaBackend(const std::string &architecture, std::string &error);
+std::unique_ptr<TargetBackend> createCudaBackend(const std::string &architecture, std::string &error);
 
 namespace cuda {
 
@@ -30,8 +29,7 @@ Ptx emitPtx(mlir::ModuleOp module, const MachineInfo &machine);
 /// What ptxas reports of a kernel.
 struct KernelResources {
   std::string name;
-  unsigned registers = 0, stackBytes = 0, spillStoreBytes = 0,
-           spillLoadBytes = 0, sharedBytes = 0;
+  unsigned registers = 0, stackBytes = 0, spillStoreBytes = 0, spillLoadBytes = 0, sharedBytes = 0;
 };
 
 struct Cubin {

@@ -95,7 +95,7 @@ static Status compile(const bessemer_compile_options *given, bessemer_compilatio
   made->report = reportJson(made->result.report);
   Status status;
   if (!made->result.ok()) {
-    StatusCode code = made->result.cancelled                ? StatusCode::Cancelled
+    StatusCode code = made->result.cancelled               ? StatusCode::Cancelled
                       : made->result.report.phases.empty() ? StatusCode::BadFile
                                                            : StatusCode::Unsupported;
     status = Status::error(code, made->result.diagnostics);

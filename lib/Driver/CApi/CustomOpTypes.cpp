@@ -39,8 +39,8 @@ static std::string infer(bessemer_op_infer function, void *user, const kernels::
     in[i].rank = int32_t(inputs[i].shape.size());
     std::copy(inputs[i].shape.begin(), inputs[i].shape.end(), in[i].shape);
   }
-  if (const char *text = function(user, runtime::attributesJson(attributes).c_str(), in.data(), in.size(), out.data(),
-                                  out.size()))
+  if (const char *text =
+          function(user, runtime::attributesJson(attributes).c_str(), in.data(), in.size(), out.data(), out.size()))
     return *text ? text : "the host gives no reason";
   for (size_t o = 0; o < out.size(); ++o) {
     if (out[o].rank < 0 || out[o].rank > BESSEMER_MAX_RANK)
@@ -58,8 +58,9 @@ bessemer_status bessemer_register_op_types(const char *name, bessemer_op_infer f
     std::string_view text = name ? name : "";
     // Without a domain no node could ever have this name.
     if (text.find('.') == std::string_view::npos || text.front() == '.' || text.back() == '.')
-      return Status::error(StatusCode::InvalidArgument, "expected an op with its domain, such as \"com.example.MyOp\", got \"" +
-                                                            std::string(text) + "\"");
+      return Status::error(StatusCode::InvalidArgument,
+                           "expected an op with its domain, such as \"com.example.MyOp\", got \"" + std::string(text) +
+                               "\"");
     std::lock_guard<std::mutex> lock(registry().mutex);
     if (!function) {
       registry().ops.erase(std::string(text));

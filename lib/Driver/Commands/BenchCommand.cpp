@@ -25,9 +25,7 @@ struct Arguments {
   CompileArguments compile;
 };
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 struct Spread {
   double median = 0, low = 0, high = 0; ///< seconds; low and high: the 10th and the 90th part of 100
@@ -104,16 +102,16 @@ private:
     double total = 0;
     for (const runtime::ProfileEntry &entry : profile)
       total += entry.seconds;
-    std::snprintf(line, sizeof line, "machine: %.1f GFLOP/s (f32), %.1f GB/s, measured with %d threads\n", peak.flops * 1e-9,
-                  peak.bytes * 1e-9, threads);
+    std::snprintf(line, sizeof line, "machine: %.1f GFLOP/s (f32), %.1f GB/s, measured with %d threads\n",
+                  peak.flops * 1e-9, peak.bytes * 1e-9, threads);
     all += line;
     all += "      ms  share  GFLOP/s    GB/s  of roofline  kernel\n";
     for (const runtime::ProfileEntry &entry : profile) {
       double runs = arguments.repeat, seconds = std::max(entry.seconds, 1e-12);
-      std::snprintf(line, sizeof line, "%8.3f %5.1f%% %8.1f %7.1f %11.0f%%  %s [%s] x%.0f  %.60s\n", entry.seconds / runs * 1e3,
-                    100 * entry.seconds / std::max(total, 1e-12), entry.flops / seconds * 1e-9,
-                    entry.bytes / seconds * 1e-9, 100 * rooflineShare(entry), entry.name.c_str(), entry.kind.c_str(), double(entry.runs) / runs,
-                    entry.provenance.c_str());
+      std::snprintf(line, sizeof line, "%8.3f %5.1f%% %8.1f %7.1f %11.0f%%  %s [%s] x%.0f  %.60s\n",
+                    entry.seconds / runs * 1e3, 100 * entry.seconds / std::max(total, 1e-12),
+                    entry.flops / seconds * 1e-9, entry.bytes / seconds * 1e-9, 100 * rooflineShare(entry),
+                    entry.name.c_str(), entry.kind.c_str(), double(entry.runs) / runs, entry.provenance.c_str());
       all += line;
     }
     return all;
@@ -169,20 +167,27 @@ private:
 
 Action commands::addBenchCommand(CLI::App &app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App *command = app.add_subcommand("bench", "Measure a model: median and spread, and the time of each kernel against the roofline");
+  CLI::App *command = app.add_subcommand(
+      "bench", "Measure a model: median and spread, and the time of each kernel against the roofline");
   command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required()->type_name("");
-  addList(*command, "--input", arguments->inputs, "NAME=FILE", "An input from a .npy or .pb file; the others get made-up values. May be given\n"
-                                                               "several times");
-  addList(*command, "--size", arguments->sizes, "N=V", "The size of a free dimension (else 1), for inputs that are made up");
+  addList(*command, "--input", arguments->inputs, "NAME=FILE",
+          "An input from a .npy or .pb file; the others get made-up values. May be given\n"
+          "several times");
+  addList(*command, "--size", arguments->sizes, "N=V",
+          "The size of a free dimension (else 1), for inputs that are made up");
   command->add_option("--repeat", arguments->repeat, "Runs that are measured, after two that are not")
-      ->type_name("N")->check(CLI::Range(1, 1000000).description(""))->capture_default_str();
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000).description(""))
+      ->capture_default_str();
   addThreads(*command, arguments->threads);
-  command->add_flag("--json", arguments->json, "As JSON: seconds, flop and bytes of one run, GFLOP/s, GB/s, share of the roofline");
+  command->add_flag("--json", arguments->json,
+                    "As JSON: seconds, flop and bytes of one run, GFLOP/s, GB/s, share of the roofline");
   arguments->compile.add(*command, /*stages=*/false);
-  command->footer("The roofline is measured with as many threads: multiply-adds in registers, and a sum over more memory than the\n"
-                  "caches hold. A kernel whose operands lie in a cache may be above 100 %.\n\n"
-                  "Examples:\n"
-                  "  bessemer bench m.onnx --dim batch=1 --dim seq=128 --threads 2\n"
-                  "  bessemer bench m.bsm --size seq=512 --repeat 50 --json");
+  command->footer(
+      "The roofline is measured with as many threads: multiply-adds in registers, and a sum over more memory than the\n"
+      "caches hold. A kernel whose operands lie in a cache may be above 100 %.\n\n"
+      "Examples:\n"
+      "  bessemer bench m.onnx --dim batch=1 --dim seq=128 --threads 2\n"
+      "  bessemer bench m.bsm --size seq=512 --repeat 50 --json");
   return [arguments] { return Bench(*arguments).run(); };
 }

@@ -13,7 +13,9 @@
 using namespace bessemer;
 using namespace bessemer::commands;
 
-void commands::printError(const std::string &message) { std::fprintf(stderr, "bessemer: error: %s\n", message.c_str()); }
+void commands::printError(const std::string &message) {
+  std::fprintf(stderr, "bessemer: error: %s\n", message.c_str());
+}
 
 int commands::exitCodeOf(runtime::StatusCode code) {
   switch (code) {
@@ -30,7 +32,8 @@ static std::string requestError(const CLI::ParseError &error, int argc, const ch
   std::string text = error.what();
   if (error.get_exit_code() == int(CLI::ExitCodes::ExtrasError) && argc > 1 && argv[1][0] != '-' &&
       text.find(std::string(" ") + argv[1]) != std::string::npos)
-    return std::string("expected one of the commands compile, run, bench, explain, plan-buffers, got '") + argv[1] + "'";
+    return std::string("expected one of the commands compile, run, bench, explain, plan-buffers, got '") + argv[1] +
+           "'";
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z' && !(text.size() > 1 && text[1] >= 'A' && text[1] <= 'Z'))
     text[0] = char(text[0] - 'A' + 'a');
   return text;
@@ -41,13 +44,16 @@ int bessemer::runCommandLine(int argc, const char *const *argv) {
   try {
     CLI::App app("Bessemer: compiles ONNX models to native code and runs them.", "bessemer");
     app.require_subcommand(0, 1);
-    app.set_version_flag("--version", std::string("bessemer ") + runtime::compilerVersion, "Print the version and exit");
+    app.set_version_flag("--version", std::string("bessemer ") + runtime::compilerVersion,
+                         "Print the version and exit");
     app.get_formatter()->column_width(34);
-    app.footer("Exit codes: 0 fine; 1 the result differs or the run failed; 2 the model or the request is refused, with a\n"
-               "diagnostic on stderr.\n\n"
-               "`bessemer COMMAND --help` has the options of a command. Beside this tool: bessemer-opt (passes on MLIR text),\n"
-               "bessemer-translate (ONNX to MLIR text and back), bessemer-reduce (smallest module that still fails) and\n"
-               "bessemer-lsp-server (for editors).");
+    app.footer(
+        "Exit codes: 0 fine; 1 the result differs or the run failed; 2 the model or the request is refused, with a\n"
+        "diagnostic on stderr.\n\n"
+        "`bessemer COMMAND --help` has the options of a command. Beside this tool: bessemer-opt (passes on MLIR "
+        "text),\n"
+        "bessemer-translate (ONNX to MLIR text and back), bessemer-reduce (smallest module that still fails) and\n"
+        "bessemer-lsp-server (for editors).");
     std::vector<std::pair<CLI::App *, Action>> actions;
     for (auto add : {addCompileCommand, addRunCommand, addBenchCommand, addExplainCommand, addPlanBuffersCommand}) {
       Action action = add(app);

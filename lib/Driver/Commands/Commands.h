@@ -32,7 +32,8 @@ struct CompileArguments {
   std::vector<std::string> dims;
   bool noKernels = false;
 
-  /// `stages`: also what looks at the phases one by one. `withMemory`: `--memory` as well; `explain` has one of its own.
+  /// `stages`: also what looks at the phases one by one. `withMemory`: `--memory` as well; `explain` has one of its
+  /// own.
   void add(CLI::App &command, bool stages, bool withMemory = true);
   /// False after a diagnostic.
   bool convert(CompileOptions &options) const;
@@ -41,8 +42,8 @@ struct CompileArguments {
 };
 
 /// Compiles; prints diagnostics on stderr.
-CompileResult compileModel(const std::string &path, const CompileOptions &options, int64_t memoryLimit, Progress &progress,
-                           Exposure exposure = Exposure::Nothing);
+CompileResult compileModel(const std::string &path, const CompileOptions &options, int64_t memoryLimit,
+                           Progress &progress, Exposure exposure = Exposure::Nothing);
 
 /// A model made ready: from an artifact, or compiled in memory. Null after a diagnostic.
 std::shared_ptr<const runtime::Model> loadModel(const std::string &path, const CompileArguments &arguments,

@@ -23,21 +23,39 @@ static std::string phaseHelp() {
 
 void CompileArguments::add(CLI::App &command, bool stages, bool withMemory) {
   const char *group = "Compiler";
-  command.add_option("--target", target, "What to compile for: cpu")->type_name("TARGET")->capture_default_str()->group(group);
-  command.add_option("--cpu", cpu, "LLVM's name of a processor: native (this machine), generic, x86-64-v3 (AVX2), x86-64-v4 and\n"
-                                   "skylake-avx512 (AVX-512), neoverse-n1, cortex-a76, ... (AArch64)")
-      ->type_name("NAME")->capture_default_str()->group(group);
-  addList(command, "--dim", dims, "N=V", "Bind a named dimension (batch=1) or bound it ('seq<=512'); others stay free.\n"
-                                         "May be given several times")->group(group);
-  command.add_option("--numerics", numerics, "default, strict (no sum in another order), fast, or a list of reassociate,\n"
-                                             "approximate, narrow-accumulate; -WORD switches one off")
-      ->type_name("POLICY")->group(group);
+  command.add_option("--target", target, "What to compile for: cpu")
+      ->type_name("TARGET")
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--cpu", cpu,
+                  "LLVM's name of a processor: native (this machine), generic, x86-64-v3 (AVX2), x86-64-v4 and\n"
+                  "skylake-avx512 (AVX-512), neoverse-n1, cortex-a76, ... (AArch64)")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(group);
+  addList(command, "--dim", dims, "N=V",
+          "Bind a named dimension (batch=1) or bound it ('seq<=512'); others stay free.\n"
+          "May be given several times")
+      ->group(group);
+  command
+      .add_option("--numerics", numerics,
+                  "default, strict (no sum in another order), fast, or a list of reassociate,\n"
+                  "approximate, narrow-accumulate; -WORD switches one off")
+      ->type_name("POLICY")
+      ->group(group);
   if (withMemory)
-    command.add_option("--memory", memory, "What the arena and the weights in memory may take (64M, 1.5G, ...); weights that do\n"
-                                           "not fit are read again in each run")
-        ->type_name("BYTES")->group(group);
-  command.add_option("--dump-phases", dumpDirectory, "Write the module after each phase to DIR/NN-PHASE.mlir")->type_name("DIR")->group(group);
-  command.add_flag("--no-kernels", noKernels, "Compile no kernels: every op runs on the reference kernels")->group(group);
+    command
+        .add_option("--memory", memory,
+                    "What the arena and the weights in memory may take (64M, 1.5G, ...); weights that do\n"
+                    "not fit are read again in each run")
+        ->type_name("BYTES")
+        ->group(group);
+  command.add_option("--dump-phases", dumpDirectory, "Write the module after each phase to DIR/NN-PHASE.mlir")
+      ->type_name("DIR")
+      ->group(group);
+  command.add_flag("--no-kernels", noKernels, "Compile no kernels: every op runs on the reference kernels")
+      ->group(group);
   if (stages)
     command.add_option("--compile-to", compileTo, phaseHelp())->type_name("PHASE")->group(group);
 }
@@ -72,8 +90,8 @@ std::optional<int64_t> CompileArguments::memoryLimit() const {
   return limit;
 }
 
-CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, int64_t memoryLimit, Progress &progress,
-                                     Exposure exposure) {
+CompileResult commands::compileModel(const std::string &path, const CompileOptions &options, int64_t memoryLimit,
+                                     Progress &progress, Exposure exposure) {
   Compiler compiler(options);
   compiler.memoryLimit = memoryLimit;
   compiler.exposure = exposure;
@@ -107,8 +125,8 @@ bool commands::checkWritable(const std::string &path) {
 static bool isArtifact(const std::string &path) { return path.size() > 4 && path.ends_with(".bsm"); }
 
 std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &path, const CompileArguments &arguments,
-                                                          const runtime::LoadOptions &options, Progress &progress, int &exitCode,
-                                                          Exposure exposure) {
+                                                          const runtime::LoadOptions &options, Progress &progress,
+                                                          int &exitCode, Exposure exposure) {
   enterStage("loading the model", Refused);
   std::shared_ptr<runtime::Model> model;
   runtime::Status status;

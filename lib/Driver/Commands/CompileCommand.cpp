@@ -70,11 +70,16 @@ int compile(const Arguments &arguments) {
 
 Action commands::addCompileCommand(CLI::App &app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App *command = app.add_subcommand("compile", "Compile a model to an artifact that `run`, `bench` and the runtime library load");
+  CLI::App *command =
+      app.add_subcommand("compile", "Compile a model to an artifact that `run`, `bench` and the runtime library load");
   command->add_option("model", arguments->model, "MODEL.onnx")->required()->type_name("");
-  command->add_option("-o,--output", arguments->output, "The artifact, MODEL.bsm; with --compile-to the module (- or none: stdout)")
+  command
+      ->add_option("-o,--output", arguments->output,
+                   "The artifact, MODEL.bsm; with --compile-to the module (- or none: stdout)")
       ->type_name("FILE");
-  command->add_option("--report", arguments->report, "Write what was decided, and why, as JSON; also when the model is refused")
+  command
+      ->add_option("--report", arguments->report,
+                   "Write what was decided, and why, as JSON; also when the model is refused")
       ->type_name("F.json");
   command->add_flag("--embed-weights", arguments->embedWeights,
                     "Put the weights into the artifact; else it reads them from the model's files, and checks that\n"

@@ -16,12 +16,17 @@ void enterStage(std::string_view doing, int exitCode) {
   stageExitCode = exitCode;
 }
 
-static void put(std::string_view text) { [[maybe_unused]] ssize_t written = write(STDERR_FILENO, text.data(), text.size()); }
+static void put(std::string_view text) {
+  [[maybe_unused]] ssize_t written = write(STDERR_FILENO, text.data(), text.size());
+}
 
 extern "C" {
 static void onCrash(int signal) {
   put("bessemer: error: internal error (");
-  put(signal == SIGABRT ? "aborted" : signal == SIGFPE ? "arithmetic" : signal == SIGILL ? "instruction" : "memory access");
+  put(signal == SIGABRT  ? "aborted"
+      : signal == SIGFPE ? "arithmetic"
+      : signal == SIGILL ? "instruction"
+                         : "memory access");
   put(") while ");
   put(stage);
   put("\n");

@@ -48,11 +48,12 @@ std::vector<size_t> expensiveFirst(const ProgramEstimate &estimate) {
 }
 
 std::string estimateText(const runtime::Program &program, const ProgramEstimate &estimate, const MachinePeak &peak) {
-  std::string text = "\none run" + sizesText(estimate.sizes) + (estimate.sizes.empty() ? "" : " (--size NAME=VALUE)") + "\n";
+  std::string text =
+      "\none run" + sizesText(estimate.sizes) + (estimate.sizes.empty() ? "" : " (--size NAME=VALUE)") + "\n";
   char line[256];
   if (peak.flops > 0) {
-    std::snprintf(line, sizeof line, "  roofline of this machine: %.1f GFLOP/s (f32), %.1f GB/s, measured\n", peak.flops * 1e-9,
-                  peak.bytes * 1e-9);
+    std::snprintf(line, sizeof line, "  roofline of this machine: %.1f GFLOP/s (f32), %.1f GB/s, measured\n",
+                  peak.flops * 1e-9, peak.bytes * 1e-9);
     text += line;
   }
   if (!estimate.wholeRun)
@@ -63,13 +64,14 @@ std::string estimateText(const runtime::Program &program, const ProgramEstimate 
     const KernelEstimate &kernel = estimate.kernels[i];
     least += kernel.leastSeconds;
     const char *bound = peak.flops <= 0 ? "-" : kernel.computeSeconds > kernel.memorySeconds ? "compute" : "memory";
-    std::snprintf(line, sizeof line, "  %10.4f %9.0f %9.2f %9.3f %10.1f  %-8s  %s\n", kernel.leastSeconds * 1e3, kernel.launches,
-                  kernel.flops * 1e-6, kernel.bytes * 1e-6, kernel.flops / std::max(kernel.bytes, 1.0), bound,
-                  program.kernels[i].symbol.c_str());
+    std::snprintf(line, sizeof line, "  %10.4f %9.0f %9.2f %9.3f %10.1f  %-8s  %s\n", kernel.leastSeconds * 1e3,
+                  kernel.launches, kernel.flops * 1e-6, kernel.bytes * 1e-6, kernel.flops / std::max(kernel.bytes, 1.0),
+                  bound, program.kernels[i].symbol.c_str());
     text += line;
   }
   if (peak.flops > 0) {
-    std::snprintf(line, sizeof line, "  %10.4f ms at least for all; `bessemer bench` measures what they take\n", least * 1e3);
+    std::snprintf(line, sizeof line, "  %10.4f ms at least for all; `bessemer bench` measures what they take\n",
+                  least * 1e3);
     text += line;
   }
   if (estimate.arenaBytes) {
@@ -172,15 +174,20 @@ int explain(const Arguments &arguments) {
 
 Action commands::addExplainCommand(CLI::App &app) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App *command = app.add_subcommand("explain", "Say what is fused and why, what runs where, and what a run takes at least");
+  CLI::App *command =
+      app.add_subcommand("explain", "Say what is fused and why, what runs where, and what a run takes at least");
   command->add_option("model", arguments->model, "MODEL.onnx")->required()->type_name("");
-  addList(*command, "--size", arguments->sizes, "N=V", "The size of a free dimension in the estimates (else its bound, or 1)");
+  addList(*command, "--size", arguments->sizes, "N=V",
+          "The size of a free dimension in the estimates (else its bound, or 1)");
   addThreads(*command, arguments->threads);
   command->add_flag("--json", arguments->json, "As JSON; the same as `compile --report`, and the estimates");
-  addList(*command, "--memory", arguments->memory, "BYTES|F.svg", "BYTES: what such a limit on arena and weights leads to. F.svg: draw the arena");
+  addList(*command, "--memory", arguments->memory, "BYTES|F.svg",
+          "BYTES: what such a limit on arena and weights leads to. F.svg: draw the arena");
   arguments->compile.add(*command, /*stages=*/true, /*withMemory=*/false);
-  command->footer("Weights are not read. The report: phases; nodes that are not supported; kernels with their reasons; ops without\n"
-                  "a compiled kernel; patterns that were nearly recognized; memory; and for each kernel how much work it has and the\n"
+  command->footer("Weights are not read. The report: phases; nodes that are not supported; kernels with their reasons; "
+                  "ops without\n"
+                  "a compiled kernel; patterns that were nearly recognized; memory; and for each kernel how much work "
+                  "it has and the\n"
                   "least time that the roofline of this machine allows.\n\n"
                   "Example:\n  bessemer explain m.onnx --dim batch=1 --size seq=128");
   return [arguments] { return explain(*arguments); };

@@ -79,7 +79,8 @@ bool checkSizes(const runtime::Function &entry, const SymbolicExpr::Values &size
     known += (known.empty() ? "" : ", ") + name;
   for (const auto &[name, value] : sizes)
     if (!names.count(name)) {
-      error = "--size: expected a free dimension of the inputs (" + (known.empty() ? "there is none" : known) + "), got '" + name + "'";
+      error = "--size: expected a free dimension of the inputs (" + (known.empty() ? "there is none" : known) +
+              "), got '" + name + "'";
       return false;
     }
   return true;
@@ -118,7 +119,8 @@ bool makeInputs(const runtime::Function &entry, const std::vector<std::string> &
       tensor.shape.push_back(dim.evaluate([&](std::string_view name) -> std::optional<int64_t> {
                                   auto it = sizes.find(name);
                                   return it == sizes.end() ? 1 : it->second;
-                                }).value_or(1));
+                                })
+                                 .value_or(1));
     if (!tensor.allocate()) {
       error = "input '" + argument.name + "': expected a size that fits in memory, got " +
               typeText(tensor.dtype, tensor.shape);

@@ -18,10 +18,11 @@ struct NpyType {
   DType dtype;
 };
 constexpr NpyType npyTypes[] = {
-    {"<f4", DType::F32}, {"<f8", DType::F64}, {"<f2", DType::F16}, {"|b1", DType::Bool}, {"|i1", DType::I8},
-    {"|u1", DType::U8},  {"<i2", DType::I16}, {"<u2", DType::U16}, {"<i4", DType::I32},  {"<u4", DType::U32},
-    {"<i8", DType::I64}, {"<u8", DType::U64}, {"<c8", DType::Complex64}, {"<c16", DType::Complex128},
-    {"?", DType::Bool},  {"|V2", DType::BF16}, {"<V2", DType::BF16},
+    {"<f4", DType::F32},       {"<f8", DType::F64},         {"<f2", DType::F16}, {"|b1", DType::Bool},
+    {"|i1", DType::I8},        {"|u1", DType::U8},          {"<i2", DType::I16}, {"<u2", DType::U16},
+    {"<i4", DType::I32},       {"<u4", DType::U32},         {"<i8", DType::I64}, {"<u8", DType::U64},
+    {"<c8", DType::Complex64}, {"<c16", DType::Complex128}, {"?", DType::Bool},  {"|V2", DType::BF16},
+    {"<V2", DType::BF16},
 };
 
 /// The text after `'key':` in the header.

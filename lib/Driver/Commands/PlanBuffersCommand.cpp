@@ -23,8 +23,7 @@ Action commands::addPlanBuffersCommand(CLI::App &app) {
   command->add_option("--seconds", arguments->seconds, "Time to search")->capture_default_str();
   return [arguments] {
     std::string error;
-    int code =
-        planBuffersCommand(arguments->input, arguments->capacity, arguments->output, arguments->seconds, error);
+    int code = planBuffersCommand(arguments->input, arguments->capacity, arguments->output, arguments->seconds, error);
     if (!error.empty())
       printError(error);
     return code;

@@ -57,7 +57,8 @@ void addKernels(const Report &report, std::string &text) {
   for (const Report::KernelRecord &kernel : report.kernels) {
     text += "  " + padded(kernel.name, 24) + " " + padded(kernel.kind, 10);
     if (kernel.launches)
-      text += " launched " + std::to_string(kernel.launches) + "x, " + kernel.flops + " flop, " + kernel.bytes + " bytes\n";
+      text +=
+          " launched " + std::to_string(kernel.launches) + "x, " + kernel.flops + " flop, " + kernel.bytes + " bytes\n";
     else
       text += " makes weights when the program is loaded\n";
     if (!kernel.reason.empty())

@@ -66,8 +66,8 @@ public:
   }
 
 private:
-  /// Runs the model with the results of its kernels as outputs, by the kernels and by the reference kernels, and names the
-  /// first kernel whose result differs.
+  /// Runs the model with the results of its kernels as outputs, by the kernels and by the reference kernels, and names
+  /// the first kernel whose result differs.
   int checkKernels() {
     Progress progress;
     std::vector<DataTensor> inputs;
@@ -88,8 +88,8 @@ private:
         return code;
     }
     if (results[0].size() != results[1].size()) {
-      printError("expected as many results of kernels in both runs, got " + std::to_string(results[0].size()) + " and " +
-                 std::to_string(results[1].size()));
+      printError("expected as many results of kernels in both runs, got " + std::to_string(results[0].size()) +
+                 " and " + std::to_string(results[1].size()));
       return commands::Failed;
     }
     // In the order of the program, the model's own outputs at the end.
@@ -204,21 +204,32 @@ private:
 
 Action commands::addRunCommand(CLI::App &app) {
   auto arguments = std::make_shared<RunArguments>();
-  CLI::App *command = app.add_subcommand("run", "Run a model (compiled in memory) or an artifact, and compare with what is expected");
+  CLI::App *command =
+      app.add_subcommand("run", "Run a model (compiled in memory) or an artifact, and compare with what is expected");
   command->add_option("model", arguments->model, "MODEL.onnx or MODEL.bsm")->required()->type_name("");
-  command->add_option("--case", arguments->caseFolder, "A folder of ONNX's layout: inputs are input_0.pb, input_1.pb, ... in the model's\n"
-                                                       "order; outputs are compared with output_0.pb, ... (exit 1 when they differ)")
+  command
+      ->add_option("--case", arguments->caseFolder,
+                   "A folder of ONNX's layout: inputs are input_0.pb, input_1.pb, ... in the model's\n"
+                   "order; outputs are compared with output_0.pb, ... (exit 1 when they differ)")
       ->type_name("DIR");
-  addList(*command, "--input", arguments->inputs, "NAME=FILE", "An input from a .npy or .pb file; goes before that of --case.\n"
-                                                               "May be given several times");
+  addList(*command, "--input", arguments->inputs, "NAME=FILE",
+          "An input from a .npy or .pb file; goes before that of --case.\n"
+          "May be given several times");
   command->add_option("--outputs", arguments->outputFolder, "Write each output to DIR/NAME.npy")->type_name("DIR");
   command->add_option("--rtol", arguments->tolerance.relative, "Relative tolerance of --case")
-      ->type_name("R")->check(CLI::Validator(CLI::NonNegativeNumber).description(""))->capture_default_str();
-  command->add_option("--atol", arguments->tolerance.absolute, "Absolute tolerance of --case; an element may be off by atol + rtol * |expected|")
-      ->type_name("A")->check(CLI::Validator(CLI::NonNegativeNumber).description(""))->capture_default_str();
-  command->add_flag("--check", arguments->check,
-                    "Compare what each kernel computes with the reference kernels and\nname the first that differs; kernels in "
-                    "branches and loops are\ncovered by what reads them");
+      ->type_name("R")
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
+      ->capture_default_str();
+  command
+      ->add_option("--atol", arguments->tolerance.absolute,
+                   "Absolute tolerance of --case; an element may be off by atol + rtol * |expected|")
+      ->type_name("A")
+      ->check(CLI::Validator(CLI::NonNegativeNumber).description(""))
+      ->capture_default_str();
+  command->add_flag(
+      "--check", arguments->check,
+      "Compare what each kernel computes with the reference kernels and\nname the first that differs; kernels in "
+      "branches and loops are\ncovered by what reads them");
   addThreads(*command, arguments->threads);
   arguments->compile.add(*command, /*stages=*/false);
   command->footer("Without --case and --outputs the types and shapes of the outputs are printed.\n\n"

@@ -66,18 +66,13 @@ bool fillFromFields(const proto::Tensor &tensor, DataTensor &out, std::string &e
     return decodeWeight(*tensor.rawData, WeightEncoding::Raw, out.dtype, count, out.data(), error);
   switch (out.dtype) {
   case DType::F32:
-  case DType::Complex64:
-    return decode(tensor.floatData, WeightEncoding::Raw);
+  case DType::Complex64: return decode(tensor.floatData, WeightEncoding::Raw);
   case DType::F64:
-  case DType::Complex128:
-    return decode(tensor.doubleData, WeightEncoding::Raw);
-  case DType::I64:
-    return decode(tensor.int64Data, WeightEncoding::Varint);
+  case DType::Complex128: return decode(tensor.doubleData, WeightEncoding::Raw);
+  case DType::I64: return decode(tensor.int64Data, WeightEncoding::Varint);
   case DType::U32:
-  case DType::U64:
-    return decode(tensor.uint64Data, WeightEncoding::Varint);
-  default:
-    return decode(tensor.int32Data, WeightEncoding::Varint);
+  case DType::U64: return decode(tensor.uint64Data, WeightEncoding::Varint);
+  default: return decode(tensor.int32Data, WeightEncoding::Varint);
   }
 }
 
@@ -96,7 +91,9 @@ std::optional<DataTensor> readProto(const std::string &path, std::string &error)
   out.shape = tensor->dims;
   if (out.dtype == DType::Undefined || out.dtype == DType::String || tensor->isExternal) {
     error = path + ": expected a TensorProto of numbers with its data, got " +
-            (out.dtype == DType::String ? "strings" : tensor->isExternal ? "external data" : "another message");
+            (out.dtype == DType::String ? "strings"
+             : tensor->isExternal       ? "external data"
+                                        : "another message");
     return std::nullopt;
   }
   if (!out.allocate()) {

@@ -3,9 +3,9 @@
 // What the reducer does to a module, place by place.
 #pragma once
 
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
-#include "mlir/IR/BuiltinOps.h"
 
 namespace bessemer::reduce {
 

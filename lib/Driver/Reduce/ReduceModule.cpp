@@ -2,11 +2,11 @@
 #include "bessemer/Driver/Reduce.h"
 #include "lib/Driver/Reduce/Edits.h"
 
+#include "mlir/IR/Verifier.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
-#include "mlir/IR/Verifier.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -22,7 +22,8 @@ public:
     if (!error.empty())
       return false;
     if (!code) {
-      error = "expected the command to fail" + (options.message.empty() ? "" : " and to say '" + options.message + "'") +
+      error = "expected the command to fail" +
+              (options.message.empty() ? "" : " and to say '" + options.message + "'") +
               ", got a run that does not: " + options.command;
       return false;
     }
@@ -123,8 +124,8 @@ private:
     std::optional<StringRef> redirects[] = {StringRef(""), StringRef(output), StringRef(output)};
     std::string reason;
     bool notStarted = false;
-    int code = llvm::sys::ExecuteAndWait("/bin/sh", arguments, std::nullopt, redirects, options.timeoutSeconds, 0, &reason,
-                                         &notStarted);
+    int code = llvm::sys::ExecuteAndWait("/bin/sh", arguments, std::nullopt, redirects, options.timeoutSeconds, 0,
+                                         &reason, &notStarted);
     if (notStarted) {
       error = "cannot run /bin/sh: " + reason;
       return std::nullopt;

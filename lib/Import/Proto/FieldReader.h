@@ -86,9 +86,8 @@ private:
 
   void expect(protozero::pbf_wire_type type) const {
     if (!reader.has_wire_type(type))
-      fail("field " + std::to_string(field()) + " has wire type " +
-           std::to_string(unsigned(reader.wire_type())) + ", expected " +
-           std::to_string(unsigned(type)));
+      fail("field " + std::to_string(field()) + " has wire type " + std::to_string(unsigned(reader.wire_type())) +
+           ", expected " + std::to_string(unsigned(type)));
   }
 
   /// Looks at the key and the length of the next field without moving on.
@@ -104,8 +103,8 @@ private:
     uint64_t length = protozero::decode_varint(&at, end);
     uint64_t left = static_cast<uint64_t>(end - at);
     if (length > left)
-      fail("field " + std::to_string(key >> 3) + " claims " + std::to_string(length) +
-           " bytes where " + std::to_string(left) + " are left");
+      fail("field " + std::to_string(key >> 3) + " claims " + std::to_string(length) + " bytes where " +
+           std::to_string(left) + " are left");
     if (length > std::numeric_limits<int32_t>::max())
       fail("field " + std::to_string(key >> 3) + " has " + std::to_string(length) +
            " bytes; protobuf allows 2 GiB (larger weights belong in external data)");

@@ -40,8 +40,14 @@ static void read(Bytes bytes, SimpleShardedDim &out, int depth) {
   FieldReader reader(bytes, "a SimpleShardedDimProto", depth);
   while (reader.next())
     switch (reader.field()) {
-    case 1: out.dimValue = reader.varint(); out.dimParam.reset(); break;
-    case 2: out.dimParam = reader.bytes(); out.dimValue.reset(); break;
+    case 1:
+      out.dimValue = reader.varint();
+      out.dimParam.reset();
+      break;
+    case 2:
+      out.dimParam = reader.bytes();
+      out.dimValue.reset();
+      break;
     case 3: out.numShards = reader.varint(); break;
     default: reader.skip();
     }
@@ -193,7 +199,10 @@ void read(Bytes bytes, Model &out, int depth) {
     case 7: replace(reader, out.graph); break;
     case 8: read(reader.bytes(), out.opsets.emplace_back(), reader.childDepth()); break;
     case 14: append(reader, out.metadata); break;
-    case 20: out.hasTraining = true; reader.skip(); break;
+    case 20:
+      out.hasTraining = true;
+      reader.skip();
+      break;
     case 25: append(reader, out.functions); break;
     case 26: append(reader, out.configurations); break;
     default: reader.skip();

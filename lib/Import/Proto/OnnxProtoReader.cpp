@@ -30,12 +30,8 @@ template <typename Message> static std::optional<Message> readAll(Bytes bytes, s
   return std::nullopt;
 }
 
-std::optional<Model> readModel(Bytes bytes, std::string &error) {
-  return readAll<Model>(bytes, error);
-}
-std::optional<Tensor> readTensor(Bytes bytes, std::string &error) {
-  return readAll<Tensor>(bytes, error);
-}
+std::optional<Model> readModel(Bytes bytes, std::string &error) { return readAll<Model>(bytes, error); }
+std::optional<Tensor> readTensor(Bytes bytes, std::string &error) { return readAll<Tensor>(bytes, error); }
 
 std::optional<int64_t> countVarints(Bytes packed) {
   int64_t count = 0;

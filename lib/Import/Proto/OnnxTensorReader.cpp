@@ -23,7 +23,10 @@ void read(Bytes bytes, Tensor &out, int depth) {
     switch (reader.field()) {
     case 1: reader.varints(out.dims); break;
     case 2: out.dataType = reader.varint32(); break;
-    case 3: out.hasSegment = true; reader.skip(); break;
+    case 3:
+      out.hasSegment = true;
+      reader.skip();
+      break;
     case 4: out.floatData.push_back(reader.numberBytes(pbf_wire_type::fixed32)); break;
     case 5: out.int32Data.push_back(reader.numberBytes(pbf_wire_type::varint)); break;
     case 6: out.stringData.push_back(reader.bytes()); break;

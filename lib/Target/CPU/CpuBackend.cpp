@@ -31,10 +31,8 @@ public:
     case DType::I32:
     case DType::U32:
     case DType::I64:
-    case DType::U64:
-      return true;
-    default:
-      return false;
+    case DType::U64: return true;
+    default: return false;
     }
   }
   std::vector<std::string> minimumFeatures() const override { return cpu::cpuinfoFeatures(info); }

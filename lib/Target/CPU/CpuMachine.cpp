@@ -128,13 +128,26 @@ std::string cpu::featureString(const MachineInfo &machine) {
 std::vector<std::string> cpu::cpuinfoFeatures(const MachineInfo &machine) {
   static constexpr std::pair<const char *, const char *> names[] = {
       // LLVM, /proc/cpuinfo
-      {"sse4.2", "sse4_2"},       {"avx", "avx"},           {"avx2", "avx2"},
-      {"fma", "fma"},             {"f16c", "f16c"},         {"bmi", "bmi1"},
-      {"bmi2", "bmi2"},           {"avx512f", "avx512f"},   {"avx512vl", "avx512vl"},
-      {"avx512bw", "avx512bw"},   {"avx512dq", "avx512dq"}, {"avx512vnni", "avx512_vnni"},
-      {"avx512bf16", "avx512_bf16"}, {"avx512fp16", "avx512_fp16"}, {"avxvnni", "avx_vnni"},
-      {"fullfp16", "asimdhp"},    {"dotprod", "asimddp"},   {"i8mm", "i8mm"},
-      {"bf16", "bf16"},           {"sve", "sve"},
+      {"sse4.2", "sse4_2"},
+      {"avx", "avx"},
+      {"avx2", "avx2"},
+      {"fma", "fma"},
+      {"f16c", "f16c"},
+      {"bmi", "bmi1"},
+      {"bmi2", "bmi2"},
+      {"avx512f", "avx512f"},
+      {"avx512vl", "avx512vl"},
+      {"avx512bw", "avx512bw"},
+      {"avx512dq", "avx512dq"},
+      {"avx512vnni", "avx512_vnni"},
+      {"avx512bf16", "avx512_bf16"},
+      {"avx512fp16", "avx512_fp16"},
+      {"avxvnni", "avx_vnni"},
+      {"fullfp16", "asimdhp"},
+      {"dotprod", "asimddp"},
+      {"i8mm", "i8mm"},
+      {"bf16", "bf16"},
+      {"sve", "sve"},
   };
   std::vector<std::string> list;
   for (auto [llvmName, cpuinfo] : names)

@@ -22,8 +22,7 @@ constexpr Architecture architectures[] = {
 
 class CudaBackend : public TargetBackend {
 public:
-  explicit CudaBackend(const Architecture &architecture)
-      : sharedBytes(architecture.sharedBytes) {
+  explicit CudaBackend(const Architecture &architecture) : sharedBytes(architecture.sharedBytes) {
     info.target = "cuda";
     info.triple = "nvptx64-nvidia-cuda";
     info.cpu = architecture.name;
@@ -34,8 +33,7 @@ public:
     info.l2Bytes = architecture.l2Bytes;
     info.l3Bytes = 0;
     info.cores = architecture.multiprocessors;
-    info.flopsPerCycle =
-        256; // 128 f32 lanes of a multiprocessor, multiply and add
+    info.flopsPerCycle = 256; // 128 f32 lanes of a multiprocessor, multiply and add
     info.clockGHz = architecture.clockGHz;
     info.memoryGBs = architecture.memoryGBs / architecture.multiprocessors;
     info.launchNanoseconds = 3000;
@@ -43,9 +41,7 @@ public:
 
   std::string name() const override { return "cuda"; }
   const MachineInfo &machine() const override { return info; }
-  std::vector<MemorySpace> memorySpaces() const override {
-    return {{"", 0, 256}, {"shared", sharedBytes, 128}};
-  }
+  std::vector<MemorySpace> memorySpaces() const override { return {{"", 0, 256}, {"shared", sharedBytes, 128}}; }
   bool supports(DType type) const override {
     switch (type) {
     case DType::F32:
@@ -60,15 +56,11 @@ public:
     case DType::I32:
     case DType::U32:
     case DType::I64:
-    case DType::U64:
-      return true;
-    default:
-      return false;
+    case DType::U64: return true;
+    default: return false;
     }
   }
-  std::vector<std::string> minimumFeatures() const override {
-    return {info.cpu};
-  }
+  std::vector<std::string> minimumFeatures() const override { return {info.cpu}; }
   ObjectCode emitObject(mlir::ModuleOp module) const override {
     cuda::Ptx ptx = cuda::emitPtx(module, info);
     if (!ptx.error.empty())
@@ -85,14 +77,12 @@ private:
 };
 } // namespace
 
-std::unique_ptr<TargetBackend>
-bessemer::createCudaBackend(const std::string &name, std::string &error) {
+std::unique_ptr<TargetBackend> bessemer::createCudaBackend(const std::string &name, std::string &error) {
   std::string names;
   for (const Architecture &architecture : architectures) {
     if (name == architecture.name)
       return std::make_unique<CudaBackend>(architecture);
-    names += (names.empty() ? "cuda:" : " or cuda:") +
-             std::string(architecture.name);
+    names += (names.empty() ? "cuda:" : " or cuda:") + std::string(architecture.name);
   }
   error = "expected the target " + names + ", got 'cuda:" + name + "'";
   return nullptr;

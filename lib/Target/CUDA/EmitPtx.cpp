@@ -19,8 +19,7 @@
 
 using namespace bessemer;
 
-static std::unique_ptr<llvm::TargetMachine>
-createMachine(const MachineInfo &machine, std::string &error) {
+static std::unique_ptr<llvm::TargetMachine> createMachine(const MachineInfo &machine, std::string &error) {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeNVPTXTargetInfo();
@@ -29,16 +28,14 @@ createMachine(const MachineInfo &machine, std::string &error) {
     LLVMInitializeNVPTXAsmPrinter();
   });
   llvm::Triple triple(machine.triple);
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, error);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!target)
     return nullptr;
   // The first PTX version that has all instructions of the architecture that
   // we use; newer drivers take it, too.
   std::string version = machine.cpu == "sm_80" ? "+ptx76" : "+ptx80";
   std::unique_ptr<llvm::TargetMachine> made(target->createTargetMachine(
-      triple, machine.cpu, version, llvm::TargetOptions(), llvm::Reloc::PIC_,
-      {}, llvm::CodeGenOptLevel::Aggressive));
+      triple, machine.cpu, version, llvm::TargetOptions(), llvm::Reloc::PIC_, {}, llvm::CodeGenOptLevel::Aggressive));
   if (!made)
     error = "no code generator for " + machine.triple;
   return made;
@@ -55,22 +52,19 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
 }
 
 cuda::Ptx cuda::emitPtx(mlir::ModuleOp module, const MachineInfo &machine) {
   Ptx result;
-  std::unique_ptr<llvm::TargetMachine> targetMachine =
-      createMachine(machine, result.error);
+  std::unique_ptr<llvm::TargetMachine> targetMachine = createMachine(machine, result.error);
   if (!targetMachine)
     return result;
   mlir::registerBuiltinDialectTranslation(*module.getContext());
   mlir::registerLLVMDialectTranslation(*module.getContext());
   mlir::registerNVVMDialectTranslation(*module.getContext());
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code =
-      mlir::translateModuleToLLVMIR(module, context, "kernels");
+  std::unique_ptr<llvm::Module> code = mlir::translateModuleToLLVMIR(module, context, "kernels");
   if (!code) {
     result.error = "the kernels could not be translated to LLVM IR";
     return result;
@@ -87,8 +81,7 @@ cuda::Ptx cuda::emitPtx(mlir::ModuleOp module, const MachineInfo &machine) {
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream out(text);
   llvm::legacy::PassManager passes;
-  if (targetMachine->addPassesToEmitFile(passes, out, nullptr,
-                                         llvm::CodeGenFileType::AssemblyFile)) {
+  if (targetMachine->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::AssemblyFile)) {
     result.error = "no assembly for " + machine.triple;
     return result;
   }

@@ -24,22 +24,19 @@ static unsigned numberBefore(StringRef line, StringRef word) {
   if (at == StringRef::npos)
     return 0;
   StringRef before = line.take_front(at).rtrim();
-  StringRef digits = before.take_back(
-      before.size() - (before.find_last_not_of("0123456789") + 1));
+  StringRef digits = before.take_back(before.size() - (before.find_last_not_of("0123456789") + 1));
   unsigned value = 0;
   return digits.getAsInteger(10, value) ? 0 : value;
 }
 
-std::vector<cuda::KernelResources>
-cuda::parseResources(const std::string &report) {
+std::vector<cuda::KernelResources> cuda::parseResources(const std::string &report) {
   std::vector<KernelResources> kernels;
   llvm::SmallVector<StringRef> lines;
   StringRef(report).split(lines, '\n');
   for (StringRef line : lines) {
     if (line.contains("Compiling entry function '")) {
       kernels.emplace_back();
-      kernels.back().name =
-          line.split("function '").second.split('\'').first.str();
+      kernels.back().name = line.split("function '").second.split('\'').first.str();
     }
     if (kernels.empty())
       continue;
@@ -57,8 +54,7 @@ cuda::parseResources(const std::string &report) {
   return kernels;
 }
 
-cuda::Cubin cuda::assemble(const std::string &ptx,
-                           const std::string &architecture) {
+cuda::Cubin cuda::assemble(const std::string &ptx, const std::string &architecture) {
   Cubin result;
   std::string program = findPtxas();
   if (program.empty()) {
@@ -67,8 +63,7 @@ cuda::Cubin cuda::assemble(const std::string &ptx,
   }
   llvm::SmallString<128> input, output, log;
   int descriptor = -1;
-  if (llvm::sys::fs::createTemporaryFile("bessemer", "ptx", descriptor,
-                                         input) ||
+  if (llvm::sys::fs::createTemporaryFile("bessemer", "ptx", descriptor, input) ||
       llvm::sys::fs::createTemporaryFile("bessemer", "cubin", output) ||
       llvm::sys::fs::createTemporaryFile("bessemer", "log", log)) {
     result.error = "cannot make a temporary file for ptxas";
@@ -81,12 +76,10 @@ cuda::Cubin cuda::assemble(const std::string &ptx,
   }
   std::string arch = "-arch=" + architecture;
   StringRef arguments[] = {program, arch, "-v", "-O3", input, "-o", output};
-  std::optional<StringRef> redirects[] = {StringRef(), StringRef(log),
-                                          StringRef(log)};
+  std::optional<StringRef> redirects[] = {StringRef(), StringRef(log), StringRef(log)};
   std::string message;
-  int code =
-      llvm::sys::ExecuteAndWait(program, arguments, std::nullopt, redirects,
-                                /*SecondsToWait=*/300, 0, &message);
+  int code = llvm::sys::ExecuteAndWait(program, arguments, std::nullopt, redirects,
+                                       /*SecondsToWait=*/300, 0, &message);
   auto report = llvm::MemoryBuffer::getFile(log);
   std::string text = report ? (*report)->getBuffer().str() : message;
   if (code != 0) {

@@ -28,25 +28,21 @@ struct KernelExpander::DotColumns {
   Value depth, column;
   int64_t width;
   Value mask, rightMask; ///< of what is stored, of what is read
-  MemoryTile
-      buffer;    ///< sums of a block, where the epilogue reads them from memory
-  bool streamed; ///< the next panel follows in memory
+  MemoryTile buffer;     ///< sums of a block, where the epilogue reads them from memory
+  bool streamed;         ///< the next panel follows in memory
 };
 
 struct KernelExpander::RowBlock {
   Value row; ///< the first
   int64_t rows;
-  Value number; ///< of the block, from 0
-  int64_t
-      spread;    ///< blocks over which the prefetch of the next panel is spread
-  bool buffered; ///< sums go through memory to the epilogue
-  Value done;    ///< leading rows that the block before has stored; null: none
+  Value number;   ///< of the block, from 0
+  int64_t spread; ///< blocks over which the prefetch of the next panel is spread
+  bool buffered;  ///< sums go through memory to the epilogue
+  Value done;     ///< leading rows that the block before has stored; null: none
 };
 
-LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly,
-                                              const PointFn &fn) {
-  if (failed(ensureMaterialized(dot.getA())) ||
-      failed(ensureMaterialized(dot.getB())))
+LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly, const PointFn &fn) {
+  if (failed(ensureMaterialized(dot.getA())) || failed(ensureMaterialized(dot.getB())))
     return failure();
   if (dot.getTransposeB())
     return dot.emitError("a transposed right operand must be in panels here");
@@ -60,24 +56,17 @@ LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly,
   // fit in four and the rows left over are still enough to hide latency.
   int64_t width = panels ? rightType.getDimSize(2) : schedule.panelColumns();
   if (!panels && !type.isDynamicDim(1))
-    width = std::min<int64_t>(llvm::PowerOf2Ceil(std::max<int64_t>(type.getDimSize(1), 1)),
-                              4 * schedule.lanes());
+    width = std::min<int64_t>(llvm::PowerOf2Ceil(std::max<int64_t>(type.getDimSize(1), 1)), 4 * schedule.lanes());
   bool partial = type.isDynamicDim(1) || type.getDimSize(1) % width != 0;
 
-  DotColumns part{dot,   memory.lookup(dot.getA()),
-                  right, extent(dot.getA(), 1),
-                  {},    width,
-                  {},    {},
-                  {},    false};
-  part.streamed = !panels && !partial && type.getDimSize(1) == width &&
-                  dots.prefetchBlocks > 0;
+  DotColumns part{dot, memory.lookup(dot.getA()), right, extent(dot.getA(), 1), {}, width, {}, {}, {}, false};
+  part.streamed = !panels && !partial && type.getDimSize(1) == width && dots.prefetchBlocks > 0;
   // Polynomials over all rows of a block at once would spill: their epilogue is
   // a loop over the rows. So it is where there is a block for each number of
   // rows.
   bool buffered = costly || freeRows;
   if (buffered) {
-    int64_t bytes =
-        type.getElementTypeBitWidth() / 8 * width * blockRowsFor(width);
+    int64_t bytes = type.getElementTypeBitWidth() / 8 * width * blockRowsFor(width);
     part.buffer.element = type.getElementType();
     part.buffer.rowStride = index(width);
     part.buffer.base = scratch(index(bytes), SymbolicExpr(bytes));
@@ -109,20 +98,17 @@ LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly,
   auto loop = scf::ForOp::create(b, index(0), panelCount, index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  return overRows(mul(loop.getInductionVar(), index(width)),
-                  loop.getInductionVar());
+  return overRows(mul(loop.getInductionVar(), index(width)), loop.getInductionVar());
 }
 
 /// The most rows of a block that is `columns` wide: the schedule's where it
 /// speaks of such a block.
 int64_t KernelExpander::blockRowsFor(int64_t columns) {
-  return columns == dots.blockColumns() ? dots.blockRows()
-                                        : schedule.blockRows(columns);
+  return columns == dots.blockColumns() ? dots.blockRows() : schedule.blockRows(columns);
 }
 
 /// Even blocks: 128 rows of at most 14 are 8 blocks of 13 and 2 of 12.
-LogicalResult KernelExpander::knownRowBlocks(DotColumns &columns, int64_t rows,
-                                             bool buffered, const PointFn &fn) {
+LogicalResult KernelExpander::knownRowBlocks(DotColumns &columns, int64_t rows, bool buffered, const PointFn &fn) {
   int64_t blocks = llvm::divideCeil(rows, blockRowsFor(columns.width));
   if (blocks == 0)
     return success();
@@ -133,16 +119,12 @@ LogicalResult KernelExpander::knownRowBlocks(DotColumns &columns, int64_t rows,
       return success();
     int64_t firstRow = first == 0 ? 0 : largeCount * large;
     if (last - first == 1)
-      return dotBlock(
-          columns, {index(firstRow), size, index(first), spread, buffered, {}},
-          fn);
+      return dotBlock(columns, {index(firstRow), size, index(first), spread, buffered, {}}, fn);
     auto loop = scf::ForOp::create(b, index(first), index(last), index(1));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    Value row = add(mul(loop.getInductionVar(), index(size)),
-                    index(firstRow - first * size));
-    return dotBlock(
-        columns, {row, size, loop.getInductionVar(), spread, buffered, {}}, fn);
+    Value row = add(mul(loop.getInductionVar(), index(size)), index(firstRow - first * size));
+    return dotBlock(columns, {row, size, loop.getInductionVar(), spread, buffered, {}}, fn);
   };
   if (failed(loop(0, largeCount, large)))
     return failure();
@@ -153,43 +135,31 @@ LogicalResult KernelExpander::knownRowBlocks(DotColumns &columns, int64_t rows,
 /// each size of a block. The last block is moved back to end with the rows;
 /// what it computes again is not stored again (the result may lie on an
 /// operand).
-LogicalResult KernelExpander::freeRowBlocks(DotColumns &columns, Value rows,
-                                            const PointFn &fn) {
+LogicalResult KernelExpander::freeRowBlocks(DotColumns &columns, Value rows, const PointFn &fn) {
   int64_t most = blockRowsFor(columns.width), step = most > 8 ? 2 : 1;
   auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) {
     return Value(arith::CmpIOp::create(b, predicate, x, y));
   };
-  auto select = [&](Value condition, Value x, Value y) {
-    return Value(arith::SelectOp::create(b, condition, x, y));
-  };
-  auto ceilDiv = [&](Value x, Value y) {
-    return div(add(x, sub(y, index(1))), y);
-  };
+  auto select = [&](Value condition, Value x, Value y) { return Value(arith::SelectOp::create(b, condition, x, y)); };
+  auto ceilDiv = [&](Value x, Value y) { return div(add(x, sub(y, index(1))), y); };
   auto up = [&](Value n) {
-    Value whole = Value(arith::MinUIOp::create(
-        b, index(most), mul(ceilDiv(n, index(step)), index(step))));
-    return select(compare(arith::CmpIPredicate::ule, n, index(1)), index(1),
-                  whole);
+    Value whole = Value(arith::MinUIOp::create(b, index(most), mul(ceilDiv(n, index(step)), index(step))));
+    return select(compare(arith::CmpIPredicate::ule, n, index(1)), index(1), whole);
   };
   Value many = arith::MaxUIOp::create(b, rows, index(most));
   Value ofMany = up(ceilDiv(many, ceilDiv(many, index(most))));
   Value few = arith::MaxUIOp::create(b, rows, index(1));
-  Value exact = compare(arith::CmpIPredicate::eq,
-                        arith::RemUIOp::create(b, few, index(step)), index(0));
-  exact = arith::OrIOp::create(
-      b, exact, compare(arith::CmpIPredicate::eq, few, index(1)));
+  Value exact = compare(arith::CmpIPredicate::eq, arith::RemUIOp::create(b, few, index(step)), index(0));
+  exact = arith::OrIOp::create(b, exact, compare(arith::CmpIPredicate::eq, few, index(1)));
   Value ofFew = select(exact, few, up(ceilDiv(few, index(2))));
-  Value size = select(compare(arith::CmpIPredicate::uge, rows, index(most)),
-                      ofMany, ofFew);
+  Value size = select(compare(arith::CmpIPredicate::uge, rows, index(most)), ofMany, ofFew);
   Value count = ceilDiv(rows, size);
 
   std::vector<int64_t> sizes = rowBlockSizes(most);
-  auto choice = scf::IndexSwitchOp::create(b, TypeRange(), size,
-                                           ArrayRef<int64_t>(sizes).drop_back(),
-                                           sizes.size() - 1);
+  auto choice =
+      scf::IndexSwitchOp::create(b, TypeRange(), size, ArrayRef<int64_t>(sizes).drop_back(), sizes.size() - 1);
   for (auto [i, known] : llvm::enumerate(sizes)) {
-    Region &region = i + 1 == sizes.size() ? choice.getDefaultRegion()
-                                           : choice.getCaseRegions()[i];
+    Region &region = i + 1 == sizes.size() ? choice.getDefaultRegion() : choice.getCaseRegions()[i];
     OpBuilder::InsertionGuard guard(b);
     b.createBlock(&region);
     scf::YieldOp::create(b);
@@ -200,19 +170,14 @@ LogicalResult KernelExpander::freeRowBlocks(DotColumns &columns, Value rows,
     Value row = arith::MinUIOp::create(b, wanted, sub(rows, index(known)));
     // A small block: there is one, or there are two of them.
     int64_t spread = 2 * known <= most ? 1 : dots.prefetchBlocks;
-    if (failed(dotBlock(columns,
-                        {row, known, loop.getInductionVar(), spread, true,
-                         sub(wanted, row)},
-                        fn)))
+    if (failed(dotBlock(columns, {row, known, loop.getInductionVar(), spread, true, sub(wanted, row)}, fn)))
       return failure();
   }
   return success();
 }
 
 /// The sums of a block and what the program does with them.
-LogicalResult KernelExpander::dotBlock(DotColumns &columns,
-                                       const RowBlock &block,
-                                       const PointFn &fn) {
+LogicalResult KernelExpander::dotBlock(DotColumns &columns, const RowBlock &block, const PointFn &fn) {
   SmallVector<Value> sums = dotSums(columns, block);
   auto emit = [&](Value row, Value sum) {
     Point point(row, columns.column, columns.width, columns.mask);
@@ -226,27 +191,21 @@ LogicalResult KernelExpander::dotBlock(DotColumns &columns,
     return success();
   }
   const MemoryTile &buffer = columns.buffer;
-  int64_t alignment =
-      cast<VectorType>(sums.front().getType()).getElementTypeBitWidth() / 8;
+  int64_t alignment = cast<VectorType>(sums.front().getType()).getElementTypeBitWidth() / 8;
   for (auto [r, sum] : llvm::enumerate(sums))
-    LLVM::StoreOp::create(b, sum, address(buffer, index(r), index(0)),
-                          alignment);
-  auto loop = scf::ForOp::create(b, block.done ? block.done : index(0),
-                                 index(block.rows), index(1));
+    LLVM::StoreOp::create(b, sum, address(buffer, index(r), index(0)), alignment);
+  auto loop = scf::ForOp::create(b, block.done ? block.done : index(0), index(block.rows), index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Value r = loop.getInductionVar();
-  return emit(add(block.row, r), loadVector(address(buffer, r, index(0)),
-                                            buffer.element, columns.width, {}));
+  return emit(add(block.row, r), loadVector(address(buffer, r, index(0)), buffer.element, columns.width, {}));
 }
 
 /// The loop over depth: one vector of sums for each row.
-SmallVector<Value> KernelExpander::dotSums(DotColumns &columns,
-                                           const RowBlock &block) {
+SmallVector<Value> KernelExpander::dotSums(DotColumns &columns, const RowBlock &block) {
   const MemoryTile &a = columns.a, &right = columns.right;
   int64_t rows = block.rows, width = columns.width;
-  Type sumType =
-      cast<RankedTensorType>(columns.dot.getTile().getType()).getElementType();
+  Type sumType = cast<RankedTensorType>(columns.dot.getTile().getType()).getElementType();
   auto vectorType = VectorType::get({width}, sumType);
   Value zero = arith::ConstantOp::create(b, b.getZeroAttr(vectorType));
   auto toSum = [&](Value v) -> Value {
@@ -262,57 +221,46 @@ SmallVector<Value> KernelExpander::dotSums(DotColumns &columns,
     rowIndices.push_back(add(block.row, index(r)));
 
   auto step = [&](Value k, SmallVector<Value> sums) {
-    Value rightRow = toSum(loadVector(address(right, k, index(0)),
-                                      right.element, width, columns.rightMask));
+    Value rightRow = toSum(loadVector(address(right, k, index(0)), right.element, width, columns.rightMask));
     for (int64_t r = 0; r < rows; ++r) {
-      Value left =
-          toSum(loadVector(address(a, rowIndices[r], k), a.element, 0, {}));
+      Value left = toSum(loadVector(address(a, rowIndices[r], k), a.element, 0, {}));
       Value wide = vector::BroadcastOp::create(b, vectorType, left);
       if (isa<FloatType>(sumType))
         sums[r] = vector::FMAOp::create(b, wide, rightRow, sums[r]);
       else
-        sums[r] = arith::AddIOp::create(
-            b, sums[r], arith::MulIOp::create(b, wide, rightRow));
+        sums[r] = arith::AddIOp::create(b, sums[r], arith::MulIOp::create(b, wide, rightRow));
     }
     return sums;
   };
 
   IntegerAttr constantDepth;
   bool known = matchPattern(columns.depth, m_Constant(&constantDepth));
-  int64_t unroll =
-      known && constantDepth.getInt() < dots.unroll ? 1 : dots.unroll;
-  Value whole = known ? index(constantDepth.getInt() / unroll * unroll)
-                      : mul(div(columns.depth, index(unroll)), index(unroll));
+  int64_t unroll = known && constantDepth.getInt() < dots.unroll ? 1 : dots.unroll;
+  Value whole =
+      known ? index(constantDepth.getInt() / unroll * unroll) : mul(div(columns.depth, index(unroll)), index(unroll));
 
   // The next panel, spread over the row blocks; once it is there, this one's
   // own lines, which cost next to nothing.
   int64_t rowBytes = width * ((right.element.getIntOrFloatBitWidth() + 7) / 8);
-  int64_t lines = columns.streamed ? llvm::divideCeil(unroll * rowBytes,
-                                                      cacheLine * block.spread)
-                                   : 0;
+  int64_t lines = columns.streamed ? llvm::divideCeil(unroll * rowBytes, cacheLine * block.spread) : 0;
   Value prefetchFrom;
   if (lines) {
     Value next = address(right, columns.depth, index(0));
-    Value start = mul(block.number,
-                      mul(div(whole, index(unroll)), index(lines * cacheLine)));
+    Value start = mul(block.number, mul(div(whole, index(unroll)), index(lines * cacheLine)));
     auto pointer = LLVM::LLVMPointerType::get(b.getContext());
     Value offset = arith::IndexCastOp::create(b, b.getI64Type(), start);
-    Value place = LLVM::GEPOp::create(b, pointer, b.getI8Type(), next,
-                                      ArrayRef<LLVM::GEPArg>{offset});
-    Value open = arith::CmpIOp::create(b, arith::CmpIPredicate::ult,
-                                       block.number, index(block.spread));
+    Value place = LLVM::GEPOp::create(b, pointer, b.getI8Type(), next, ArrayRef<LLVM::GEPArg>{offset});
+    Value open = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, block.number, index(block.spread));
     prefetchFrom = arith::SelectOp::create(b, open, place, right.base);
   }
   auto prefetch = [&](Value from, Value bytes, unsigned locality) {
     auto pointer = LLVM::LLVMPointerType::get(b.getContext());
     Value offset = arith::IndexCastOp::create(b, b.getI64Type(), bytes);
-    Value place = LLVM::GEPOp::create(b, pointer, b.getI8Type(), from,
-                                      ArrayRef<LLVM::GEPArg>{offset});
+    Value place = LLVM::GEPOp::create(b, pointer, b.getI8Type(), from, ArrayRef<LLVM::GEPArg>{offset});
     LLVM::Prefetch::create(b, place, /*rw=*/0, locality, /*data cache=*/1);
   };
 
-  auto depthLoop = [&](Value from, Value to, int64_t by,
-                       ValueRange initial) -> SmallVector<Value> {
+  auto depthLoop = [&](Value from, Value to, int64_t by, ValueRange initial) -> SmallVector<Value> {
     auto loop = scf::ForOp::create(b, from, to, index(by), initial);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
@@ -322,21 +270,16 @@ SmallVector<Value> KernelExpander::dotSums(DotColumns &columns,
       sums = step(add(k, index(u)), sums);
     if (by == unroll)
       for (int64_t line = 0; line < lines; ++line)
-        prefetch(prefetchFrom,
-                 add(mul(k, index(lines * cacheLine / unroll)),
-                     index(line * cacheLine)),
+        prefetch(prefetchFrom, add(mul(k, index(lines * cacheLine / unroll)), index(line * cacheLine)),
                  /*L2=*/2);
     if (by == unroll && columns.streamed && dots.prefetchRows)
       for (int64_t line = 0; line * cacheLine < unroll * rowBytes; ++line)
-        prefetch(right.base,
-                 add(mul(add(k, index(dots.prefetchRows)), index(rowBytes)),
-                     index(line * cacheLine)),
+        prefetch(right.base, add(mul(add(k, index(dots.prefetchRows)), index(rowBytes)), index(line * cacheLine)),
                  /*L1=*/3);
     scf::YieldOp::create(b, sums);
     return loop.getResults();
   };
-  SmallVector<Value> sums =
-      depthLoop(index(0), whole, unroll, SmallVector<Value>(rows, zero));
+  SmallVector<Value> sums = depthLoop(index(0), whole, unroll, SmallVector<Value>(rows, zero));
   if (unroll > 1 && !(known && constantDepth.getInt() % unroll == 0))
     sums = depthLoop(whole, columns.depth, 1, sums);
   return sums;

@@ -62,7 +62,8 @@ FailureOr<Value> KernelExpander::evaluateOp(Value tile, Point &point) {
     if (!alongColumns || !point.width)
       return wide;
     auto lanes = llvm::to_vector(llvm::seq<int64_t>(0, point.width));
-    Value steps = arith::ConstantOp::create(b, DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<int64_t>(lanes)));
+    Value steps =
+        arith::ConstantOp::create(b, DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<int64_t>(lanes)));
     return Value(arith::AddIOp::create(b, wide, steps));
   }
   if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
@@ -98,7 +99,8 @@ FailureOr<Value> KernelExpander::evaluateOp(Value tile, Point &point) {
     auto i1s = VectorType::get({width}, b.getI1Type());
     mask = mask ? widen(mask) : Value(arith::ConstantOp::create(b, DenseElementsAttr::get(i1s, true)));
     auto pointers = VectorType::get({width}, LLVM::LLVMPointerType::get(b.getContext()));
-    Value addresses = LLVM::GEPOp::create(b, pointers, storageType(stored), base, ArrayRef<LLVM::GEPArg>{widen(*linear)});
+    Value addresses =
+        LLVM::GEPOp::create(b, pointers, storageType(stored), base, ArrayRef<LLVM::GEPArg>{widen(*linear)});
     auto resultType = VectorType::get({width}, storageType(stored));
     Value zero = arith::ConstantOp::create(b, b.getZeroAttr(resultType));
     unsigned alignment = (storageType(stored).getIntOrFloatBitWidth() + 7) / 8;
@@ -139,7 +141,8 @@ FailureOr<Value> KernelExpander::reduceRows(tile::ReduceOp op, Point &point) {
   b.setInsertionPointToStart(loop.getBody());
   Point inner(loop.getInductionVar(), point.column, point.width, point.mask);
   // A sum of products is a chain of fused multiply-adds.
-  if (auto product = op.getX().getDefiningOp<arith::MulFOp>(); product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
+  if (auto product = op.getX().getDefiningOp<arith::MulFOp>();
+      product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
     FailureOr<Value> left = evaluate(product.getLhs(), inner), right = evaluate(product.getRhs(), inner);
     if (failed(left) || failed(right))
       return failure();

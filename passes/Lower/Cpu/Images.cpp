@@ -59,7 +59,8 @@ struct RunCopier {
   /// `from` null: zeros.
   void move(Value from, Value to, int64_t width) {
     Type type = VectorType::get({width}, storage);
-    Value value = from ? Value(LLVM::LoadOp::create(b, type, from, elementBytes)) : Value(arith::ConstantOp::create(b, b.getZeroAttr(type)));
+    Value value = from ? Value(LLVM::LoadOp::create(b, type, from, elementBytes))
+                       : Value(arith::ConstantOp::create(b, b.getZeroAttr(type)));
     LLVM::StoreOp::create(b, value, to, elementBytes);
   }
 
@@ -68,7 +69,8 @@ struct RunCopier {
     int64_t wide = 4 * lanes, done = 0;
     if (count >= 2 * wide) {
       done = count / wide * wide;
-      auto loop = scf::ForOp::create(b, arith::ConstantIndexOp::create(b, 0), arith::ConstantIndexOp::create(b, done), arith::ConstantIndexOp::create(b, wide));
+      auto loop = scf::ForOp::create(b, arith::ConstantIndexOp::create(b, 0), arith::ConstantIndexOp::create(b, done),
+                                     arith::ConstantIndexOp::create(b, wide));
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
       move(advance(from, loop.getInductionVar()), at(to, loop.getInductionVar()), wide);
@@ -103,12 +105,15 @@ LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
   // A stride that is no power of two: rows must not meet in one set of the cache.
   int64_t pitch = llvm::divideCeil(depth, 16) * 16 + 16;
   place.rowStride = index(pitch);
-  place.base = scratch(mul(extent(op.getTile(), 0), index(pitch * bytes)), extentBound(op.getTile(), 0) * (pitch * bytes));
+  place.base =
+      scratch(mul(extent(op.getTile(), 0), index(pitch * bytes)), extentBound(op.getTile(), 0) * (pitch * bytes));
 
   Value group = mul(mapped(op.getGroup()), index(*channels));
   Value image = bufferPointers[cast<BlockArgument>(op.getView()).getArgNumber()];
   RunCopier copier{b, storage, bytes, schedule.lanes()};
-  auto inImage = [&](Value at, Value extent) -> Value { return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, extent); };
+  auto inImage = [&](Value at, Value extent) -> Value {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, at, extent);
+  };
   SmallVector<Value> extents;
   for (int64_t i = 0; i < spatial; ++i)
     extents.push_back(viewExtent(op.getView(), i + 1));
@@ -128,7 +133,8 @@ LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
   Value base = add(mul(rest, strides[0]), group);
   Value to = address(place, rows.getInductionVar(), index(0));
   Value last = begin[spatial - 1], width = extents[spatial - 1];
-  bool neighbours = op.getDilations()[spatial - 1] == 1 && matchPattern(sub(strides[spatial], index(*channels)), m_Zero());
+  bool neighbours =
+      op.getDilations()[spatial - 1] == 1 && matchPattern(sub(strides[spatial], index(*channels)), m_Zero());
   Value whole; // the window's rows lie between the image's left and right edges
   if (neighbours && inner > 1)
     whole = arith::AndIOp::create(b, arith::CmpIOp::create(b, arith::CmpIPredicate::sge, last, index(0)),
@@ -151,20 +157,24 @@ LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
       Value at = add(last, mul(taps.getInductionVar(), index(op.getDilations()[spatial - 1])));
       Value tapTo = copier.at(rowTo, mul(taps.getInductionVar(), index(*channels)));
       either(
-          inImage(at, width), [&] { copier.copy(copier.at(image, add(from, mul(at, strides[spatial]))), tapTo, *channels); },
+          inImage(at, width),
+          [&] { copier.copy(copier.at(image, add(from, mul(at, strides[spatial]))), tapTo, *channels); },
           [&] { copier.copy({}, tapTo, *channels); });
     };
     auto present = [&] {
       if (!whole)
         return tapByTap();
       either(
-          whole, [&] { copier.copy(copier.at(image, add(from, mul(last, strides[spatial]))), rowTo, inner * *channels); }, tapByTap);
+          whole,
+          [&] { copier.copy(copier.at(image, add(from, mul(last, strides[spatial]))), rowTo, inner * *channels); },
+          tapByTap);
     };
     if (!inside)
       return present();
     either(inside, present, [&] { copier.copy({}, rowTo, inner * *channels); });
   };
-  std::function<void(int64_t, Value, Value, Value)> overWindow = [&](int64_t dim, Value number, Value from, Value inside) {
+  std::function<void(int64_t, Value, Value, Value)> overWindow = [&](int64_t dim, Value number, Value from,
+                                                                     Value inside) {
     if (dim == spatial - 1)
       return copyRow(copier.at(to, mul(number, index(inner * *channels))), from, inside);
     auto taps = scf::ForOp::create(b, index(0), index(window[dim]), index(1));
@@ -172,8 +182,8 @@ LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
     b.setInsertionPointToStart(taps.getBody());
     Value at = add(begin[dim], mul(taps.getInductionVar(), index(op.getDilations()[dim])));
     Value ok = inImage(at, extents[dim]);
-    overWindow(dim + 1, add(mul(number, index(window[dim])), taps.getInductionVar()), add(from, mul(at, strides[dim + 1])),
-               inside ? Value(arith::AndIOp::create(b, inside, ok)) : ok);
+    overWindow(dim + 1, add(mul(number, index(window[dim])), taps.getInductionVar()),
+               add(from, mul(at, strides[dim + 1])), inside ? Value(arith::AndIOp::create(b, inside, ok)) : ok);
   };
   overWindow(0, index(0), base, {});
   memory[op.getTile()] = place;

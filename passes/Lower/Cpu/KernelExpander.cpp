@@ -26,7 +26,8 @@ FailureOr<func::FuncOp> KernelExpander::expand(ModuleOp kernels) {
   b.setInsertionPointToEnd(kernels.getBody());
   auto pointer = LLVM::LLVMPointerType::get(b.getContext());
   Type i64 = b.getI64Type();
-  auto function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType({pointer, pointer, i64, i64, pointer}, {}));
+  auto function =
+      func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType({pointer, pointer, i64, i64, pointer}, {}));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   auto toIndex = [&](Value v) { return Value(arith::IndexCastOp::create(b, b.getIndexType(), v)); };

@@ -22,13 +22,13 @@
 #include "dialects/Tile/Tile.h"
 #include "passes/Lower/TileParts.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SetVector.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/IRMapping.h"
-#include "mlir/IR/ImplicitLocOpBuilder.h"
 
 #include <functional>
 
@@ -39,8 +39,8 @@ struct MemoryTile {
   mlir::Value base;   ///< !llvm.ptr of element (0, 0)
   mlir::Type element; ///< as stored: i1 takes a byte
   mlir::Value rowStride;
-  mlir::Value columnStride;             ///< null: 1
-  mlir::Value panelStride;              ///< rank 3 only
+  mlir::Value columnStride;            ///< null: 1
+  mlir::Value panelStride;             ///< rank 3 only
   mlir::Value validRows, validColumns; ///< null: the whole tile is inside of the view
   mlir::Value condition;               ///< null: true; false: reads are 0, writes are dropped
 };
@@ -110,7 +110,8 @@ private:
   Value loadVector(Value pointer, Type element, int64_t width, Value mask);
   Value restrictMask(const MemoryTile &tile, Point &point);
   MemoryTile allocate(Value tile);
-  MemoryTile allocatePanels(Value rows, Value columns, SymbolicExpr rowsExpr, SymbolicExpr columnsExpr, int64_t block, Type element);
+  MemoryTile allocatePanels(Value rows, Value columns, SymbolicExpr rowsExpr, SymbolicExpr columnsExpr, int64_t block,
+                            Type element);
   Value scratch(Value bytes, const SymbolicExpr &bound);
   Value viewExtent(Value view, unsigned dim);
   llvm::SmallVector<Value> viewStrides(Value view);
@@ -126,10 +127,10 @@ private:
   mlir::SmallVector<Value> dotSums(DotColumns &columns, const RowBlock &block);
 
   // ---- helpers
-  Value extent(Value tile, unsigned dim);               ///< index, in the new function
-  SymbolicExpr extentBound(Value tile, unsigned dim);   ///< over s0, s1, …: what it is at most
+  Value extent(Value tile, unsigned dim);             ///< index, in the new function
+  SymbolicExpr extentBound(Value tile, unsigned dim); ///< over s0, s1, …: what it is at most
   SymbolicExpr bound(Value index);
-  Value original(Value tile, unsigned dim);             ///< the size operand of a `?`, or null
+  Value original(Value tile, unsigned dim); ///< the size operand of a `?`, or null
   Value mapped(Value value) { return mapping.lookupOrDefault(value); }
   Value index(int64_t value);
   Value add(Value a, Value b);

@@ -54,7 +54,8 @@ void KernelExpander::groupStores(Block &block) {
   for (Operation &op : block) {
     if (auto store = dyn_cast<tile::StoreOp>(op)) {
       auto shape = [](tile::StoreOp s) { return cast<RankedTensorType>(s.getTile().getType()).getShape(); };
-      bool fits = group.empty() || (shape(store) == shape(group.front()) && cast<RankedTensorType>(store.getTile().getType()).hasStaticShape() &&
+      bool fits = group.empty() || (shape(store) == shape(group.front()) &&
+                                    cast<RankedTensorType>(store.getTile().getType()).hasStaticShape() &&
                                     !findDot(store.getTile()) && !findDot(group.front().getTile()));
       if (!fits)
         close();
@@ -119,8 +120,9 @@ void KernelExpander::planMaterialization() {
         continue;
       }
       loads += isa_and_nonnull<tile::LoadOp>(producer);
-      costly |= isa_and_nonnull<tile::DotOp, tile::GatherOp, tile::GatherRowsOp, tile::ReduceOp, arith::DivFOp>(producer) ||
-                (producer && isa<math::MathDialect>(producer->getDialect()));
+      costly |=
+          isa_and_nonnull<tile::DotOp, tile::GatherOp, tile::GatherRowsOp, tile::ReduceOp, arith::DivFOp>(producer) ||
+          (producer && isa<math::MathDialect>(producer->getDialect()));
     }
     // A value above one that is kept already costs what comes after that.
     if (border && (costly || loads >= 2))

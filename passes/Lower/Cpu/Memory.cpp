@@ -42,7 +42,8 @@ MemoryTile KernelExpander::viewTile(Value view, ValueRange offsets, ArrayRef<int
 
   MemoryTile result;
   result.element = type.getElementType();
-  result.base = address({bufferPointers[cast<BlockArgument>(view).getArgNumber()], result.element, index(0)}, index(0), linear);
+  result.base =
+      address({bufferPointers[cast<BlockArgument>(view).getArgNumber()], result.element, index(0)}, index(0), linear);
   auto isUnit = [](Value v) { return matchPattern(v, m_One()); };
   auto stride = [&](size_t dim) { return isUnit(strides[dim]) ? Value() : strides[dim]; };
   auto valid = [&](size_t dim) { return sub(viewExtent(view, dim), mapped(offsets[dim])); };
@@ -142,9 +143,11 @@ Value KernelExpander::loadAt(const MemoryTile &tile, Point &point, Type element)
   // Strided: a gather.
   auto pointers = VectorType::get({point.width}, LLVM::LLVMPointerType::get(b.getContext()));
   auto lanes = VectorType::get({point.width}, b.getIndexType());
-  Value steps = arith::MulIOp::create(b, laneIndices(point.width), vector::BroadcastOp::create(b, lanes, tile.columnStride));
+  Value steps =
+      arith::MulIOp::create(b, laneIndices(point.width), vector::BroadcastOp::create(b, lanes, tile.columnStride));
   Value offsets = arith::IndexCastOp::create(b, VectorType::get({point.width}, b.getI64Type()), steps);
-  Value addresses = LLVM::GEPOp::create(b, pointers, storageType(tile.element), pointer, ArrayRef<LLVM::GEPArg>{offsets});
+  Value addresses =
+      LLVM::GEPOp::create(b, pointers, storageType(tile.element), pointer, ArrayRef<LLVM::GEPArg>{offsets});
   if (!mask)
     mask = arith::ConstantOp::create(b, DenseElementsAttr::get(VectorType::get({point.width}, b.getI1Type()), true));
   auto type = VectorType::get({point.width}, storageType(tile.element));

@@ -87,7 +87,8 @@ LogicalResult KernelExpander::expandFor(Operation &op) {
       return failure();
     initial.push_back(*v);
   }
-  auto expanded = scf::ForOp::create(b, mapped(loop.getLowerBound()), mapped(loop.getUpperBound()), mapped(loop.getStep()), initial);
+  auto expanded = scf::ForOp::create(b, mapped(loop.getLowerBound()), mapped(loop.getUpperBound()),
+                                     mapped(loop.getStep()), initial);
   mapping.map(loop.getInductionVar(), expanded.getInductionVar());
   auto bind = [&](ValueRange from, ValueRange to) {
     for (auto [f, t] : llvm::zip(from, to))
@@ -260,7 +261,8 @@ LogicalResult KernelExpander::expandCheck(tile::CheckOp op) {
     b.setInsertionPointToStart(branch.thenBlock());
     auto pointer = LLVM::LLVMPointerType::get(b.getContext());
     Value place = LLVM::GEPOp::create(b, pointer, b.getI64Type(), workspace, ArrayRef<LLVM::GEPArg>{-1});
-    LLVM::StoreOp::create(b, arith::ConstantOp::create(b, b.getI64IntegerAttr(kernelFaultNumber(op.getWhat().str()))), place);
+    LLVM::StoreOp::create(b, arith::ConstantOp::create(b, b.getI64IntegerAttr(kernelFaultNumber(op.getWhat().str()))),
+                          place);
   };
   if (!isa<RankedTensorType>(op.getOk().getType())) {
     record(mapped(op.getOk()));
@@ -328,8 +330,10 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
     // Halves are added first: a tree of vector adds, not a chain of scalar ones.
     while (cast<VectorType>(v.getType()).getDimSize(0) > schedule.lanes()) {
       int64_t half = cast<VectorType>(v.getType()).getDimSize(0) / 2;
-      Value low = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{1});
-      Value high = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{1});
+      Value low = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{half},
+                                                        ArrayRef<int64_t>{1});
+      Value high = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{half},
+                                                         ArrayRef<int64_t>{1});
       v = combine(kind, low, high);
     }
     return vector::ReductionOp::create(b, kindOf(), v, arith::FastMathFlags::reassoc);
@@ -403,7 +407,8 @@ LogicalResult KernelExpander::expandPanels(tile::PanelsOp op) {
   int64_t block = op.getBlock();
   unsigned rowDim = op.getTransposed() ? 1 : 0, columnDim = 1 - rowDim;
   Value rows = extent(op.getX(), rowDim), columns = extent(op.getX(), columnDim);
-  MemoryTile to = allocatePanels(rows, columns, extentBound(op.getX(), rowDim), extentBound(op.getX(), columnDim), block, from.element);
+  MemoryTile to = allocatePanels(rows, columns, extentBound(op.getX(), rowDim), extentBound(op.getX(), columnDim),
+                                 block, from.element);
   if (op.getTransposed()) {
     // Row k, column n of the panels is element (n, k).
     Value rowStride = from.columnStride ? from.columnStride : index(1);

@@ -19,18 +19,14 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   auto pointer = LLVM::LLVMPointerType::get(b.getContext(), 1);
   SmallVector<Type> types(kernel.getViews(), pointer);
   types.append(kernel.getSymbols(), b.getI64Type());
-  auto function = func::FuncOp::create(b, kernel.getSymName(),
-                                       b.getFunctionType(types, {}));
+  auto function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
-  auto toIndex = [&](Value v) {
-    return Value(arith::IndexCastUIOp::create(b, b.getIndexType(), v));
-  };
+  auto toIndex = [&](Value v) { return Value(arith::IndexCastUIOp::create(b, b.getIndexType(), v)); };
   for (int64_t i = 0; i < static_cast<int64_t>(kernel.getViews()); ++i)
     buffers[kernel.getView(i)] = entry->getArgument(i);
   for (int64_t i = 0; i < static_cast<int64_t>(kernel.getSymbols()); ++i)
-    mapping.map(kernel.getSymbolArgument(i),
-                toIndex(entry->getArgument(kernel.getViews() + i)));
+    mapping.map(kernel.getSymbolArgument(i), toIndex(entry->getArgument(kernel.getViews() + i)));
 
   Value thread = toIndex(NVVM::ThreadIdXOp::create(b, b.getI32Type()));
   lane = arith::AndIOp::create(b, thread, index(31));
@@ -54,8 +50,7 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
 
   auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
   // nvvm's own attributes are for llvm.func: LowerKernelsToLlvm sets them.
-  function->setAttr("bess.block",
-                    b.getI64IntegerAttr(warps ? 32 * warps.getInt() : 32));
+  function->setAttr("bess.block", b.getI64IntegerAttr(warps ? 32 * warps.getInt() : 32));
   function->setAttr("bess.grid", kernel.getGrid());
   function->setAttr("bess.workspace", b.getStringAttr("0"));
   function->setAttr("bess.flops", kernel.getFlopsAttr());
@@ -84,15 +79,13 @@ LogicalResult GpuExpander::expandOp(Operation &op) {
   if (auto splat = dyn_cast<tile::SplatOp>(op)) {
     FailureOr<TileLayout> layout = layoutOf(&op, splat.getTile());
     if (succeeded(layout))
-      tiles[splat.getTile()] =
-          Registers(layout->registers(), mapped(splat.getValue()));
+      tiles[splat.getTile()] = Registers(layout->registers(), mapped(splat.getValue()));
     return layout;
   }
   if (isElementwiseTileOp(&op))
     return expandElementwise(op);
-  bool onTiles =
-      llvm::any_of(op.getResultTypes(), llvm::IsaPred<RankedTensorType>) ||
-      isa<tile::TileDialect>(op.getDialect()) || op.getNumRegions();
+  bool onTiles = llvm::any_of(op.getResultTypes(), llvm::IsaPred<RankedTensorType>) ||
+                 isa<tile::TileDialect>(op.getDialect()) || op.getNumRegions();
   if (onTiles)
     return op.emitError("expected an op that the GPU lowering has code for");
   b.clone(op, mapping);
@@ -101,25 +94,19 @@ LogicalResult GpuExpander::expandOp(Operation &op) {
 
 LogicalResult GpuExpander::expandElementwise(Operation &op) {
   // What upstream turns into calls of libm has no code on a GPU.
-  if (isa<math::SinOp, math::CosOp, math::TanOp, math::PowFOp, math::AsinOp,
-          math::AcosOp, math::SinhOp, math::CoshOp>(op))
-    return op.emitError(
-               "expected a function that the GPU lowering has code for, got ")
-           << op.getName();
+  if (isa<math::SinOp, math::CosOp, math::TanOp, math::PowFOp, math::AsinOp, math::AcosOp, math::SinhOp, math::CoshOp>(
+          op))
+    return op.emitError("expected a function that the GPU lowering has code for, got ") << op.getName();
   FailureOr<TileLayout> layout = layoutOf(&op, op.getResult(0));
   if (failed(layout))
     return failure();
-  Type element =
-      cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
+  Type element = cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
   Registers results;
   for (int64_t reg = 0; reg < layout->registers(); ++reg) {
     SmallVector<Value> operands;
     for (Value operand : op.getOperands())
-      operands.push_back(isa<RankedTensorType>(operand.getType())
-                             ? tiles[operand][reg]
-                             : mapped(operand));
-    OperationState state(op.getLoc(), op.getName(), operands, {element},
-                         op.getAttrs());
+      operands.push_back(isa<RankedTensorType>(operand.getType()) ? tiles[operand][reg] : mapped(operand));
+    OperationState state(op.getLoc(), op.getName(), operands, {element}, op.getAttrs());
     results.push_back(b.create(state)->getResult(0));
   }
   tiles[op.getResult(0)] = std::move(results);
@@ -132,9 +119,8 @@ LogicalResult GpuExpander::expandIota(tile::IotaOp op) {
     return failure();
   Registers results;
   for (int64_t reg = 0; reg < layout->registers(); ++reg)
-    results.push_back(arith::IndexCastOp::create(
-        b, b.getI64Type(),
-        add(mapped(op.getStart()), coordinates(*layout, reg)[op.getAxis()])));
+    results.push_back(arith::IndexCastOp::create(b, b.getI64Type(),
+                                                 add(mapped(op.getStart()), coordinates(*layout, reg)[op.getAxis()])));
   tiles[op.getTile()] = std::move(results);
   return success();
 }
@@ -142,24 +128,18 @@ LogicalResult GpuExpander::expandIota(tile::IotaOp op) {
 /// Does the source hold, in the same lane and warp, what the result wants? Then
 /// register `reg` of the result is a register of the source.
 LogicalResult GpuExpander::expandBroadcast(tile::BroadcastOp op) {
-  FailureOr<TileLayout> from = layoutOf(op, op.getX()),
-                        to = layoutOf(op, op.getTile());
+  FailureOr<TileLayout> from = layoutOf(op, op.getX()), to = layoutOf(op, op.getTile());
   if (failed(from) || failed(to))
     return failure();
   auto type = cast<RankedTensorType>(op.getX().getType());
   size_t rank = type.getRank();
   for (const char *name : {"lane", "warp"})
-    for (unsigned bit = 0; int64_t(1) << bit < to->atom().inputSize(name);
-         ++bit)
+    for (unsigned bit = 0; int64_t(1) << bit < to->atom().inputSize(name); ++bit)
       for (size_t d = 0; d < rank; ++d) {
-        int64_t wanted =
-            type.getDimSize(d) == 1
-                ? 0
-                : to->atom().basis(name, bit, to->atom().outputs()[d].name);
-        int64_t has =
-            int64_t(1) << bit < from->atom().inputSize(name)
-                ? from->atom().basis(name, bit, from->atom().outputs()[d].name)
-                : 0;
+        int64_t wanted = type.getDimSize(d) == 1 ? 0 : to->atom().basis(name, bit, to->atom().outputs()[d].name);
+        int64_t has = int64_t(1) << bit < from->atom().inputSize(name)
+                          ? from->atom().basis(name, bit, from->atom().outputs()[d].name)
+                          : 0;
         if (wanted != has)
           return op.emitError("expected a broadcast that stays within lanes: "
                               "the conversion of layouts has no code yet");
@@ -179,9 +159,7 @@ LogicalResult GpuExpander::expandBroadcast(tile::BroadcastOp op) {
 
 /// One output of the linear map on a hardware index: bits whose bases are
 /// successive powers of two go together, by one multiplication.
-static Value linearPart(ImplicitLocOpBuilder &b, Value input,
-                        const LinearLayout &atom, StringRef name,
-                        StringRef out) {
+static Value linearPart(ImplicitLocOpBuilder &b, Value input, const LinearLayout &atom, StringRef name, StringRef out) {
   Value result;
   unsigned bits = llvm::Log2_64(atom.inputSize(name.str()));
   for (unsigned bit = 0; bit < bits;) {
@@ -191,14 +169,10 @@ static Value linearPart(ImplicitLocOpBuilder &b, Value input,
            atom.basis(name.str(), bit + run, out.str()) == basis << run)
       ++run;
     if (basis) {
-      auto constant = [&](int64_t v) {
-        return Value(arith::ConstantIndexOp::create(b, v));
-      };
-      Value part =
-          bit ? b.createOrFold<arith::ShRUIOp>(input, constant(bit)) : input;
+      auto constant = [&](int64_t v) { return Value(arith::ConstantIndexOp::create(b, v)); };
+      Value part = bit ? b.createOrFold<arith::ShRUIOp>(input, constant(bit)) : input;
       if (bit + run < bits)
-        part = b.createOrFold<arith::AndIOp>(part,
-                                             constant((int64_t(1) << run) - 1));
+        part = b.createOrFold<arith::AndIOp>(part, constant((int64_t(1) << run) - 1));
       part = b.createOrFold<arith::MulIOp>(part, constant(basis));
       result = result ? b.createOrFold<arith::XOrIOp>(result, part) : part;
     }
@@ -207,8 +181,7 @@ static Value linearPart(ImplicitLocOpBuilder &b, Value input,
   return result;
 }
 
-GpuExpander::Registers GpuExpander::coordinates(const TileLayout &layout,
-                                                int64_t reg) {
+GpuExpander::Registers GpuExpander::coordinates(const TileLayout &layout, int64_t reg) {
   const LinearLayout &atom = layout.atom();
   Registers &base = bases[layout.str()];
   if (base.empty()) {
@@ -220,14 +193,12 @@ GpuExpander::Registers GpuExpander::coordinates(const TileLayout &layout,
             fromWarp = linearPart(b, warp, atom, "warp", dim.name);
       base.push_back(!fromLane && !fromWarp ? index(0)
                      : !fromLane            ? fromWarp
-                     : !fromWarp
-                         ? fromLane
-                         : b.createOrFold<arith::XOrIOp>(fromLane, fromWarp));
+                     : !fromWarp            ? fromLane
+                                            : b.createOrFold<arith::XOrIOp>(fromLane, fromWarp));
     }
   }
   int64_t inAtom = reg % atom.inputSize("register");
-  std::vector<int64_t> whole = layout.locate(reg, {}),
-                       part = layout.locate(inAtom, {});
+  std::vector<int64_t> whole = layout.locate(reg, {}), part = layout.locate(inAtom, {});
   Registers result;
   for (size_t d = 0; d < base.size(); ++d) {
     int64_t reach = 0; // bits that lanes and warps can set
@@ -248,41 +219,29 @@ GpuExpander::Registers GpuExpander::coordinates(const TileLayout &layout,
 int64_t bessemer::gpu::contiguousRegisters(const TileLayout &layout) {
   const LinearLayout &atom = layout.atom();
   int64_t count = 1;
-  for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("register");
-       ++bit, count *= 2)
+  for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("register"); ++bit, count *= 2)
     for (size_t d = 0; d < atom.outputs().size(); ++d)
-      if (atom.basis("register", bit, atom.outputs()[d].name) !=
-          (d + 1 == atom.outputs().size() ? count : 0))
+      if (atom.basis("register", bit, atom.outputs()[d].name) != (d + 1 == atom.outputs().size() ? count : 0))
         return count;
   return count;
 }
 
 // ---- helpers
 
-Value GpuExpander::index(int64_t value) {
-  return arith::ConstantIndexOp::create(b, value);
-}
-Value GpuExpander::add(Value x, Value y) {
-  return b.createOrFold<arith::AddIOp>(x, y);
-}
-Value GpuExpander::mul(Value x, Value y) {
-  return b.createOrFold<arith::MulIOp>(x, y);
-}
-Value GpuExpander::both(Value x, Value y) {
-  return !x ? y : !y ? x : Value(arith::AndIOp::create(b, x, y));
-}
+Value GpuExpander::index(int64_t value) { return arith::ConstantIndexOp::create(b, value); }
+Value GpuExpander::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(x, y); }
+Value GpuExpander::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(x, y); }
+Value GpuExpander::both(Value x, Value y) { return !x ? y : !y ? x : Value(arith::AndIOp::create(b, x, y)); }
 
 Value GpuExpander::fromExpr(const SymbolicExpr &expr) {
   Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
     unsigned number = 0;
-    if (!name.consume_front("s") || name.getAsInteger(10, number) ||
-        number >= kernel.getSymbols())
+    if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
       return {};
     return mapping.lookup(kernel.getSymbolArgument(number));
   });
   if (result)
     return result;
-  kernel.emitError("expected an expression over the kernel's symbols, got '")
-      << expr.str() << "'";
+  kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
   return index(0);
 }

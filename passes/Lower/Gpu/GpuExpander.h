@@ -22,8 +22,7 @@ namespace bessemer::gpu {
 
 class GpuExpander {
 public:
-  explicit GpuExpander(tile::KernelOp kernel)
-      : kernel(kernel), b(kernel.getLoc(), kernel.getContext()) {}
+  explicit GpuExpander(tile::KernelOp kernel) : kernel(kernel), b(kernel.getLoc(), kernel.getContext()) {}
 
   /// Makes `func.func @name(pointer<1> for each view, i64 for each symbol)`
   /// at the end of `kernels`, with the threads of a block in `bess.block`;
@@ -56,21 +55,17 @@ private:
   mlir::LogicalResult expandStore(tile::StoreOp op);
   /// Whether the coordinates are within the tile, and, unless `inBounds`,
   /// within the view; null: always.
-  Value isInside(Value tile, const TileLayout &layout,
-                 mlir::ArrayRef<Value> at);
-  Value isInView(Value view, mlir::ValueRange offsets,
-                 mlir::ArrayRef<int64_t> dims, mlir::ArrayRef<Value> at);
+  Value isInside(Value tile, const TileLayout &layout, mlir::ArrayRef<Value> at);
+  Value isInView(Value view, mlir::ValueRange offsets, mlir::ArrayRef<int64_t> dims, mlir::ArrayRef<Value> at);
   Value isOwner(const TileLayout &layout);
-  Value pointer(Value view, mlir::ValueRange offsets,
-                mlir::ArrayRef<int64_t> dims, mlir::ArrayRef<Value> at);
+  Value pointer(Value view, mlir::ValueRange offsets, mlir::ArrayRef<int64_t> dims, mlir::ArrayRef<Value> at);
   /// Reads `count` neighbours, or zeros where `guard` is false.
   Registers read(Value pointer, mlir::Type element, int64_t count, Value guard);
 
   // ---- GpuReduce.cpp
   mlir::LogicalResult expandReduce(tile::ReduceOp op);
   Value shuffle(Value value, int64_t laneBit);
-  Registers acrossWarps(tile::ReductionKind kind, const Registers &parts,
-                        int64_t distinct, int64_t warps);
+  Registers acrossWarps(tile::ReductionKind kind, const Registers &parts, int64_t distinct, int64_t warps);
 
   tile::KernelOp kernel;
   mlir::ImplicitLocOpBuilder b;
@@ -79,7 +74,7 @@ private:
   llvm::DenseMap<Value, Registers> tiles;
   llvm::DenseMap<Value, Value> buffers; ///< views -> pointers
   Value lane, warp;                     ///< index
-  llvm::StringMap<Registers> bases; ///< by layout: coordinates of register 0
+  llvm::StringMap<Registers> bases;     ///< by layout: coordinates of register 0
   unsigned sharedCount = 0;
 };
 

@@ -19,8 +19,7 @@ static Value below(ImplicitLocOpBuilder &b, Value x, Value limit) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, x, limit);
 }
 
-Value GpuExpander::isInside(Value tile, const TileLayout &layout,
-                            ArrayRef<Value> at) {
+Value GpuExpander::isInside(Value tile, const TileLayout &layout, ArrayRef<Value> at) {
   auto type = cast<RankedTensorType>(tile.getType());
   std::vector<int64_t> shape = layout.shape();
   Value inside;
@@ -33,14 +32,11 @@ Value GpuExpander::isInside(Value tile, const TileLayout &layout,
   return inside;
 }
 
-Value GpuExpander::isInView(Value view, ValueRange offsets,
-                            ArrayRef<int64_t> dims, ArrayRef<Value> at) {
-  auto extents =
-      bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
+Value GpuExpander::isInView(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Value> at) {
+  auto extents = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
   Value inside;
   for (auto [dim, coordinate] : llvm::zip(dims, at))
-    inside = both(inside, below(b, add(mapped(offsets[dim]), coordinate),
-                                fromExpr(extents[dim])));
+    inside = both(inside, below(b, add(mapped(offsets[dim]), coordinate), fromExpr(extents[dim])));
   return inside;
 }
 
@@ -50,16 +46,13 @@ Value GpuExpander::isOwner(const TileLayout &layout) {
   for (auto [name, id] : {std::pair("lane", lane), std::pair("warp", warp)}) {
     uint64_t copies = layout.atom().redundantBits(name);
     if (copies)
-      owner = both(owner,
-                   arith::CmpIOp::create(
-                       b, arith::CmpIPredicate::eq,
-                       arith::AndIOp::create(b, id, index(copies)), index(0)));
+      owner = both(owner, arith::CmpIOp::create(b, arith::CmpIPredicate::eq,
+                                                arith::AndIOp::create(b, id, index(copies)), index(0)));
   }
   return owner;
 }
 
-Value GpuExpander::pointer(Value view, ValueRange offsets,
-                           ArrayRef<int64_t> dims, ArrayRef<Value> at) {
+Value GpuExpander::pointer(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Value> at) {
   auto type = cast<tile::ViewType>(view.getType());
   auto extents = bess::parseDims(type.getDims());
   Value linear = index(0);
@@ -74,39 +67,31 @@ Value GpuExpander::pointer(Value view, ValueRange offsets,
   }
   Value offset = arith::IndexCastOp::create(b, b.getI64Type(), linear);
   Value base = buffers[view];
-  return LLVM::GEPOp::create(b, base.getType(),
-                             storageType(type.getElementType()), base,
+  return LLVM::GEPOp::create(b, base.getType(), storageType(type.getElementType()), base,
                              ArrayRef<LLVM::GEPArg>{offset});
 }
 
-GpuExpander::Registers GpuExpander::read(Value pointer, Type element,
-                                         int64_t count, Value guard) {
-  Type stored = storageType(element),
-       type = count > 1 ? Type(VectorType::get({count}, stored)) : stored;
+GpuExpander::Registers GpuExpander::read(Value pointer, Type element, int64_t count, Value guard) {
+  Type stored = storageType(element), type = count > 1 ? Type(VectorType::get({count}, stored)) : stored;
   unsigned alignment = count * ((stored.getIntOrFloatBitWidth() + 7) / 8);
   Value value;
   if (!guard) {
     value = LLVM::LoadOp::create(b, type, pointer, alignment);
   } else {
-    auto branch =
-        scf::IfOp::create(b, TypeRange{type}, guard, /*withElseRegion=*/true);
+    auto branch = scf::IfOp::create(b, TypeRange{type}, guard, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard insertion(b);
     b.setInsertionPointToStart(branch.thenBlock());
-    scf::YieldOp::create(
-        b, ValueRange{LLVM::LoadOp::create(b, type, pointer, alignment)});
+    scf::YieldOp::create(b, ValueRange{LLVM::LoadOp::create(b, type, pointer, alignment)});
     b.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(
-        b, ValueRange{arith::ConstantOp::create(b, b.getZeroAttr(type))});
+    scf::YieldOp::create(b, ValueRange{arith::ConstantOp::create(b, b.getZeroAttr(type))});
     value = branch.getResult(0);
   }
   Registers result;
   for (int64_t i = 0; i < count; ++i) {
-    Value one =
-        count > 1 ? Value(vector::ExtractOp::create(b, value, i)) : value;
+    Value one = count > 1 ? Value(vector::ExtractOp::create(b, value, i)) : value;
     if (element.isInteger(1))
-      one = arith::CmpIOp::create(
-          b, arith::CmpIPredicate::ne, one,
-          arith::ConstantOp::create(b, b.getZeroAttr(stored)));
+      one =
+          arith::CmpIOp::create(b, arith::CmpIPredicate::ne, one, arith::ConstantOp::create(b, b.getZeroAttr(stored)));
     result.push_back(one);
   }
   return result;
@@ -123,11 +108,8 @@ LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
     Registers at = coordinates(*layout, reg);
     Value guard = isInside(op.getTile(), *layout, at);
     if (!op->hasAttr("in_bounds"))
-      guard = both(guard,
-                   isInView(op.getView(), op.getOffsets(), op.getDims(), at));
-    llvm::append_range(
-        results, read(pointer(op.getView(), op.getOffsets(), op.getDims(), at),
-                      element, width, guard));
+      guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+    llvm::append_range(results, read(pointer(op.getView(), op.getOffsets(), op.getDims(), at), element, width, guard));
   }
   tiles[op.getTile()] = std::move(results);
   return success();
@@ -135,9 +117,7 @@ LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
 
 LogicalResult GpuExpander::expandLoadScalar(tile::LoadScalarOp op) {
   Type element = cast<tile::ViewType>(op.getView().getType()).getElementType();
-  mapping.map(
-      op.getValue(),
-      read(pointer(op.getView(), op.getOffsets(), {}, {}), element, 1, {})[0]);
+  mapping.map(op.getValue(), read(pointer(op.getView(), op.getOffsets(), {}, {}), element, 1, {})[0]);
   return success();
 }
 
@@ -152,9 +132,8 @@ LogicalResult GpuExpander::expandGather(tile::GatherOp op) {
     Value guard = isInside(op.getTile(), *layout, coordinates(*layout, reg));
     if (op.getMask())
       guard = both(guard, tiles[op.getMask()][reg]);
-    Value place =
-        LLVM::GEPOp::create(b, base.getType(), storageType(element), base,
-                            ArrayRef<LLVM::GEPArg>{tiles[op.getLinear()][reg]});
+    Value place = LLVM::GEPOp::create(b, base.getType(), storageType(element), base,
+                                      ArrayRef<LLVM::GEPArg>{tiles[op.getLinear()][reg]});
     results.push_back(read(place, element, 1, guard)[0]);
   }
   tiles[op.getTile()] = std::move(results);
@@ -165,8 +144,7 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
   FailureOr<TileLayout> layout = layoutOf(op, op.getTile());
   if (failed(layout))
     return failure();
-  Type element = cast<tile::ViewType>(op.getView().getType()).getElementType(),
-       stored = storageType(element);
+  Type element = cast<tile::ViewType>(op.getView().getType()).getElementType(), stored = storageType(element);
   int64_t width = contiguousRegisters(*layout);
   uint64_t copies = layout->atom().redundantBits("register");
   Value owner = isOwner(*layout);
@@ -176,17 +154,13 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
     Registers at = coordinates(*layout, reg);
     Value guard = both(owner, isInside(op.getTile(), *layout, at));
     if (!op->hasAttr("in_bounds"))
-      guard = both(guard,
-                   isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+      guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
     Value place = pointer(op.getView(), op.getOffsets(), op.getDims(), at);
     SmallVector<Value> values;
     for (Value value : ArrayRef<Value>(tiles[op.getTile()]).slice(reg, width))
-      values.push_back(element.isInteger(1)
-                           ? Value(arith::ExtUIOp::create(b, stored, value))
-                           : value);
-    Value whole = width > 1 ? Value(vector::FromElementsOp::create(
-                                  b, VectorType::get({width}, stored), values))
-                            : values[0];
+      values.push_back(element.isInteger(1) ? Value(arith::ExtUIOp::create(b, stored, value)) : value);
+    Value whole =
+        width > 1 ? Value(vector::FromElementsOp::create(b, VectorType::get({width}, stored), values)) : values[0];
     unsigned alignment = width * ((stored.getIntOrFloatBitWidth() + 7) / 8);
     if (!guard) {
       LLVM::StoreOp::create(b, whole, place, alignment);

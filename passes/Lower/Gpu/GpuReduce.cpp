@@ -19,72 +19,55 @@ using namespace bessemer::gpu;
 Value GpuExpander::shuffle(Value value, int64_t laneBit) {
   Type type = value.getType(), i32 = b.getI32Type(), i64 = b.getI64Type();
   unsigned bits = type.getIntOrFloatBitWidth();
-  auto constant = [&](int64_t v) {
-    return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v)));
-  };
+  auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
   auto swap = [&](Value word) -> Value {
-    return NVVM::ShflOp::create(b, word.getType(), constant(-1), word,
-                                constant(laneBit), constant(31),
+    return NVVM::ShflOp::create(b, word.getType(), constant(-1), word, constant(laneBit), constant(31),
                                 NVVM::ShflKind::bfly, UnitAttr());
   };
   if (bits == 32)
     return swap(value);
   Type integer = b.getIntegerType(bits);
-  Value word = type == integer
-                   ? value
-                   : Value(arith::BitcastOp::create(b, integer, value));
+  Value word = type == integer ? value : Value(arith::BitcastOp::create(b, integer, value));
   if (bits < 32) {
-    word = arith::TruncIOp::create(b, integer,
-                                   swap(arith::ExtUIOp::create(b, i32, word)));
+    word = arith::TruncIOp::create(b, integer, swap(arith::ExtUIOp::create(b, i32, word)));
   } else {
     Value shift = arith::ConstantOp::create(b, b.getI64IntegerAttr(32));
     Value low = swap(arith::TruncIOp::create(b, i32, word));
-    Value high = swap(arith::TruncIOp::create(
-        b, i32, arith::ShRUIOp::create(b, word, shift)));
-    word = arith::OrIOp::create(
-        b, arith::ExtUIOp::create(b, i64, low),
-        arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i64, high), shift));
+    Value high = swap(arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, word, shift)));
+    word = arith::OrIOp::create(b, arith::ExtUIOp::create(b, i64, low),
+                                arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i64, high), shift));
   }
-  return type == integer ? word
-                         : Value(arith::BitcastOp::create(b, type, word));
+  return type == integer ? word : Value(arith::BitcastOp::create(b, type, word));
 }
 
 /// Each warp writes its parts, all meet, each lane combines the parts of the
 /// `distinct` first warps (later ones hold copies): the reduction ends with the
 /// same value everywhere. Shared memory is this reduction's own, so that one
 /// barrier does.
-GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind,
-                                                const Registers &parts,
-                                                int64_t distinct,
+GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind, const Registers &parts, int64_t distinct,
                                                 int64_t warps) {
   Type element = parts[0].getType(), stored = storageType(element);
-  std::string name =
-      (kernel.getSymName() + "_shared_" + Twine(sharedCount++)).str();
+  std::string name = (kernel.getSymName() + "_shared_" + Twine(sharedCount++)).str();
   auto array = LLVM::LLVMArrayType::get(stored, warps * parts.size());
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    LLVM::GlobalOp::create(b, array, /*isConstant=*/false,
-                           LLVM::Linkage::Internal, name, Attribute(),
+    LLVM::GlobalOp::create(b, array, /*isConstant=*/false, LLVM::Linkage::Internal, name, Attribute(),
                            /*alignment=*/16, /*addrSpace=*/3);
   }
   auto pointer = LLVM::LLVMPointerType::get(b.getContext(), 3);
   Value base = LLVM::AddressOfOp::create(b, pointer, name);
   auto place = [&](Value number) -> Value {
     Value offset = arith::IndexCastOp::create(b, b.getI64Type(), number);
-    return LLVM::GEPOp::create(b, pointer, stored, base,
-                               ArrayRef<LLVM::GEPArg>{offset});
+    return LLVM::GEPOp::create(b, pointer, stored, base, ArrayRef<LLVM::GEPArg>{offset});
   };
-  Value isFirst =
-      arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, index(0));
+  Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, index(0));
   auto branch = scf::IfOp::create(b, isFirst, /*withElseRegion=*/false);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(branch.thenBlock());
     for (auto [i, part] : llvm::enumerate(parts)) {
-      Value value = element.isInteger(1)
-                        ? Value(arith::ExtUIOp::create(b, stored, part))
-                        : part;
+      Value value = element.isInteger(1) ? Value(arith::ExtUIOp::create(b, stored, part)) : part;
       LLVM::StoreOp::create(b, value, place(add(index(i * warps), warp)));
     }
   }
@@ -104,12 +87,10 @@ GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind,
 }
 
 LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
-  FailureOr<TileLayout> from = layoutOf(op, op.getX()),
-                        to = layoutOf(op, op.getTile());
+  FailureOr<TileLayout> from = layoutOf(op, op.getX()), to = layoutOf(op, op.getTile());
   if (failed(from) || failed(to))
     return failure();
-  auto type = cast<RankedTensorType>(op.getX().getType()),
-       resultType = cast<RankedTensorType>(op.getTile().getType());
+  auto type = cast<RankedTensorType>(op.getX().getType()), resultType = cast<RankedTensorType>(op.getTile().getType());
   size_t axis = op.getAxis();
   const LinearLayout &atom = from->atom();
   bool along = axis + 1 == static_cast<size_t>(type.getRank());
@@ -128,12 +109,10 @@ LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
     Registers at = coordinates(*from, reg);
     Value value = tiles[op.getX()][reg];
     if (Value inside = isInside(op.getX(), *from, at))
-      value = arith::SelectOp::create(b, inside, value,
-                                      neutralValue(b, kind, value.getType()));
+      value = arith::SelectOp::create(b, inside, value, neutralValue(b, kind, value.getType()));
     std::vector<int64_t> key = from->locate(reg, {});
     key[axis] = 0;
-    auto known = llvm::find_if(
-        parts, [&](const auto &part) { return part.first == key; });
+    auto known = llvm::find_if(parts, [&](const auto &part) { return part.first == key; });
     if (known == parts.end())
       parts.push_back({key, value});
     else
@@ -144,8 +123,7 @@ LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
   for (auto &[key, value] : parts) {
     for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("lane"); ++bit)
       if (atom.basis("lane", bit, name))
-        value =
-            combineValues(b, kind, value, shuffle(value, int64_t(1) << bit));
+        value = combineValues(b, kind, value, shuffle(value, int64_t(1) << bit));
     sums.push_back(value);
   }
   int64_t warps = 1;
@@ -159,8 +137,7 @@ LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
     if (dropped)
       key.insert(key.begin() + axis, 0);
     key[axis] = 0;
-    auto known = llvm::find_if(
-        parts, [&](const auto &part) { return part.first == key; });
+    auto known = llvm::find_if(parts, [&](const auto &part) { return part.first == key; });
     if (known == parts.end())
       return op.emitError("expected a reduction that stays within lanes: the "
                           "conversion of layouts has no code yet");

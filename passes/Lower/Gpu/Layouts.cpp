@@ -25,14 +25,12 @@ bool isMultipleOf(Value index, int64_t multiple) {
   if (matchPattern(index, m_ConstantInt(&constant)))
     return constant.getSExtValue() % multiple == 0;
   if (auto product = index.getDefiningOp<arith::MulIOp>())
-    return isMultipleOf(product.getLhs(), multiple) ||
-           isMultipleOf(product.getRhs(), multiple);
+    return isMultipleOf(product.getLhs(), multiple) || isMultipleOf(product.getRhs(), multiple);
   return false;
 }
 
 /// Elements that one access may take, for a view and where it is read.
-int64_t accessWidth(Value view, ValueRange offsets, ArrayRef<int64_t> dims,
-                    RankedTensorType tile, int64_t wanted) {
+int64_t accessWidth(Value view, ValueRange offsets, ArrayRef<int64_t> dims, RankedTensorType tile, int64_t wanted) {
   auto type = cast<tile::ViewType>(view.getType());
   SmallVector<SymbolicExpr> extents = bess::parseDims(type.getDims());
   int64_t last = dims.empty() ? -1 : dims.back();
@@ -41,12 +39,10 @@ int64_t accessWidth(Value view, ValueRange offsets, ArrayRef<int64_t> dims,
   if (last != type.getRank() - 1)
     return 1;
   while (wanted > 1) {
-    bool rows =
-        llvm::all_of(llvm::seq<size_t>(0, extents.size()), [&](size_t d) {
-          std::optional<int64_t> known = extents[d].isConstant();
-          return d + 1 < extents.size() || extents.size() == 1 ||
-                 (known && *known % wanted == 0);
-        });
+    bool rows = llvm::all_of(llvm::seq<size_t>(0, extents.size()), [&](size_t d) {
+      std::optional<int64_t> known = extents[d].isConstant();
+      return d + 1 < extents.size() || extents.size() == 1 || (known && *known % wanted == 0);
+    });
     if (rows && isMultipleOf(offsets[last], wanted))
       return wanted;
     wanted /= 2;
@@ -54,16 +50,15 @@ int64_t accessWidth(Value view, ValueRange offsets, ArrayRef<int64_t> dims,
   return 1;
 }
 
-std::optional<TileLayout> rowLayout(ArrayRef<int64_t> bounds, int64_t warps,
-                                    int64_t vector, std::string &error) {
-  SmallVector<int64_t> shape(bounds), perThread(bounds.size(), 1),
-      threads(bounds.size(), 1), perBlock(bounds.size(), 1);
+std::optional<TileLayout> rowLayout(ArrayRef<int64_t> bounds, int64_t warps, int64_t vector, std::string &error) {
+  SmallVector<int64_t> shape(bounds), perThread(bounds.size(), 1), threads(bounds.size(), 1),
+      perBlock(bounds.size(), 1);
   SmallVector<unsigned> order;
   for (size_t d = bounds.size(); d-- > 0;)
     order.push_back(d);
   int64_t &last = shape.back(), block = vector * 32 * warps;
-  last = last < block ? static_cast<int64_t>(llvm::PowerOf2Ceil(last))
-                      : static_cast<int64_t>(llvm::alignTo(last, block));
+  last =
+      last < block ? static_cast<int64_t>(llvm::PowerOf2Ceil(last)) : static_cast<int64_t>(llvm::alignTo(last, block));
   perThread.back() = std::min(vector, last);
   threads.back() = 32;
   perBlock.back() = warps;
@@ -93,50 +88,36 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
       if (!type)
         continue;
       if (type.getRank() < 1 || type.getRank() > 2) {
-        op->emitError(
-            "expected a tile of rank 1 or 2 in a GPU kernel, got rank ")
-            << type.getRank();
+        op->emitError("expected a tile of rank 1 or 2 in a GPU kernel, got rank ") << type.getRank();
         return WalkResult::interrupt();
       }
       for (int64_t d = 0; d < type.getRank(); ++d)
         if (!extentBound(tile, d)) {
-          op->emitError(
-              "expected a row whose length has a bound, to keep it in "
-              "registers: bind its dimension with --dim NAME=VALUE");
+          op->emitError("expected a row whose length has a bound, to keep it in "
+                        "registers: bind its dimension with --dim NAME=VALUE");
           return WalkResult::interrupt();
         }
       int64_t last = *extentBound(tile, type.getRank() - 1);
       longest = std::max(longest, last);
       // A vector is within the row, or beyond it, as a whole.
-      while (last != 1 &&
-             (last % vector || type.isDynamicDim(type.getRank() - 1)) &&
-             vector > 1)
+      while (last != 1 && (last % vector || type.isDynamicDim(type.getRank() - 1)) && vector > 1)
         vector /= 2;
     }
-    auto narrow = [&](Value view, ValueRange offsets, ArrayRef<int64_t> dims,
-                      Value tile) {
-      Type element =
-          storageType(cast<tile::ViewType>(view.getType()).getElementType());
-      vector = std::min<int64_t>(
-          vector, std::max<int64_t>(1, 128 / element.getIntOrFloatBitWidth()));
-      vector = std::min(
-          vector, accessWidth(view, offsets, dims,
-                              cast<RankedTensorType>(tile.getType()), vector));
+    auto narrow = [&](Value view, ValueRange offsets, ArrayRef<int64_t> dims, Value tile) {
+      Type element = storageType(cast<tile::ViewType>(view.getType()).getElementType());
+      vector = std::min<int64_t>(vector, std::max<int64_t>(1, 128 / element.getIntOrFloatBitWidth()));
+      vector = std::min(vector, accessWidth(view, offsets, dims, cast<RankedTensorType>(tile.getType()), vector));
     };
     if (auto load = dyn_cast<tile::LoadOp>(op))
       narrow(load.getView(), load.getOffsets(), load.getDims(), load.getTile());
     if (auto store = dyn_cast<tile::StoreOp>(op))
-      narrow(store.getView(), store.getOffsets(), store.getDims(),
-             store.getTile());
+      narrow(store.getView(), store.getOffsets(), store.getDims(), store.getTile());
     return WalkResult::advance();
   });
   if (walked.wasInterrupted())
     return failure();
   int64_t warps = 1;
-  while (warps < mostWarps &&
-         warps * 32 *
-                 (warps < usualWarps ? elementsPerLane : registersPerTile / 2) <
-             longest)
+  while (warps < mostWarps && warps * 32 * (warps < usualWarps ? elementsPerLane : registersPerTile / 2) < longest)
     warps *= 2;
 
   walked = kernel.getBody().walk([&](Operation *op) {
@@ -148,21 +129,18 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
       for (int64_t d = 0; d < type.getRank(); ++d)
         bounds.push_back(*extentBound(tile, d));
       std::string error;
-      std::optional<TileLayout> layout =
-          rowLayout(bounds, warps, vector, error);
+      std::optional<TileLayout> layout = rowLayout(bounds, warps, vector, error);
       if (!layout) {
         op->emitError("no layout for the tile: ") << error;
         return WalkResult::interrupt();
       }
       if (layout->registers() > registersPerTile) {
         op->emitError("expected a tile of at most ")
-            << registersPerTile << " registers for each lane, got "
-            << layout->registers();
+            << registersPerTile << " registers for each lane, got " << layout->registers();
         return WalkResult::interrupt();
       }
-      tile.setType(RankedTensorType::get(
-          type.getShape(), type.getElementType(),
-          tile::LayoutAttr::get(op->getContext(), layout->str())));
+      tile.setType(RankedTensorType::get(type.getShape(), type.getElementType(),
+                                         tile::LayoutAttr::get(op->getContext(), layout->str())));
     }
     return WalkResult::advance();
   });
@@ -177,12 +155,9 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
 }
 
 FailureOr<TileLayout> bessemer::gpu::layoutOf(Operation *op, Value tile) {
-  auto encoding = dyn_cast_or_null<tile::LayoutAttr>(
-      cast<RankedTensorType>(tile.getType()).getEncoding());
+  auto encoding = dyn_cast_or_null<tile::LayoutAttr>(cast<RankedTensorType>(tile.getType()).getEncoding());
   std::string error = "none";
-  std::optional<TileLayout> layout =
-      encoding ? TileLayout::parse(encoding.getText().str(), &error)
-               : std::nullopt;
+  std::optional<TileLayout> layout = encoding ? TileLayout::parse(encoding.getText().str(), &error) : std::nullopt;
   if (!layout)
     return op->emitError("expected a tile with a #tile.layout, got ") << error;
   return *layout;

@@ -14,7 +14,9 @@ using namespace bessemer::tilegen;
 Value PointWriter::move(Operation *op, ArrayRef<Index> place) {
   int64_t rank = place.size();
   return llvm::TypeSwitch<Operation *, Value>(op)
-      .Case<BroadcastOp>([&](auto broadcast) { return at(broadcast.getX(), broadcastPlace(broadcast.getX(), broadcast.getY(), place)); })
+      .Case<BroadcastOp>([&](auto broadcast) {
+        return at(broadcast.getX(), broadcastPlace(broadcast.getX(), broadcast.getY(), place));
+      })
       .Case<TransposeOp>([&](auto transpose) {
         Place own(rank);
         for (auto [i, from] : llvm::enumerate(transpose.getPermutation()))

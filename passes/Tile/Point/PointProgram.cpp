@@ -64,7 +64,8 @@ tile::KernelOp PointWriter::write() {
       place.push_back(i == lane ? Index{start, width == 1 ? 0 : 1, {}} : uniform(p.gridId(next++)));
     if (!whole) {
       Value column = toTile({start, 1, {}});
-      laneMask = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, column, splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.indexOf(count))));
+      laneMask = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, column,
+                                       splat(b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.indexOf(count))));
       mask = laneMask;
     }
     Value tile = at(root, place);
@@ -100,7 +101,8 @@ static bool same(const Index &x, const Index &y) { return x.base == y.base && x.
 Value PointWriter::at(Value value, ArrayRef<Index> place) {
   for (Answer &answer : answers)
     if (answer.value == value && answer.mask == mask && answer.place.size() == place.size() &&
-        llvm::all_of(llvm::zip(answer.place, place), [](auto pair) { return same(std::get<0>(pair), std::get<1>(pair)); }))
+        llvm::all_of(llvm::zip(answer.place, place),
+                     [](auto pair) { return same(std::get<0>(pair), std::get<1>(pair)); }))
       return answer.tile;
   Value tile;
   if (auto argument = dyn_cast<BlockArgument>(value)) {
@@ -225,7 +227,8 @@ Value PointWriter::quantize(Operation *op, ArrayRef<Index> place) {
   Value zero = graphZero ? at(graphZero, group(graphZero)) : Value();
   if (!x || !scale || (graphZero && !zero))
     return {};
-  Type graphX = getElementTypeOrSelf(op->getOperand(0).getType()), graphY = getElementTypeOrSelf(op->getResult(0).getType());
+  Type graphX = getElementTypeOrSelf(op->getOperand(0).getType()),
+       graphY = getElementTypeOrSelf(op->getResult(0).getType());
   Type graphZ = graphZero ? getElementTypeOrSelf(graphZero.getType()) : graphX;
   Type scaleType = getElementTypeOrSelf(scale.getType());
   auto toFloat = [&](Value v, Type graph, Type to) -> Value {
@@ -233,8 +236,10 @@ Value PointWriter::quantize(Operation *op, ArrayRef<Index> place) {
     if (from == to)
       return v;
     if (isa<FloatType>(from))
-      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(b, type, v)) : Value(arith::TruncFOp::create(b, type, v));
-    return graph.isUnsignedInteger() ? Value(arith::UIToFPOp::create(b, type, v)) : Value(arith::SIToFPOp::create(b, type, v));
+      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(b, type, v))
+                                                                       : Value(arith::TruncFOp::create(b, type, v));
+    return graph.isUnsignedInteger() ? Value(arith::UIToFPOp::create(b, type, v))
+                                     : Value(arith::SIToFPOp::create(b, type, v));
   };
   if (dequantizeOp) {
     // The difference of 32-bit integers needs more than 24 bits.
@@ -260,7 +265,8 @@ Value PointWriter::quantize(Operation *op, ArrayRef<Index> place) {
   value = arith::AddFOp::create(b, value, offset);
   Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
   value = arith::SelectOp::create(b, isNan, offset, value);
-  value = arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, value, constant(low, xType)), constant(high, xType));
+  value =
+      arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, value, constant(low, xType)), constant(high, xType));
   Type i32 = b.getI32Type(), signless = computeType(graphY);
   Value wide = arith::FPToSIOp::create(b, tileType(extents, i32), value);
   return arith::TruncIOp::create(b, tileType(extents, signless), wide);
@@ -344,14 +350,16 @@ Index PointWriter::rawFromData(Value indices, ArrayRef<Index> place) {
   }
   if (auto constantOp = indices.getDefiningOp<ConstantOp>())
     if (auto dense = dyn_cast<SplatElementsAttr>(constantOp.getValue()))
-      return uniform(graph.isUnsignedInteger() ? int64_t(dense.getSplatValue<APInt>().getZExtValue()) : dense.getSplatValue<APInt>().getSExtValue());
+      return uniform(graph.isUnsignedInteger() ? int64_t(dense.getSplatValue<APInt>().getZExtValue())
+                                               : dense.getSplatValue<APInt>().getSExtValue());
   Value tile = at(indices, place);
   if (!tile)
     return {};
   Type i64s = tileType(extents, b.getI64Type());
   if (tile.getType() == i64s)
     return lanesOf(tile);
-  return lanesOf(graph.isUnsignedInteger() ? Value(arith::ExtUIOp::create(b, i64s, tile)) : Value(arith::ExtSIOp::create(b, i64s, tile)));
+  return lanesOf(graph.isUnsignedInteger() ? Value(arith::ExtUIOp::create(b, i64s, tile))
+                                           : Value(arith::ExtSIOp::create(b, i64s, tile)));
 }
 
 Index PointWriter::fromData(Value indices, ArrayRef<Index> place, const SymbolicExpr &extent, bool check) {

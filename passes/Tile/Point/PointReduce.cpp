@@ -60,9 +60,13 @@ Value PointWriter::reduce(ReduceOp op, ArrayRef<Index> place) {
     if (how == "prod")
       return isFloat ? Value(arith::MulFOp::create(b, x, y)) : Value(arith::MulIOp::create(b, x, y));
     if (how == "max")
-      return isFloat ? Value(arith::MaximumFOp::create(b, x, y)) : isUnsigned(graph) ? Value(arith::MaxUIOp::create(b, x, y)) : Value(arith::MaxSIOp::create(b, x, y));
+      return isFloat             ? Value(arith::MaximumFOp::create(b, x, y))
+             : isUnsigned(graph) ? Value(arith::MaxUIOp::create(b, x, y))
+                                 : Value(arith::MaxSIOp::create(b, x, y));
     if (how == "min")
-      return isFloat ? Value(arith::MinimumFOp::create(b, x, y)) : isUnsigned(graph) ? Value(arith::MinUIOp::create(b, x, y)) : Value(arith::MinSIOp::create(b, x, y));
+      return isFloat             ? Value(arith::MinimumFOp::create(b, x, y))
+             : isUnsigned(graph) ? Value(arith::MinUIOp::create(b, x, y))
+                                 : Value(arith::MinSIOp::create(b, x, y));
     if (how == "and")
       return arith::AndIOp::create(b, x, y);
     if (how == "or")
@@ -85,14 +89,17 @@ Value PointWriter::reduce(ReduceOp op, ArrayRef<Index> place) {
     return splat(arith::ConstantOp::create(b, b.getIntegerAttr(element, value)));
   };
   auto run = [&](StringRef how, llvm::function_ref<Value(Value)> map) -> Value {
-    auto result = loops(counts, ValueRange{neutral(how)}, [&](ArrayRef<Value> indices, ValueRange carried) -> SmallVector<Value> {
-      Value x = at(op.getX(), placeOf(indices));
-      return x ? SmallVector<Value>{binary(how, carried[0], map(x))} : SmallVector<Value>{};
-    });
+    auto result =
+        loops(counts, ValueRange{neutral(how)}, [&](ArrayRef<Value> indices, ValueRange carried) -> SmallVector<Value> {
+          Value x = at(op.getX(), placeOf(indices));
+          return x ? SmallVector<Value>{binary(how, carried[0], map(x))} : SmallVector<Value>{};
+        });
     return result.empty() ? Value() : result[0];
   };
   auto same = [](Value x) { return x; };
-  auto square = [&](Value x) -> Value { return isFloat ? Value(arith::MulFOp::create(b, x, x)) : Value(arith::MulIOp::create(b, x, x)); };
+  auto square = [&](Value x) -> Value {
+    return isFloat ? Value(arith::MulFOp::create(b, x, x)) : Value(arith::MulIOp::create(b, x, x));
+  };
   auto magnitude = [&](Value x) -> Value {
     if (isFloat)
       return math::AbsFOp::create(b, x);
@@ -106,7 +113,8 @@ Value PointWriter::reduce(ReduceOp op, ArrayRef<Index> place) {
     Value finite = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, math::AbsFOp::create(b, largest),
                                          constant(std::numeric_limits<double>::infinity(), element));
     Value shift = selectNew(finite, largest, constant(0, element));
-    Value sum = run("sum", [&](Value x) -> Value { return math::ExpOp::create(b, arith::SubFOp::create(b, x, shift)); });
+    Value sum =
+        run("sum", [&](Value x) -> Value { return math::ExpOp::create(b, arith::SubFOp::create(b, x, shift)); });
     return arith::AddFOp::create(b, math::LogOp::create(b, sum), shift);
   }
   Value result;
@@ -146,19 +154,23 @@ Value PointWriter::argReduce(ArgReduceOp op, ArrayRef<Index> place) {
   if (!first)
     return {};
   bool wantsMax = op.getKind() == "max";
-  auto result = loop(dims[axis], ValueRange{first, constant(0, b.getI64Type())}, [&](Value i, ValueRange carried) -> SmallVector<Value> {
-    Value x = at(op.getX(), placeOf(i));
-    Value l = wantsMax ? x : carried[0], r = wantsMax ? carried[0] : x;
-    Value better;
-    // With `select_last`, what is not worse is better.
-    if (isa<FloatType>(graph) || computeType(graph).isF32())
-      better = arith::CmpFOp::create(b, op.getSelectLast() ? arith::CmpFPredicate::UGE : arith::CmpFPredicate::OGT, l, r);
-    else if (isUnsigned(graph))
-      better = arith::CmpIOp::create(b, op.getSelectLast() ? arith::CmpIPredicate::uge : arith::CmpIPredicate::ugt, l, r);
-    else
-      better = arith::CmpIOp::create(b, op.getSelectLast() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sgt, l, r);
-    return {selectNew(better, x, carried[0]), selectNew(better, toTile(uniform(i)), carried[1])};
-  });
+  auto result = loop(dims[axis], ValueRange{first, constant(0, b.getI64Type())},
+                     [&](Value i, ValueRange carried) -> SmallVector<Value> {
+                       Value x = at(op.getX(), placeOf(i));
+                       Value l = wantsMax ? x : carried[0], r = wantsMax ? carried[0] : x;
+                       Value better;
+                       // With `select_last`, what is not worse is better.
+                       if (isa<FloatType>(graph) || computeType(graph).isF32())
+                         better = arith::CmpFOp::create(
+                             b, op.getSelectLast() ? arith::CmpFPredicate::UGE : arith::CmpFPredicate::OGT, l, r);
+                       else if (isUnsigned(graph))
+                         better = arith::CmpIOp::create(
+                             b, op.getSelectLast() ? arith::CmpIPredicate::uge : arith::CmpIPredicate::ugt, l, r);
+                       else
+                         better = arith::CmpIOp::create(
+                             b, op.getSelectLast() ? arith::CmpIPredicate::sge : arith::CmpIPredicate::sgt, l, r);
+                       return {selectNew(better, x, carried[0]), selectNew(better, toTile(uniform(i)), carried[1])};
+                     });
   return result[1];
 }
 
@@ -169,7 +181,9 @@ static Value widened(ImplicitLocOpBuilder &b, Value x, Type graph, Type type, Ar
     return x;
   RankedTensorType to = tileType(extents, type);
   if (isa<FloatType>(from))
-    return isa<FloatType>(type) && from.getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(b, to, x)) : Value();
+    return isa<FloatType>(type) && from.getIntOrFloatBitWidth() < type.getIntOrFloatBitWidth()
+               ? Value(arith::ExtFOp::create(b, to, x))
+               : Value();
   if (isa<FloatType>(type) || from.getIntOrFloatBitWidth() > type.getIntOrFloatBitWidth())
     return {};
   return isUnsigned(graph) ? Value(arith::ExtUIOp::create(b, to, x)) : Value(arith::ExtSIOp::create(b, to, x));
@@ -222,32 +236,35 @@ Value PointWriter::conv(ConvOp op, ArrayRef<Index> place) {
   if (!perGroup)
     return {};
   Index firstChannel = groups == 1 ? uniform(int64_t(0)) : times(divide(place[1], *perGroup), w[1]);
-  auto result = loops(counts, ValueRange{constant(0, sumType)}, [&](ArrayRef<Value> tap, ValueRange carried) -> SmallVector<Value> {
-    Place from = {place[0], plus(firstChannel, uniform(tap[0]))}, weight = {place[1]};
-    Value inImage;
-    for (int64_t i = 0; i < spatial; ++i) {
-      Index source = plus(times(place[i + 2], op.getStrides()[i]), times(uniform(tap[i + 1]), op.getDilations()[i]));
-      from.push_back(plus(source, -op.getPads()[i]));
-      inImage = both(inImage, inside(from.back(), x[i + 2]));
-    }
-    for (Value i : tap)
-      weight.push_back(uniform(i));
-    // What lies in the padding is read as 0.
-    Value value = under(inImage, [&] { return at(op.getX(), from); }), factor = at(op.getW(), weight);
-    value = value ? widened(b, value, graphX, sumType, extents) : Value();
-    factor = factor ? widened(b, factor, graphW, sumType, extents) : Value();
-    if (!value || !factor)
-      return {};
-    value = select(inImage, value, constant(0, sumType));
-    return {fused(b, value, factor, carried[0])};
-  });
+  auto result = loops(
+      counts, ValueRange{constant(0, sumType)}, [&](ArrayRef<Value> tap, ValueRange carried) -> SmallVector<Value> {
+        Place from = {place[0], plus(firstChannel, uniform(tap[0]))}, weight = {place[1]};
+        Value inImage;
+        for (int64_t i = 0; i < spatial; ++i) {
+          Index source =
+              plus(times(place[i + 2], op.getStrides()[i]), times(uniform(tap[i + 1]), op.getDilations()[i]));
+          from.push_back(plus(source, -op.getPads()[i]));
+          inImage = both(inImage, inside(from.back(), x[i + 2]));
+        }
+        for (Value i : tap)
+          weight.push_back(uniform(i));
+        // What lies in the padding is read as 0.
+        Value value = under(inImage, [&] { return at(op.getX(), from); }), factor = at(op.getW(), weight);
+        value = value ? widened(b, value, graphX, sumType, extents) : Value();
+        factor = factor ? widened(b, factor, graphW, sumType, extents) : Value();
+        if (!value || !factor)
+          return {};
+        value = select(inImage, value, constant(0, sumType));
+        return {fused(b, value, factor, carried[0])};
+      });
   if (result.empty() || !op.getBias())
     return result.empty() ? Value() : result[0];
   Value bias = at(op.getBias(), {place[1]});
   bias = bias ? widened(b, bias, getElementTypeOrSelf(op.getBias().getType()), sumType, extents) : Value();
   if (!bias)
     return {};
-  return isa<FloatType>(sumType) ? Value(arith::AddFOp::create(b, result[0], bias)) : Value(arith::AddIOp::create(b, result[0], bias));
+  return isa<FloatType>(sumType) ? Value(arith::AddFOp::create(b, result[0], bias))
+                                 : Value(arith::AddIOp::create(b, result[0], bias));
 }
 
 /// The taps that reach an element: those whose distance is whole strides.
@@ -260,28 +277,31 @@ Value PointWriter::convTranspose(ConvTransposeOp op, ArrayRef<Index> place) {
   std::optional<SymbolicExpr> inPerGroup = SymbolicExpr::exactDivide(x[1], groups);
   if (!inPerGroup)
     return {};
-  Index group = groups == 1 ? uniform(int64_t(0)) : divide(place[1], w[1]), outChannel = groups == 1 ? place[1] : modulo(place[1], w[1]);
+  Index group = groups == 1 ? uniform(int64_t(0)) : divide(place[1], w[1]),
+        outChannel = groups == 1 ? place[1] : modulo(place[1], w[1]);
   Index firstChannel = times(group, *inPerGroup);
   SmallVector<SymbolicExpr> counts = {*inPerGroup};
   counts.append(w.begin() + 2, w.end());
-  auto result = loops(counts, ValueRange{constant(0, sumType)}, [&](ArrayRef<Value> tap, ValueRange carried) -> SmallVector<Value> {
-    Index channel = plus(firstChannel, uniform(tap[0]));
-    Place from = {place[0], channel}, weight = {channel, outChannel};
-    Value reached;
-    for (int64_t i = 0; i < spatial; ++i) {
-      Index distance = minus(plus(place[i + 2], op.getPads()[i]), times(uniform(tap[i + 1]), op.getDilations()[i]));
-      int64_t stride = op.getStrides()[i];
-      from.push_back(divide(distance, stride));
-      reached = both(reached, inside(from.back(), x[i + 2]));
-      if (stride != 1)
-        reached = both(reached, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, toTile(modulo(distance, stride)), constant(0, b.getI64Type())));
-      weight.push_back(uniform(tap[i + 1]));
-    }
-    Value value = under(reached, [&] { return at(op.getX(), from); }), factor = at(op.getW(), weight);
-    if (!value || !factor)
-      return {};
-    return {fused(b, select(reached, value, constant(0, sumType)), factor, carried[0])};
-  });
+  auto result = loops(
+      counts, ValueRange{constant(0, sumType)}, [&](ArrayRef<Value> tap, ValueRange carried) -> SmallVector<Value> {
+        Index channel = plus(firstChannel, uniform(tap[0]));
+        Place from = {place[0], channel}, weight = {channel, outChannel};
+        Value reached;
+        for (int64_t i = 0; i < spatial; ++i) {
+          Index distance = minus(plus(place[i + 2], op.getPads()[i]), times(uniform(tap[i + 1]), op.getDilations()[i]));
+          int64_t stride = op.getStrides()[i];
+          from.push_back(divide(distance, stride));
+          reached = both(reached, inside(from.back(), x[i + 2]));
+          if (stride != 1)
+            reached = both(reached, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, toTile(modulo(distance, stride)),
+                                                          constant(0, b.getI64Type())));
+          weight.push_back(uniform(tap[i + 1]));
+        }
+        Value value = under(reached, [&] { return at(op.getX(), from); }), factor = at(op.getW(), weight);
+        if (!value || !factor)
+          return {};
+        return {fused(b, select(reached, value, constant(0, sumType)), factor, carried[0])};
+      });
   if (result.empty() || !op.getBias())
     return result.empty() ? Value() : result[0];
   Value bias = at(op.getBias(), {place[1]});
@@ -297,28 +317,33 @@ Value PointWriter::col2Im(Col2ImOp op, ArrayRef<Index> place) {
     int64_t span = (op.getBlock()[i] - 1) * op.getDilations()[i] + 1;
     counts.push_back(op.getBlock()[i]);
     area *= op.getBlock()[i];
-    places.push_back(SymbolicExpr::floorDiv(y[i + 2] + (op.getPads()[i] + op.getPads()[i + spatial] - span), op.getStrides()[i]) + 1);
+    places.push_back(
+        SymbolicExpr::floorDiv(y[i + 2] + (op.getPads()[i] + op.getPads()[i + spatial] - span), op.getStrides()[i]) +
+        1);
   }
   bool isFloat = isa<FloatType>(element);
-  auto result = loops(counts, ValueRange{constant(0, element)}, [&](ArrayRef<Value> tap, ValueRange carried) -> SmallVector<Value> {
-    Index row = times(place[1], area), tapNumber = uniform(int64_t(0)), column = uniform(int64_t(0));
-    Value reached;
-    for (int64_t i = 0; i < spatial; ++i) {
-      Index distance = minus(plus(place[i + 2], op.getPads()[i]), times(uniform(tap[i]), op.getDilations()[i]));
-      int64_t stride = op.getStrides()[i];
-      Index block = divide(distance, stride);
-      reached = both(reached, inside(block, places[i]));
-      if (stride != 1)
-        reached = both(reached, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, toTile(modulo(distance, stride)), constant(0, b.getI64Type())));
-      column = plus(times(column, places[i]), block);
-      tapNumber = plus(times(tapNumber, op.getBlock()[i]), uniform(tap[i]));
-    }
-    Value value = under(reached, [&] { return at(op.getX(), {place[0], plus(row, tapNumber), column}); });
-    if (!value)
-      return {};
-    value = select(reached, value, constant(0, element));
-    return {isFloat ? Value(arith::AddFOp::create(b, carried[0], value)) : Value(arith::AddIOp::create(b, carried[0], value))};
-  });
+  auto result = loops(
+      counts, ValueRange{constant(0, element)}, [&](ArrayRef<Value> tap, ValueRange carried) -> SmallVector<Value> {
+        Index row = times(place[1], area), tapNumber = uniform(int64_t(0)), column = uniform(int64_t(0));
+        Value reached;
+        for (int64_t i = 0; i < spatial; ++i) {
+          Index distance = minus(plus(place[i + 2], op.getPads()[i]), times(uniform(tap[i]), op.getDilations()[i]));
+          int64_t stride = op.getStrides()[i];
+          Index block = divide(distance, stride);
+          reached = both(reached, inside(block, places[i]));
+          if (stride != 1)
+            reached = both(reached, arith::CmpIOp::create(b, arith::CmpIPredicate::eq, toTile(modulo(distance, stride)),
+                                                          constant(0, b.getI64Type())));
+          column = plus(times(column, places[i]), block);
+          tapNumber = plus(times(tapNumber, op.getBlock()[i]), uniform(tap[i]));
+        }
+        Value value = under(reached, [&] { return at(op.getX(), {place[0], plus(row, tapNumber), column}); });
+        if (!value)
+          return {};
+        value = select(reached, value, constant(0, element));
+        return {isFloat ? Value(arith::AddFOp::create(b, carried[0], value))
+                        : Value(arith::AddIOp::create(b, carried[0], value))};
+      });
   return result.empty() ? Value() : result[0];
 }
 
@@ -339,7 +364,8 @@ Value PointWriter::pool(PoolOp op, ArrayRef<Index> place) {
     lowest = constant(-std::numeric_limits<double>::infinity(), element);
   } else {
     unsigned bits = element.getIntOrFloatBitWidth();
-    lowest = splat(arith::ConstantOp::create(b, b.getIntegerAttr(element, isUnsigned(graph) ? APInt(bits, 0) : APInt::getSignedMinValue(bits))));
+    lowest = splat(arith::ConstantOp::create(
+        b, b.getIntegerAttr(element, isUnsigned(graph) ? APInt(bits, 0) : APInt::getSignedMinValue(bits))));
   }
   Value zero = isFloat ? constant(0, element) : Value(), one = isFloat ? constant(1, element) : Value();
   SmallVector<Value> initial = {isMax ? lowest : zero};
@@ -354,7 +380,8 @@ Value PointWriter::pool(PoolOp op, ArrayRef<Index> place) {
       inImage = both(inImage, inside(from.back(), x[i + 2]));
       // Padding counts, but not what ceil_mode added to it.
       if (op.getCountIncludePad())
-        counted = both(counted, inside(source, x[i + 2] + (op.getPads()[i] + op.getPads()[i + spatial] - op.getCeilPads()[i])));
+        counted = both(counted,
+                       inside(source, x[i + 2] + (op.getPads()[i] + op.getPads()[i + spatial] - op.getCeilPads()[i])));
     }
     Value value = under(inImage, [&] { return at(op.getX(), from); });
     if (!value)
@@ -363,7 +390,8 @@ Value PointWriter::pool(PoolOp op, ArrayRef<Index> place) {
       value = select(inImage, value, lowest);
       if (isFloat)
         return {arith::MaximumFOp::create(b, carried[0], value)};
-      return {isUnsigned(graph) ? Value(arith::MaxUIOp::create(b, carried[0], value)) : Value(arith::MaxSIOp::create(b, carried[0], value))};
+      return {isUnsigned(graph) ? Value(arith::MaxUIOp::create(b, carried[0], value))
+                                : Value(arith::MaxSIOp::create(b, carried[0], value))};
     }
     value = select(inImage, value, zero);
     if (op.getKind() == "lp") {
@@ -380,7 +408,8 @@ Value PointWriter::pool(PoolOp op, ArrayRef<Index> place) {
     return arith::DivFOp::create(b, result[0], arith::MaximumFOp::create(b, result[1], one));
   if (power == 1)
     return result[0];
-  return power == 2 ? Value(math::SqrtOp::create(b, result[0])) : Value(math::PowFOp::create(b, result[0], constant(1.0 / double(power), element)));
+  return power == 2 ? Value(math::SqrtOp::create(b, result[0]))
+                    : Value(math::PowFOp::create(b, result[0], constant(1.0 / double(power), element)));
 }
 
 /// The place in the whole tensor of the first largest element of each window.

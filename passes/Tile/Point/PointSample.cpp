@@ -74,7 +74,8 @@ public:
   Value fromExpr(const SymbolicExpr &expr) {
     if (std::optional<int64_t> constant = expr.isConstant())
       return number(double(*constant));
-    return arith::SIToFPOp::create(b, b.getF64Type(), b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.indexOf(expr)));
+    return arith::SIToFPOp::create(b, b.getF64Type(),
+                                   b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.indexOf(expr)));
   }
 
   ProgramBuilder &p;
@@ -93,7 +94,8 @@ Value cubicWeight(Reals &r, Value distance, double a) {
 } // namespace
 
 /// The sum over all combinations of one tap an axis.
-static LogicalResult overTaps(ArrayRef<SmallVector<Tap>> axes, llvm::function_ref<LogicalResult(ArrayRef<const Tap *>)> fn) {
+static LogicalResult overTaps(ArrayRef<SmallVector<Tap>> axes,
+                              llvm::function_ref<LogicalResult(ArrayRef<const Tap *>)> fn) {
   SmallVector<const Tap *> chosen(axes.size());
   std::function<LogicalResult(size_t)> nest = [&](size_t axis) -> LogicalResult {
     if (axis == axes.size())
@@ -211,7 +213,8 @@ Value PointWriter::resize(ResizeOp op, ArrayRef<Index> place) {
   bool isFloat = isa<FloatType>(element);
   Value y;
   if (isNearest) {
-    if (failed(overTaps(axes, [&](ArrayRef<const Tap *> chosen) { return success(bool(y = at(op.getX(), placeOf(chosen)))); })))
+    if (failed(overTaps(
+            axes, [&](ArrayRef<const Tap *> chosen) { return success(bool(y = at(op.getX(), placeOf(chosen)))); })))
       return {};
     if (!outside)
       return y;
@@ -220,14 +223,16 @@ Value PointWriter::resize(ResizeOp op, ArrayRef<Index> place) {
     return selectNew(outside, constant(op.getExtrapolationValue().convertToDouble(), element), y);
   }
   // 32-bit integers need the digits of f64.
-  Type sumType = element.isF32() || (!isFloat && element.getIntOrFloatBitWidth() <= 16) ? Type(b.getF32Type()) : Type(f64());
+  Type sumType =
+      element.isF32() || (!isFloat && element.getIntOrFloatBitWidth() <= 16) ? Type(b.getF32Type()) : Type(f64());
   auto toSum = [&](Value v) -> Value {
     Type type = tileType(extents, sumType);
     if (v.getType() == type)
       return v;
     if (isFloat)
       return {};
-    return graph.isUnsignedInteger() ? Value(arith::UIToFPOp::create(b, type, v)) : Value(arith::SIToFPOp::create(b, type, v));
+    return graph.isUnsignedInteger() ? Value(arith::UIToFPOp::create(b, type, v))
+                                     : Value(arith::SIToFPOp::create(b, type, v));
   };
   auto narrow = [&](Value weight) -> Value {
     if (!sumType.isF64())
@@ -242,7 +247,8 @@ Value PointWriter::resize(ResizeOp op, ArrayRef<Index> place) {
     Value weight;
     for (const Tap *tap : chosen)
       weight = weight ? r.mul(weight, tap->weight) : tap->weight;
-    y = y ? Value(math::FmaOp::create(b, value, narrow(weight), y)) : Value(arith::MulFOp::create(b, value, narrow(weight)));
+    y = y ? Value(math::FmaOp::create(b, value, narrow(weight), y))
+          : Value(arith::MulFOp::create(b, value, narrow(weight)));
     return success();
   });
   if (failed(done))
@@ -259,7 +265,8 @@ Value PointWriter::resize(ResizeOp op, ArrayRef<Index> place) {
   double low = isUnsigned ? 0 : -std::ldexp(1.0, bits - 1), high = std::ldexp(1.0, isUnsigned ? bits : bits - 1) - 1;
   y = math::RoundEvenOp::create(b, y);
   y = arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, y, constant(low, sumType)), constant(high, sumType));
-  return arith::TruncIOp::create(b, tileType(extents, element), arith::FPToSIOp::create(b, tileType(extents, b.getI32Type()), y));
+  return arith::TruncIOp::create(b, tileType(extents, element),
+                                 arith::FPToSIOp::create(b, tileType(extents, b.getI32Type()), y));
 }
 
 Value PointWriter::gridSample(GridSampleOp op, ArrayRef<Index> place) {
@@ -300,7 +307,8 @@ Value PointWriter::gridSample(GridSampleOp op, ArrayRef<Index> place) {
       x = math::RoundEvenOp::create(b, x);
     Value high = align ? last : r.sub(extent, 0.5), low = r.number(align ? 0 : -0.5);
     Value range = r.sub(high, low);
-    Value fits = arith::AndIOp::create(b, r.wide(r.compare(arith::CmpFPredicate::OGE, x, low)), r.wide(r.compare(arith::CmpFPredicate::OLE, x, high)));
+    Value fits = arith::AndIOp::create(b, r.wide(r.compare(arith::CmpFPredicate::OGE, x, low)),
+                                       r.wide(r.compare(arith::CmpFPredicate::OLE, x, high)));
     if (padding == "border")
       x = r.choose(fits, x, r.max(r.min(x, last), r.number(0)));
     else if (padding == "reflection")

@@ -110,8 +110,9 @@ private:
   /// `step(i, carried)` for i in [0, count); null when a step gives null.
   llvm::SmallVector<Value> loop(const SymbolicExpr &count, mlir::ValueRange initial,
                                 llvm::function_ref<llvm::SmallVector<Value>(Value, mlir::ValueRange)> step);
-  llvm::SmallVector<Value> loops(mlir::ArrayRef<SymbolicExpr> counts, mlir::ValueRange initial,
-                                 llvm::function_ref<llvm::SmallVector<Value>(mlir::ArrayRef<Value>, mlir::ValueRange)> step);
+  llvm::SmallVector<Value>
+  loops(mlir::ArrayRef<SymbolicExpr> counts, mlir::ValueRange initial,
+        llvm::function_ref<llvm::SmallVector<Value>(mlir::ArrayRef<Value>, mlir::ValueRange)> step);
 
   ProgramBuilder &p;
   mlir::ImplicitLocOpBuilder &b;

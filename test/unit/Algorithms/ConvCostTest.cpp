@@ -25,9 +25,7 @@ TEST(ConvCost, FewChannelsStayDirect) {
   EXPECT_NE(choice.reason.find("direct convolution"), std::string::npos);
 }
 
-TEST(ConvCost, NothingToComputeIsNoReasonToFail) {
-  EXPECT_EQ(chooseConvAlgorithm({0, 0, 0, 0, 0}, avx2).tile, 0);
-}
+TEST(ConvCost, NothingToComputeIsNoReasonToFail) { EXPECT_EQ(chooseConvAlgorithm({0, 0, 0, 0, 0}, avx2).tile, 0); }
 
 } // namespace
 } // namespace bessemer

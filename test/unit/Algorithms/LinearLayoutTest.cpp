@@ -13,20 +13,17 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-int64_t pick(int64_t from, int64_t to) {
-  return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(from, to));
-}
+int64_t pick(int64_t from, int64_t to) { return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(from, to)); }
 
 /// Any layout with up to 3 inputs and 2 outputs.
 LinearLayout randomLayout() {
-  std::vector<std::pair<std::string, int64_t>> outputs{
-      {"row", int64_t(1) << pick(0, 4)}, {"col", int64_t(1) << pick(0, 4)}};
+  std::vector<std::pair<std::string, int64_t>> outputs{{"row", int64_t(1) << pick(0, 4)},
+                                                       {"col", int64_t(1) << pick(0, 4)}};
   std::vector<LinearLayout::InputBases> inputs;
   for (const char *name : {"register", "lane", "warp"}) {
     LinearLayout::InputBases input{name, {}};
     for (int64_t bit = pick(0, 4); bit > 0; --bit)
-      input.bases.push_back(
-          {pick(0, outputs[0].second), pick(0, outputs[1].second)});
+      input.bases.push_back({pick(0, outputs[0].second), pick(0, outputs[1].second)});
     inputs.push_back(input);
   }
   return *LinearLayout::fromBases(inputs, outputs);
@@ -42,23 +39,20 @@ LinearLayout randomSurjective() {
     bases.push_back({0, int64_t(1) << bit});
   // Adding one basis to another keeps the span.
   for (int step = 0; step < 6 && bases.size() > 1; ++step) {
-    size_t a = size_t(pick(0, int64_t(bases.size()))),
-           b = size_t(pick(0, int64_t(bases.size())));
+    size_t a = size_t(pick(0, int64_t(bases.size()))), b = size_t(pick(0, int64_t(bases.size())));
     if (a != b)
       for (int d = 0; d < 2; ++d)
         bases[a][d] ^= bases[b][d];
   }
   for (int64_t extra = pick(0, 3); extra > 0; --extra)
     bases.insert(bases.begin() + pick(0, int64_t(bases.size()) + 1),
-                 {pick(0, int64_t(1) << rowBits),
-                  pick(0, int64_t(1) << colBits)});
+                 {pick(0, int64_t(1) << rowBits), pick(0, int64_t(1) << colBits)});
   size_t cut = size_t(pick(0, int64_t(bases.size()) + 1));
   LinearLayout::InputBases registers{"register", {}}, lanes{"lane", {}};
   registers.bases.assign(bases.begin(), bases.begin() + long(cut));
   lanes.bases.assign(bases.begin() + long(cut), bases.end());
   std::vector<LinearLayout::InputBases> inputs{registers, lanes};
-  std::vector<std::pair<std::string, int64_t>> outputs{
-      {"row", int64_t(1) << rowBits}, {"col", int64_t(1) << colBits}};
+  std::vector<std::pair<std::string, int64_t>> outputs{{"row", int64_t(1) << rowBits}, {"col", int64_t(1) << colBits}};
   return *LinearLayout::fromBases(inputs, outputs);
 }
 
@@ -70,25 +64,20 @@ std::set<uint64_t> image(const LinearLayout &layout) {
 }
 
 TEST(LinearLayout, WorkedExample) {
-  LinearLayout layout = LinearLayout::identity1D(2, "register", "col") *
-                        LinearLayout::identity1D(4, "lane", "col");
+  LinearLayout layout = LinearLayout::identity1D(2, "register", "col") * LinearLayout::identity1D(4, "lane", "col");
   EXPECT_EQ(layout.str(), "{register = [[1]], lane = [[2], [4]]} -> {col = 8}");
-  EXPECT_EQ(layout.apply({{"register", 1}, {"lane", 3}}),
-            (LinearLayout::Coordinates{{"col", 7}}));
-  EXPECT_EQ(layout.invert()->apply({{"col", 7}}),
-            (LinearLayout::Coordinates{{"register", 1}, {"lane", 3}}));
+  EXPECT_EQ(layout.apply({{"register", 1}, {"lane", 3}}), (LinearLayout::Coordinates{{"col", 7}}));
+  EXPECT_EQ(layout.invert()->apply({{"col", 7}}), (LinearLayout::Coordinates{{"register", 1}, {"lane", 3}}));
 }
 
 TEST(LinearLayout, ZerosReplicate) {
-  LinearLayout layout = LinearLayout::identity1D(4, "lane", "col") *
-                        LinearLayout::zeros1D(2, "warp", "col");
+  LinearLayout layout = LinearLayout::identity1D(4, "lane", "col") * LinearLayout::zeros1D(2, "warp", "col");
   EXPECT_TRUE(layout.isSurjective());
   EXPECT_FALSE(layout.isInjective());
   EXPECT_FALSE(layout.invert().has_value());
   EXPECT_EQ(layout.redundantBits("warp"), 1u);
   EXPECT_EQ(layout.redundantBits("lane"), 0u);
-  EXPECT_EQ(layout.apply({{"lane", 2}, {"warp", 1}}),
-            (LinearLayout::Coordinates{{"col", 2}}));
+  EXPECT_EQ(layout.apply({{"lane", 2}, {"warp", 1}}), (LinearLayout::Coordinates{{"col", 2}}));
 }
 
 TEST(LinearLayout, RefusesBadBases) {
@@ -97,20 +86,13 @@ TEST(LinearLayout, RefusesBadBases) {
     EXPECT_FALSE(LinearLayout::parse(text, &error).has_value()) << text;
     return error;
   };
-  EXPECT_EQ(errorOf("{a = [[8]]} -> {x = 8}"),
-            "expected coordinates of 'x' below 8, got 8");
-  EXPECT_EQ(errorOf("{a = [[1]]} -> {x = 6}"),
-            "expected a power of two as the size of 'x', got 6");
-  EXPECT_EQ(errorOf("{a = [[1, 1]]} -> {x = 8}"),
-            "expected 1 coordinates in a basis of 'a', got 2");
-  EXPECT_EQ(errorOf("{a = [], a = []} -> {x = 8}"),
-            "expected each input once, got 'a' twice");
-  EXPECT_EQ(errorOf("{a = [[1]} -> {x = 8}"),
-            "expected ']', got '}' at offset 9");
-  EXPECT_EQ(errorOf("{a = []} -> {x = 8} y"),
-            "expected end of layout, got 'y' at offset 20");
-  EXPECT_NE(errorOf("{} -> {x = 1073741824, y = 1073741824, z = 1073741824}"),
-            "");
+  EXPECT_EQ(errorOf("{a = [[8]]} -> {x = 8}"), "expected coordinates of 'x' below 8, got 8");
+  EXPECT_EQ(errorOf("{a = [[1]]} -> {x = 6}"), "expected a power of two as the size of 'x', got 6");
+  EXPECT_EQ(errorOf("{a = [[1, 1]]} -> {x = 8}"), "expected 1 coordinates in a basis of 'a', got 2");
+  EXPECT_EQ(errorOf("{a = [], a = []} -> {x = 8}"), "expected each input once, got 'a' twice");
+  EXPECT_EQ(errorOf("{a = [[1]} -> {x = 8}"), "expected ']', got '}' at offset 9");
+  EXPECT_EQ(errorOf("{a = []} -> {x = 8} y"), "expected end of layout, got 'y' at offset 20");
+  EXPECT_NE(errorOf("{} -> {x = 1073741824, y = 1073741824, z = 1073741824}"), "");
 }
 
 TEST(LinearLayout, ComposeNeedsMatchingDimensions) {
@@ -123,10 +105,8 @@ TEST(LinearLayout, ComposeNeedsMatchingDimensions) {
 TEST(LinearLayoutProperty, IsLinear) {
   EXPECT_TRUE(rc::check([] {
     LinearLayout layout = randomLayout();
-    uint64_t x = uint64_t(pick(0, layout.totalInputSize())),
-             y = uint64_t(pick(0, layout.totalInputSize()));
-    RC_ASSERT(layout.applyFlat(x ^ y) ==
-              (layout.applyFlat(x) ^ layout.applyFlat(y)));
+    uint64_t x = uint64_t(pick(0, layout.totalInputSize())), y = uint64_t(pick(0, layout.totalInputSize()));
+    RC_ASSERT(layout.applyFlat(x ^ y) == (layout.applyFlat(x) ^ layout.applyFlat(y)));
   }));
 }
 
@@ -135,10 +115,8 @@ TEST(LinearLayoutProperty, RankMatchesTheImage) {
     LinearLayout layout = randomLayout();
     size_t size = image(layout).size();
     RC_ASSERT(size == size_t(1) << layout.rank());
-    RC_ASSERT(layout.isSurjective() ==
-              (int64_t(size) == layout.totalOutputSize()));
-    RC_ASSERT(layout.isInjective() ==
-              (int64_t(size) == layout.totalInputSize()));
+    RC_ASSERT(layout.isSurjective() == (int64_t(size) == layout.totalOutputSize()));
+    RC_ASSERT(layout.isInjective() == (int64_t(size) == layout.totalInputSize()));
   }));
 }
 
@@ -188,8 +166,7 @@ TEST(LinearLayoutProperty, ConversionMovesEachElementToItself) {
   EXPECT_TRUE(rc::check([] {
     LinearLayout from = randomSurjective(), to = randomSurjective();
     std::optional<LinearLayout> conversion = from.convertTo(to);
-    if (from.outputSize("row") > to.outputSize("row") ||
-        from.outputSize("col") > to.outputSize("col")) {
+    if (from.outputSize("row") > to.outputSize("row") || from.outputSize("col") > to.outputSize("col")) {
       RC_ASSERT(!conversion.has_value());
       return;
     }
@@ -218,33 +195,27 @@ TEST(LinearLayoutProperty, ProductSplitsIntoItsFactors) {
     for (const char *name : {"register", "lane", "warp"}) {
       a.push_back({name, pick(0, left.inputSize(name))});
       b.push_back({name, pick(0, right.inputSize(name))});
-      both.push_back(
-          {name, a.back().second + b.back().second * left.inputSize(name)});
+      both.push_back({name, a.back().second + b.back().second * left.inputSize(name)});
     }
-    LinearLayout::Coordinates x = left.apply(a), y = right.apply(b),
-                              z = product.apply(both);
+    LinearLayout::Coordinates x = left.apply(a), y = right.apply(b), z = product.apply(both);
     for (size_t i = 0; i < z.size(); ++i)
-      RC_ASSERT(z[i].second ==
-                x[i].second + y[i].second * left.outputSize(x[i].first));
+      RC_ASSERT(z[i].second == x[i].second + y[i].second * left.outputSize(x[i].first));
   }));
 }
 
 TEST(LinearLayoutProperty, ReorderAndSublayoutKeepTheMap) {
   EXPECT_TRUE(rc::check([] {
     LinearLayout layout = randomLayout();
-    std::optional<LinearLayout> other = layout.reorder(
-        Names{"warp", "register", "lane"}, Names{"col", "row"});
+    std::optional<LinearLayout> other = layout.reorder(Names{"warp", "register", "lane"}, Names{"col", "row"});
     RC_ASSERT(other.has_value());
     LinearLayout::Coordinates at{{"register", pick(0, layout.inputSize("register"))},
                                  {"lane", pick(0, layout.inputSize("lane"))}};
     LinearLayout::Coordinates x = layout.apply(at), y = other->apply(at);
     RC_ASSERT(x[0] == y[1]);
     RC_ASSERT(x[1] == y[0]);
-    LinearLayout part =
-        layout.sublayout(Names{"register", "lane"}, Names{"col"});
+    LinearLayout part = layout.sublayout(Names{"register", "lane"}, Names{"col"});
     RC_ASSERT(part.apply(at) == LinearLayout::Coordinates{x[1]});
-    RC_ASSERT(!layout.reorder(Names{"warp", "warp", "lane"}, Names{"col", "row"})
-                   .has_value());
+    RC_ASSERT(!layout.reorder(Names{"warp", "warp", "lane"}, Names{"col", "row"}).has_value());
   }));
 }
 
@@ -252,8 +223,7 @@ TEST(LinearLayoutProperty, TextRoundTrips) {
   EXPECT_TRUE(rc::check([] {
     LinearLayout layout = randomLayout();
     std::string error;
-    std::optional<LinearLayout> again =
-        LinearLayout::parse(layout.str(), &error);
+    std::optional<LinearLayout> again = LinearLayout::parse(layout.str(), &error);
     RC_ASSERT(again.has_value());
     RC_ASSERT(*again == layout);
   }));

@@ -19,11 +19,8 @@ TEST(MatmulSchedule, SplitsKnownRowsEvenly) {
 }
 
 TEST(MatmulSchedule, FillsTheRegistersOfUnknownRows) {
-  EXPECT_EQ(
-      chooseMatmulSchedule({std::nullopt, 384, 1536, true}, avx512()).block,
-      cpuRegisterBlock(14, 2, 16));
-  EXPECT_EQ(chooseMatmulSchedule({std::nullopt, 384, 1536, true}, avx2()).block,
-            cpuRegisterBlock(6, 2, 8));
+  EXPECT_EQ(chooseMatmulSchedule({std::nullopt, 384, 1536, true}, avx512()).block, cpuRegisterBlock(14, 2, 16));
+  EXPECT_EQ(chooseMatmulSchedule({std::nullopt, 384, 1536, true}, avx2()).block, cpuRegisterBlock(6, 2, 8));
 }
 
 TEST(MatmulSchedule, TakesRowsThatStayInTheCache) {
@@ -34,39 +31,28 @@ TEST(MatmulSchedule, TakesRowsThatStayInTheCache) {
 }
 
 TEST(MatmulSchedule, PrefetchesOnlyWhatIsStreamed) {
-  EXPECT_EQ(chooseMatmulSchedule({16, 384, 384, true}, avx512()).prefetchBlocks,
-            2);
-  EXPECT_EQ(
-      chooseMatmulSchedule({16, 384, 384, false}, avx512()).prefetchBlocks, 0);
+  EXPECT_EQ(chooseMatmulSchedule({16, 384, 384, true}, avx512()).prefetchBlocks, 2);
+  EXPECT_EQ(chooseMatmulSchedule({16, 384, 384, false}, avx512()).prefetchBlocks, 0);
 }
 
 TEST(MatmulSchedule, IsValidForAllShapes) {
-  for (const CpuSchedule &machine :
-       {avx512(), avx2(), CpuSchedule{16, 32, 64 << 10, 1 << 20}})
-    for (std::optional<int64_t> rows :
-         {std::optional<int64_t>(), {1}, {2}, {13}, {16}, {97}, {128}, {5000}})
-      for (std::optional<int64_t> depth :
-           {std::optional<int64_t>(), {0}, {1}, {384}, {100000}})
-        EXPECT_EQ(checkMatmulSchedule(
-                      chooseMatmulSchedule({rows, depth, 64, true}, machine),
-                      machine),
-                  "");
+  for (const CpuSchedule &machine : {avx512(), avx2(), CpuSchedule{16, 32, 64 << 10, 1 << 20}})
+    for (std::optional<int64_t> rows : {std::optional<int64_t>(), {1}, {2}, {13}, {16}, {97}, {128}, {5000}})
+      for (std::optional<int64_t> depth : {std::optional<int64_t>(), {0}, {1}, {384}, {100000}})
+        EXPECT_EQ(checkMatmulSchedule(chooseMatmulSchedule({rows, depth, 64, true}, machine), machine), "");
 }
 
 TEST(MatmulSchedule, ChecksAgainstTheMachine) {
   MatmulSchedule s = chooseMatmulSchedule({128, 384, 1536, true}, avx512());
-  EXPECT_EQ(checkMatmulSchedule(s, avx2()),
-            "expected a power of two of at most 8 lanes in the register block, "
-            "got 16");
+  EXPECT_EQ(checkMatmulSchedule(s, avx2()), "expected a power of two of at most 8 lanes in the register block, "
+                                            "got 16");
   s.block = cpuRegisterBlock(15, 2, 16);
-  EXPECT_EQ(checkMatmulSchedule(s, avx512()),
-            "expected at most 29 registers in the register block, got 30");
+  EXPECT_EQ(checkMatmulSchedule(s, avx512()), "expected at most 29 registers in the register block, got 30");
   s.block = mmaAccumulatorLayout();
   EXPECT_NE(checkMatmulSchedule(s, avx512()), "");
   s.block = cpuRegisterBlock(13, 2, 16);
   s.unroll = 3;
-  EXPECT_EQ(checkMatmulSchedule(s, avx512()),
-            "expected a power of two of at most 64 to unroll by, got 3");
+  EXPECT_EQ(checkMatmulSchedule(s, avx512()), "expected a power of two of at most 64 to unroll by, got 3");
 }
 
 TEST(MatmulSchedule, RowBlocksCoverTheRows) {
@@ -74,8 +60,7 @@ TEST(MatmulSchedule, RowBlocksCoverTheRows) {
     for (int64_t rows = 0; rows < 200; ++rows) {
       RowBlocks blocks = evenRowBlocks(rows, most);
       std::vector<int64_t> sizes = rowBlockSizes(most);
-      EXPECT_NE(std::find(sizes.begin(), sizes.end(), blocks.size),
-                sizes.end());
+      EXPECT_NE(std::find(sizes.begin(), sizes.end(), blocks.size), sizes.end());
       EXPECT_GE(blocks.size * blocks.count, rows);
       if (rows > 0) {
         EXPECT_LE(blocks.size, rows); // the last block can be moved back

@@ -19,10 +19,8 @@ TEST(MemoryPlanExplain, NamesWhatABufferRestsOnAndReuses) {
   std::vector<PlacementReason> reasons = explainPlacements(buffers, plan);
   ASSERT_EQ(reasons.size(), 3u);
   EXPECT_EQ(describe(reasons[0], 0, names), "at 0, the start of the arena");
-  EXPECT_EQ(describe(reasons[1], 4, names),
-            "at 4, on top of 'query', which is live at the same time");
-  EXPECT_EQ(describe(reasons[2], 0, names),
-            "at 0, the start of the arena; takes over the bytes of 'query'");
+  EXPECT_EQ(describe(reasons[1], 4, names), "at 4, on top of 'query', which is live at the same time");
+  EXPECT_EQ(describe(reasons[2], 0, names), "at 0, the start of the arena; takes over the bytes of 'query'");
 
   PeakReason peak = explainPeak(buffers, plan);
   EXPECT_EQ(peak.liveBytes, 6);

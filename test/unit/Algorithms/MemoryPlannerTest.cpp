@@ -12,8 +12,7 @@ using namespace bessemer::plantest;
 
 namespace {
 
-PlanBuffer makeBuffer(int64_t lower, int64_t upper, int64_t size,
-                      int64_t alignment = 1) {
+PlanBuffer makeBuffer(int64_t lower, int64_t upper, int64_t size, int64_t alignment = 1) {
   PlanBuffer buffer;
   buffer.lower = lower;
   buffer.upper = upper;
@@ -22,9 +21,7 @@ PlanBuffer makeBuffer(int64_t lower, int64_t upper, int64_t size,
   return buffer;
 }
 
-int64_t pick(int64_t from, int64_t to) {
-  return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(from, to));
-}
+int64_t pick(int64_t from, int64_t to) { return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(from, to)); }
 
 std::vector<PlanBuffer> smallInstance() {
   std::vector<PlanBuffer> buffers;
@@ -49,8 +46,7 @@ SearchBudget nodesOnly(uint64_t nodes) {
 }
 
 TEST(MemoryPlanner, ReusesDeadBytes) {
-  std::vector<PlanBuffer> buffers{makeBuffer(0, 2, 4), makeBuffer(1, 3, 2),
-                                  makeBuffer(2, 4, 4)};
+  std::vector<PlanBuffer> buffers{makeBuffer(0, 2, 4), makeBuffer(1, 3, 2), makeBuffer(2, 4, 4)};
   MemoryPlanResult result = planMemory(buffers, {});
   EXPECT_EQ(result.status, MemoryPlanResult::Status::Planned);
   EXPECT_EQ(result.plan.peak, 6);
@@ -70,12 +66,9 @@ TEST(MemoryPlanner, RefusesInvalidBuffers) {
     EXPECT_EQ(result.status, MemoryPlanResult::Status::InvalidBuffers);
     return result.message;
   };
-  EXPECT_EQ(messageFor(makeBuffer(0, 1, -4)),
-            "buffer 0: expected a size of at least 0, got -4");
-  EXPECT_EQ(messageFor(makeBuffer(3, 3, 4)),
-            "buffer 0: expected lower < upper, got 3 and 3");
-  EXPECT_EQ(messageFor(makeBuffer(0, 1, 4, 0)),
-            "buffer 0: expected an alignment of at least 1, got 0");
+  EXPECT_EQ(messageFor(makeBuffer(0, 1, -4)), "buffer 0: expected a size of at least 0, got -4");
+  EXPECT_EQ(messageFor(makeBuffer(3, 3, 4)), "buffer 0: expected lower < upper, got 3 and 3");
+  EXPECT_EQ(messageFor(makeBuffer(0, 1, 4, 0)), "buffer 0: expected an alignment of at least 1, got 0");
   EXPECT_NE(messageFor(makeBuffer(0, 1, INT64_MAX)), "");
   PlanBuffer fixed = makeBuffer(0, 1, 4, 8);
   fixed.fixedOffset = 4;
@@ -86,8 +79,7 @@ TEST(MemoryPlanner, RefusesInvalidBuffers) {
 }
 
 TEST(MemoryPlanner, KeepsFixedOffsets) {
-  std::vector<PlanBuffer> buffers{makeBuffer(0, 4, 4), makeBuffer(0, 4, 4),
-                                  makeBuffer(0, 4, 2)};
+  std::vector<PlanBuffer> buffers{makeBuffer(0, 4, 4), makeBuffer(0, 4, 4), makeBuffer(0, 4, 2)};
   buffers[1].fixedOffset = 2;
   MemoryPlanResult result = planMemory(buffers, {});
   EXPECT_EQ(result.status, MemoryPlanResult::Status::Planned);
@@ -99,8 +91,7 @@ TEST(MemoryPlanner, ReportsFixedOffsetsThatCollide) {
   std::vector<PlanBuffer> buffers{makeBuffer(0, 4, 4), makeBuffer(3, 5, 4)};
   buffers[0].fixedOffset = 0;
   buffers[1].fixedOffset = 2;
-  EXPECT_EQ(planMemory(buffers, {}).status,
-            MemoryPlanResult::Status::Impossible);
+  EXPECT_EQ(planMemory(buffers, {}).status, MemoryPlanResult::Status::Impossible);
 }
 
 TEST(MemoryPlanner, PutsOthersIntoGaps) {
@@ -118,9 +109,8 @@ TEST(MemoryPlanner, ProvesThatACapacityIsImpossible) {
     std::vector<PlanBuffer> buffers;
     for (int i = 0; i < 6; ++i) {
       int64_t lower = int64_t(random() % 6);
-      buffers.push_back(makeBuffer(lower, lower + 1 + int64_t(random() % 4),
-                                   1 + int64_t(random() % 6),
-                                   1 + int64_t(random() % 2)));
+      buffers.push_back(
+          makeBuffer(lower, lower + 1 + int64_t(random() % 4), 1 + int64_t(random() % 6), 1 + int64_t(random() % 2)));
     }
     int64_t bound = peakLowerBound(buffers), best = exhaustivePeak(buffers);
     ASSERT_LE(bound, best);
@@ -133,8 +123,7 @@ TEST(MemoryPlanner, ProvesThatACapacityIsImpossible) {
     EXPECT_EQ(result.status, MemoryPlanResult::Status::Impossible);
     EXPECT_EQ(result.lowerBound, best);
     options.capacity = best;
-    EXPECT_EQ(planMemory(buffers, options).status,
-              MemoryPlanResult::Status::Planned);
+    EXPECT_EQ(planMemory(buffers, options).status, MemoryPlanResult::Status::Planned);
   }
 }
 
@@ -151,8 +140,7 @@ class HardInstance : public ::testing::TestWithParam<std::pair<int, int>> {};
 // Dense to the last byte: only the search finds these.
 TEST_P(HardInstance, IsSolvedAtFullDensity) {
   auto [pieces, seed] = GetParam();
-  std::vector<PlanBuffer> buffers =
-      cutRectangle(size_t(pieces), 4 * pieces, 1024, uint64_t(seed));
+  std::vector<PlanBuffer> buffers = cutRectangle(size_t(pieces), 4 * pieces, 1024, uint64_t(seed));
   ASSERT_EQ(peakLowerBound(buffers), 1024);
   SearchBudget budget;
   budget.seconds = 300;
@@ -163,9 +151,7 @@ TEST_P(HardInstance, IsSolvedAtFullDensity) {
 }
 
 INSTANTIATE_TEST_SUITE_P(CutRectangles, HardInstance,
-                         ::testing::Values(std::pair(40, 1), std::pair(80, 2),
-                                           std::pair(150, 3),
-                                           std::pair(250, 1),
+                         ::testing::Values(std::pair(40, 1), std::pair(80, 2), std::pair(150, 3), std::pair(250, 1),
                                            // as many as the largest published one
                                            std::pair(454, 2)));
 
@@ -178,8 +164,7 @@ TEST_P(PublishedSize, IsSolvedForManySeeds) {
   constexpr int64_t capacity = 1048576;
   for (uint64_t seed = 2; seed < 5; ++seed)
     for (bool loose : {false, true}) {
-      std::vector<PlanBuffer> buffers =
-          cutRectangle(size_t(GetParam()), 4 * GetParam(), capacity, seed);
+      std::vector<PlanBuffer> buffers = cutRectangle(size_t(GetParam()), 4 * GetParam(), capacity, seed);
       while (loose && peakLowerBound(buffers) > capacity / 100 * 94)
         buffers.pop_back();
       SearchBudget budget;
@@ -191,8 +176,7 @@ TEST_P(PublishedSize, IsSolvedForManySeeds) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(CutRectangles, PublishedSize,
-                         ::testing::Values(296, 308, 316, 374, 409, 454));
+INSTANTIATE_TEST_SUITE_P(CutRectangles, PublishedSize, ::testing::Values(296, 308, 316, 374, 409, 454));
 
 TEST(MemoryPlannerProperty, GreedyPlansAreValid) {
   EXPECT_TRUE(rc::check([] {
@@ -223,8 +207,7 @@ TEST(MemoryPlannerProperty, FixedOffsetsOfAPlanStayPlannable) {
     for (size_t i = 0; i < buffers.size(); ++i)
       if (pick(0, 2))
         buffers[i].fixedOffset = free.plan.offsets[i];
-    SearchOutcome again =
-        searchPlan(buffers, free.plan.peak, nodesOnly(1000000));
+    SearchOutcome again = searchPlan(buffers, free.plan.peak, nodesOnly(1000000));
     RC_ASSERT(again.status == SearchStatus::Found);
     RC_ASSERT(checkPlan(buffers, again.plan, free.plan.peak) == std::nullopt);
   }));
@@ -235,8 +218,7 @@ TEST(MemoryPlanner, GreedyPlansThousandsOfBuffers) {
   std::vector<PlanBuffer> buffers;
   for (int i = 0; i < 5000; ++i) {
     int64_t lower = i, length = 1 + int64_t(random() % 30);
-    buffers.push_back(
-        makeBuffer(lower, lower + length, int64_t(random() % 4096), 64));
+    buffers.push_back(makeBuffer(lower, lower + length, int64_t(random() % 4096), 64));
   }
   GreedyResult greedy = planGreedy(buffers);
   EXPECT_EQ(checkPlan(buffers, greedy.plan), std::nullopt);

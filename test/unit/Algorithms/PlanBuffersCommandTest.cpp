@@ -15,10 +15,9 @@ namespace {
 class PlanBuffersCommand : public ::testing::Test {
 protected:
   void SetUp() override {
-    folder = std::filesystem::temp_directory_path() /
-             ("bessemer-plan-" +
-              std::to_string(reinterpret_cast<uintptr_t>(this)) +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder =
+        std::filesystem::temp_directory_path() / ("bessemer-plan-" + std::to_string(reinterpret_cast<uintptr_t>(this)) +
+                                                  ::testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(folder);
   }
   void TearDown() override { std::filesystem::remove_all(folder); }
@@ -51,8 +50,7 @@ TEST_F(PlanBuffersCommand, AddsOffsets) {
 }
 
 TEST_F(PlanBuffersCommand, ReadsOtherColumnOrdersAndLineEnds) {
-  EXPECT_EQ(run("size,id,upper,lower\r\n4,a,2,0\r\n\r\n4,b,4,2", 4), 0)
-      << error;
+  EXPECT_EQ(run("size,id,upper,lower\r\n4,a,2,0\r\n\r\n4,b,4,2", 4), 0) << error;
   EXPECT_EQ(written(), "size,id,upper,lower,offset\n4,a,2,0,0\n4,b,4,2,0\n");
 }
 
@@ -64,11 +62,9 @@ TEST_F(PlanBuffersCommand, SaysWhenThereIsNoPlan) {
 TEST_F(PlanBuffersCommand, RefusesBadInput) {
   const std::string header = "id,lower,upper,size\n";
   EXPECT_EQ(run("", 7), 2);
-  EXPECT_EQ(error,
-            ":1: expected the header id,lower,upper,size, got an empty file");
+  EXPECT_EQ(error, ":1: expected the header id,lower,upper,size, got an empty file");
   EXPECT_EQ(run("id,lower,size\n", 7), 2);
-  EXPECT_EQ(error,
-            ":1: expected one column 'upper' in the header, got 'id,lower,size'");
+  EXPECT_EQ(error, ":1: expected one column 'upper' in the header, got 'id,lower,size'");
   EXPECT_EQ(run(header + "a,0,1\n", 7), 2);
   EXPECT_EQ(error, ":2: expected 4 fields, got 3");
   EXPECT_EQ(run(header + "a,0,1,x\n", 7), 2);
@@ -80,13 +76,9 @@ TEST_F(PlanBuffersCommand, RefusesBadInput) {
   EXPECT_EQ(run(header + "a,0,1,99999999999999999999\n", 7), 2);
   EXPECT_EQ(run(header + "a,0,1,-1\n", 7), 2);
   EXPECT_EQ(run(header, -1), 2);
-  EXPECT_EQ(planBuffersCommand((folder / "absent.csv").string(), 1, out, 1,
-                               error),
-            2);
+  EXPECT_EQ(planBuffersCommand((folder / "absent.csv").string(), 1, out, 1, error), 2);
   in = (folder / "in.csv").string();
-  EXPECT_EQ(planBuffersCommand(in, 1, (folder / "no" / "dir.csv").string(), 1,
-                               error),
-            2);
+  EXPECT_EQ(planBuffersCommand(in, 1, (folder / "no" / "dir.csv").string(), 1, error), 2);
 }
 
 } // namespace

@@ -12,8 +12,7 @@ namespace bessemer::plantest {
 
 /// A hard instance: the rectangle time x capacity, cut at random into `pieces`
 /// buffers. So a plan of peak `capacity` exists, and it has no hole anywhere.
-inline std::vector<PlanBuffer> cutRectangle(size_t pieces, int64_t time,
-                                            int64_t capacity, uint64_t seed) {
+inline std::vector<PlanBuffer> cutRectangle(size_t pieces, int64_t time, int64_t capacity, uint64_t seed) {
   struct Piece {
     int64_t lower, upper, bottom, top;
   };
@@ -22,24 +21,18 @@ inline std::vector<PlanBuffer> cutRectangle(size_t pieces, int64_t time,
   while (cut.size() < pieces) {
     // Mostly the larger of two, so that sizes do not differ beyond measure.
     size_t a = random() % cut.size(), b = random() % cut.size();
-    auto area = [&](size_t i) {
-      return double(cut[i].upper - cut[i].lower) *
-             double(cut[i].top - cut[i].bottom);
-    };
+    auto area = [&](size_t i) { return double(cut[i].upper - cut[i].lower) * double(cut[i].top - cut[i].bottom); };
     size_t chosen = area(a) > area(b) ? a : b;
     Piece piece = cut[chosen];
-    int64_t width = piece.upper - piece.lower,
-            height = piece.top - piece.bottom;
+    int64_t width = piece.upper - piece.lower, height = piece.top - piece.bottom;
     bool acrossTime = random() % 2;
     if ((acrossTime ? width : height) < 2)
       continue;
     Piece other = piece;
     if (acrossTime)
-      piece.upper = other.lower =
-          piece.lower + 1 + int64_t(random() % uint64_t(width - 1));
+      piece.upper = other.lower = piece.lower + 1 + int64_t(random() % uint64_t(width - 1));
     else
-      piece.top = other.bottom =
-          piece.bottom + 1 + int64_t(random() % uint64_t(height - 1));
+      piece.top = other.bottom = piece.bottom + 1 + int64_t(random() % uint64_t(height - 1));
     cut[chosen] = piece;
     cut.push_back(other);
   }
@@ -59,8 +52,8 @@ inline std::vector<PlanBuffer> cutRectangle(size_t pieces, int64_t time,
 /// lowest free place: some order builds an optimal plan. For up to 7 buffers.
 inline int64_t exhaustivePeak(const std::vector<PlanBuffer> &buffers) {
   auto together = [&](size_t a, size_t b) {
-    for (int64_t t = std::max(buffers[a].lower, buffers[b].lower);
-         t < std::min(buffers[a].upper, buffers[b].upper); ++t) {
+    for (int64_t t = std::max(buffers[a].lower, buffers[b].lower); t < std::min(buffers[a].upper, buffers[b].upper);
+         ++t) {
       auto live = [&](size_t i) {
         for (const TimeInterval &gap : buffers[i].gaps)
           if (gap.lower <= t && t < gap.upper)
@@ -86,8 +79,7 @@ inline int64_t exhaustivePeak(const std::vector<PlanBuffer> &buffers) {
         moved = false;
         for (size_t j = 0; j < k; ++j) {
           size_t a = order[j];
-          if (together(a, b) && offsets[a] < offset + buffers[b].size &&
-              offset < offsets[a] + buffers[a].size) {
+          if (together(a, b) && offsets[a] < offset + buffers[b].size && offset < offsets[a] + buffers[a].size) {
             offset = offsets[a] + buffers[a].size;
             moved = true;
           }

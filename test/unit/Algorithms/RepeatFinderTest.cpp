@@ -41,9 +41,9 @@ constexpr size_t layerOps = 14;
 
 Ops model(size_t layers, size_t kinds) {
   Ops ops;
-  ops.push_back({1001, {-1, -1}});  // embedding
-  ops.push_back({1002, {-1}});      // mask
-  ops.push_back({1003, {0, -1}});   // position embedding
+  ops.push_back({1001, {-1, -1}}); // embedding
+  ops.push_back({1002, {-1}});     // mask
+  ops.push_back({1003, {0, -1}});  // position embedding
   int32_t value = 2;
   for (size_t i = 0; i < layers; ++i)
     value = addLayer(ops, value, 1, i % kinds);
@@ -53,8 +53,7 @@ Ops model(size_t layers, size_t kinds) {
 }
 
 TEST(RepeatFinder, WorkedExample) {
-  Ops ops{{9, {}},  {1, {0}}, {2, {1}}, {1, {2}},
-          {2, {3}}, {1, {4}}, {2, {5}}, {8, {6}}};
+  Ops ops{{9, {}}, {1, {0}}, {2, {1}}, {1, {2}}, {2, {3}}, {1, {4}}, {2, {5}}, {8, {6}}};
   std::vector<RepeatRun> runs = findRepeats(ops, {});
   ASSERT_EQ(runs.size(), 1u);
   EXPECT_EQ(runs[0], (RepeatRun{1, 2, 3, 1}));

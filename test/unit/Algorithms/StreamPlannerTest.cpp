@@ -11,9 +11,7 @@ using namespace bessemer;
 
 namespace {
 
-StreamProblem threeUnits(int64_t limit) {
-  return {{64, 64, 64}, {{0, 0}, {1, 1}, {2, 2}}, 100, limit};
-}
+StreamProblem threeUnits(int64_t limit) { return {{64, 64, 64}, {{0, 0}, {1, 1}, {2, 2}}, 100, limit}; }
 
 StreamProblem randomProblem(std::mt19937_64 &random) {
   StreamProblem problem;

@@ -51,8 +51,7 @@ TEST(SymbolicExpr, SimplifiesDivision) {
   EXPECT_EQ(canonical("floordiv(x, -2)"), "floordiv(-x, 2)");
   EXPECT_EQ(canonical("ceildiv(x, 4)"), "floordiv(x + 3, 4)");
   EXPECT_EQ(canonical("ceildiv(a*b + c, b)"), "a + ceildiv(c, b)");
-  EXPECT_EQ(canonical("floordiv(floordiv(x + 1, 2) + 1, 2)"),
-            "floordiv(x + 3, 4)");
+  EXPECT_EQ(canonical("floordiv(floordiv(x + 1, 2) + 1, 2)"), "floordiv(x + 3, 4)");
   EXPECT_EQ(canonical("floordiv(mod(x, 4), 4)"), "0");
   EXPECT_EQ(canonical("floordiv(x - 1, 2) + 1"), "floordiv(x + 1, 2)");
 }
@@ -88,15 +87,13 @@ TEST(SymbolicExpr, DividesExactly) {
   EXPECT_FALSE(SymbolicExpr::exactDivide(batch + seq, seq).has_value());
   EXPECT_FALSE(SymbolicExpr::exactDivide(batch, 0).has_value());
   SymbolicExpr past = sym("past");
-  auto factor = SymbolicExpr::exactDivide((past + seq) * batch * 64,
-                                          (past + seq) * 64);
+  auto factor = SymbolicExpr::exactDivide((past + seq) * batch * 64, (past + seq) * 64);
   ASSERT_TRUE(factor.has_value());
   EXPECT_EQ(*factor, batch);
 }
 
 TEST(SymbolicExpr, QuotesNamesThatAreNoIdentifiers) {
-  for (const char *name : {"", "max", "a b", "a`b\\", "1x", "Transpose_0.dim",
-                           "floor(h/2)", "größe"}) {
+  for (const char *name : {"", "max", "a b", "a`b\\", "1x", "Transpose_0.dim", "floor(h/2)", "größe"}) {
     SymbolicExpr expr = sym(name) * 2 + 1;
     EXPECT_EQ(parsed(expr.str()), expr) << expr.str();
     EXPECT_EQ(expr.symbols(), std::vector<std::string>{name});
@@ -112,10 +109,8 @@ TEST(SymbolicExpr, ParsesInfixDivision) {
 }
 
 TEST(SymbolicExpr, ReportsParseErrors) {
-  EXPECT_EQ(errorOf(""),
-            "expected a symbol, an integer or '(', got end of text at offset 0");
-  EXPECT_EQ(errorOf("a + "),
-            "expected a symbol, an integer or '(', got end of text at offset 4");
+  EXPECT_EQ(errorOf(""), "expected a symbol, an integer or '(', got end of text at offset 0");
+  EXPECT_EQ(errorOf("a + "), "expected a symbol, an integer or '(', got end of text at offset 4");
   EXPECT_EQ(errorOf("a b"), "expected end of expression, got 'b' at offset 2");
   EXPECT_EQ(errorOf("(a"), "expected ')', got end of text at offset 2");
   EXPECT_EQ(errorOf("2x"), "expected an operator, got 'x' at offset 1");
@@ -158,8 +153,7 @@ TEST(SymbolicExpr, Substitutes) {
   SymbolicExpr expr = parsed("batch * floordiv(past + seq, 4)");
   EXPECT_EQ(expr.substitute("past", sym("seq") * 3).str(), "batch*seq");
   // All at once: a swap is a swap.
-  EXPECT_EQ(parsed("2*a + b").substitute({{"a", sym("b")}, {"b", sym("a")}}),
-            parsed("a + 2*b"));
+  EXPECT_EQ(parsed("2*a + b").substitute({{"a", sym("b")}, {"b", sym("a")}}), parsed("a + 2*b"));
 }
 
 TEST(SymbolicExpr, BoundsValues) {
@@ -179,8 +173,7 @@ TEST(SymbolicExpr, DecidesEquality) {
   EXPECT_FALSE(SymbolicExpr::knownNotEqual(sym("a"), sym("b")));
   EXPECT_TRUE(SymbolicExpr::knownNotEqual(sym("a"), parsed("a + 1")));
   EXPECT_TRUE(SymbolicExpr::knownNotEqual(parsed("4*a"), parsed("2*b + 1")));
-  EXPECT_TRUE(
-      SymbolicExpr::knownNotEqual(sym("seq"), 513, {{"seq", {1, 512}}}));
+  EXPECT_TRUE(SymbolicExpr::knownNotEqual(sym("seq"), 513, {{"seq", {1, 512}}}));
   EXPECT_TRUE(SymbolicExpr::knownLessEqual(sym("a"), parsed("a + b")));
   EXPECT_FALSE(SymbolicExpr::knownLessEqual(parsed("a + b"), sym("a")));
 }
@@ -193,9 +186,7 @@ struct Naive {
 };
 
 // Uniform: rapidcheck narrows a plain range while its size is small.
-int64_t pick(int64_t from, int64_t to) {
-  return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(from, to));
-}
+int64_t pick(int64_t from, int64_t to) { return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(from, to)); }
 
 const char *const names[] = {"x", "y", "batch size"};
 
@@ -217,22 +208,14 @@ SymbolicExpr build(const Naive &tree) {
     return sym(names[tree.value]);
   SymbolicExpr a = build(tree.children[0]), b = build(tree.children[1]);
   switch (tree.op) {
-  case '+':
-    return a + b;
-  case '-':
-    return a - b;
-  case '*':
-    return a * b;
-  case '/':
-    return SymbolicExpr::floorDiv(a, b);
-  case '^':
-    return SymbolicExpr::ceilDiv(a, b);
-  case '%':
-    return SymbolicExpr::mod(a, b);
-  case 'M':
-    return SymbolicExpr::max(a, b);
-  default:
-    return SymbolicExpr::min(a, b);
+  case '+': return a + b;
+  case '-': return a - b;
+  case '*': return a * b;
+  case '/': return SymbolicExpr::floorDiv(a, b);
+  case '^': return SymbolicExpr::ceilDiv(a, b);
+  case '%': return SymbolicExpr::mod(a, b);
+  case 'M': return SymbolicExpr::max(a, b);
+  default: return SymbolicExpr::min(a, b);
   }
 }
 
@@ -241,8 +224,7 @@ std::optional<int64_t> run(const Naive &tree, const int64_t *values) {
     return tree.value;
   if (tree.op == 'v')
     return values[tree.value];
-  auto left = run(tree.children[0], values),
-       right = run(tree.children[1], values);
+  auto left = run(tree.children[0], values), right = run(tree.children[1], values);
   if (!left || !right)
     return std::nullopt;
   __int128 a = *left, b = *right, result = 0;
@@ -251,27 +233,15 @@ std::optional<int64_t> run(const Naive &tree, const int64_t *values) {
     return q * d != n && (n < 0) != (d < 0) ? q - 1 : q;
   };
   switch (tree.op) {
-  case '+':
-    result = a + b;
-    break;
-  case '-':
-    result = a - b;
-    break;
-  case '*':
-    result = a * b;
-    break;
-  case 'M':
-    result = std::max(a, b);
-    break;
-  case 'm':
-    result = std::min(a, b);
-    break;
+  case '+': result = a + b; break;
+  case '-': result = a - b; break;
+  case '*': result = a * b; break;
+  case 'M': result = std::max(a, b); break;
+  case 'm': result = std::min(a, b); break;
   default:
     if (b == 0)
       return std::nullopt;
-    result = tree.op == '/'   ? floorDivide(a, b)
-             : tree.op == '^' ? -floorDivide(-a, b)
-                              : a - b * floorDivide(a, b);
+    result = tree.op == '/' ? floorDivide(a, b) : tree.op == '^' ? -floorDivide(-a, b) : a - b * floorDivide(a, b);
   }
   if (result > (int64_t(1) << 40) || result < -(int64_t(1) << 40))
     return std::nullopt;
@@ -314,8 +284,7 @@ TEST(SymbolicExprProperty, TextRoundTrips) {
 
 TEST(SymbolicExprProperty, OrderOfOperandsDoesNotMatter) {
   EXPECT_TRUE(rc::check([] {
-    SymbolicExpr a = build(randomTree(3)), b = build(randomTree(3)),
-                 c = build(randomTree(2));
+    SymbolicExpr a = build(randomTree(3)), b = build(randomTree(3)), c = build(randomTree(2));
     RC_ASSERT(a + b == b + a);
     RC_ASSERT(a * b == b * a);
     RC_ASSERT((a + b) + c == a + (b + c));
@@ -329,8 +298,7 @@ TEST(SymbolicExprProperty, ExactDivisionUndoesMultiplication) {
     SymbolicExpr a = build(randomTree(3)), b = build(randomTree(3));
     SymbolicExpr product = a * b;
     RC_PRE(product.isValid() && b.isConstant() != 0);
-    std::optional<SymbolicExpr> quotient =
-        SymbolicExpr::exactDivide(product, b);
+    std::optional<SymbolicExpr> quotient = SymbolicExpr::exactDivide(product, b);
     RC_ASSERT(quotient.has_value());
     RC_ASSERT(*quotient == a);
   }));

@@ -20,8 +20,7 @@ void expectCovers(const TileLayout &tile) {
     for (int64_t lane = 0; lane < atom.inputSize("lane"); ++lane)
       for (int64_t warp = 0; warp < atom.inputSize("warp"); ++warp)
         for (int64_t offset = 0; offset < atom.inputSize("offset"); ++offset)
-          seen.insert(tile.locate(
-              reg, {{"lane", lane}, {"warp", warp}, {"offset", offset}}));
+          seen.insert(tile.locate(reg, {{"lane", lane}, {"warp", warp}, {"offset", offset}}));
   EXPECT_EQ(int64_t(seen.size()), tile.numElements()) << tile.str();
   std::vector<int64_t> shape = tile.shape();
   for (const Element &element : seen) {
@@ -57,8 +56,7 @@ TEST(TileLayout, MmaFragmentsFollowThePtxIsa) {
                 (Element{i < 2 ? group : group + 8, thread * 2 + (i & 1)}));
     for (int64_t i = 0; i < 8; ++i)
       EXPECT_EQ(mmaOperandALayout().locate(i, {{"lane", lane}}),
-                (Element{i < 2 || (4 <= i && i < 6) ? group : group + 8,
-                         thread * 2 + (i & 1) + (i < 4 ? 0 : 8)}));
+                (Element{i < 2 || (4 <= i && i < 6) ? group : group + 8, thread * 2 + (i & 1) + (i < 4 ? 0 : 8)}));
     for (int64_t i = 0; i < 4; ++i)
       EXPECT_EQ(mmaOperandBLayout().locate(i, {{"lane", lane}}),
                 (Element{thread * 2 + (i & 1) + (i < 2 ? 0 : 8), group}));
@@ -75,9 +73,9 @@ TEST(TileLayout, WgmmaAccumulatorFollowsThePtxIsa) {
     EXPECT_EQ(tile.registers(), n / 2);
     for (int64_t thread = 0; thread < 128; ++thread)
       for (int64_t i = 0; i < n / 2; ++i)
-        EXPECT_EQ(tile.locate(i, {{"lane", thread % 32}, {"warp", thread / 32}}),
-                  (Element{16 * (thread / 32) + thread % 32 / 4 + 8 * (i / 2 % 2),
-                           8 * (i / 4) + thread % 4 * 2 + i % 2}));
+        EXPECT_EQ(
+            tile.locate(i, {{"lane", thread % 32}, {"warp", thread / 32}}),
+            (Element{16 * (thread / 32) + thread % 32 / 4 + 8 * (i / 2 % 2), 8 * (i / 4) + thread % 4 * 2 + i % 2}));
     expectCovers(tile);
   }
 }
@@ -86,8 +84,7 @@ TEST(TileLayout, SwizzleTradesGroupsWithinARow) {
   TileLayout tile = sharedSwizzleLayout(16, 64, 8, 2, 4);
   for (int64_t row = 0; row < 16; ++row)
     for (int64_t col = 0; col < 64; ++col)
-      EXPECT_EQ(tile.locate(0, {{"offset", row * 64 + col}}),
-                (Element{row, col ^ (row / 2 % 4 * 8)}));
+      EXPECT_EQ(tile.locate(0, {{"offset", row * 64 + col}}), (Element{row, col ^ (row / 2 % 4 * 8)}));
   expectCovers(tile);
 }
 
@@ -98,8 +95,7 @@ TEST(TileLayout, TmaSwizzleTradesAddressBits) {
     for (int64_t address = 0; address < 32 * width; address += 2) {
       // What CUTLASS writes as Swizzle<log2(width / 16), 4, 3> on bytes.
       int64_t logical = address ^ ((address >> 7 & mask) << 4);
-      EXPECT_EQ(tile.locate(0, {{"offset", address / 2}}),
-                (Element{logical / width, logical % width / 2}));
+      EXPECT_EQ(tile.locate(0, {{"offset", address / 2}}), (Element{logical / width, logical % width / 2}));
     }
   }
 }
@@ -107,8 +103,7 @@ TEST(TileLayout, TmaSwizzleTradesAddressBits) {
 TEST(TileLayout, BlockedLayoutGivesNeighboursToThreads) {
   Element shape{16, 64}, perThread{1, 4}, threads{4, 8}, warps{2, 1};
   std::vector<unsigned> order{1, 0};
-  std::optional<TileLayout> tile =
-      blockedLayout(shape, perThread, threads, warps, order);
+  std::optional<TileLayout> tile = blockedLayout(shape, perThread, threads, warps, order);
   ASSERT_TRUE(tile.has_value());
   EXPECT_EQ(tile->shape(), shape);
   for (int64_t reg = 0; reg < tile->registers(); ++reg)
@@ -116,8 +111,7 @@ TEST(TileLayout, BlockedLayoutGivesNeighboursToThreads) {
       for (int64_t warp = 0; warp < 2; ++warp) {
         int64_t repeat = reg / 4;
         EXPECT_EQ(tile->locate(reg, {{"lane", lane}, {"warp", warp}}),
-                  (Element{lane / 8 + 4 * warp + 8 * (repeat / 2),
-                           reg % 4 + 4 * (lane % 8) + 32 * (repeat % 2)}));
+                  (Element{lane / 8 + 4 * warp + 8 * (repeat / 2), reg % 4 + 4 * (lane % 8) + 32 * (repeat % 2)}));
       }
   expectCovers(*tile);
 }
@@ -125,26 +119,20 @@ TEST(TileLayout, BlockedLayoutGivesNeighboursToThreads) {
 TEST(TileLayout, BlockedLayoutReplicatesSmallTilesAndRepeatsOddOnes) {
   Element perThread{4}, threads{32}, warps{4};
   std::vector<unsigned> order{0};
-  std::optional<TileLayout> small =
-      blockedLayout(Element{64}, perThread, threads, warps, order);
+  std::optional<TileLayout> small = blockedLayout(Element{64}, perThread, threads, warps, order);
   ASSERT_TRUE(small.has_value());
   EXPECT_EQ(small->registers(), 4);
   EXPECT_EQ(small->atom().redundantBits("lane"), 16u);
   expectCovers(*small);
-  std::optional<TileLayout> odd =
-      blockedLayout(Element{3 * 512}, perThread, threads, warps, order);
+  std::optional<TileLayout> odd = blockedLayout(Element{3 * 512}, perThread, threads, warps, order);
   ASSERT_TRUE(odd.has_value());
   EXPECT_EQ(odd->numRepeats(), 3);
   expectCovers(*odd);
 
   std::string error;
-  EXPECT_FALSE(blockedLayout(Element{100}, perThread, threads, warps, order,
-                             &error)
-                   .has_value());
+  EXPECT_FALSE(blockedLayout(Element{100}, perThread, threads, warps, order, &error).has_value());
   EXPECT_EQ(error, "expected a multiple of the block along dimension 0, got 100");
-  EXPECT_FALSE(
-      blockedLayout(Element{64}, Element{3}, threads, warps, order, &error)
-          .has_value());
+  EXPECT_FALSE(blockedLayout(Element{64}, Element{3}, threads, warps, order, &error).has_value());
   EXPECT_EQ(error, "expected powers of two, got 3");
 }
 
@@ -153,9 +141,7 @@ TEST(TileLayout, RefusesBadTiles) {
   LinearLayout atom = LinearLayout::identity1D(4, "lane", "col");
   EXPECT_FALSE(TileLayout::create(atom, {0}, &error).has_value());
   EXPECT_FALSE(TileLayout::create(atom, {1, 1}, &error).has_value());
-  EXPECT_FALSE(
-      TileLayout::create(LinearLayout::zeros1D(4, "lane", "col", 8), {1}, &error)
-          .has_value());
+  EXPECT_FALSE(TileLayout::create(LinearLayout::zeros1D(4, "lane", "col", 8), {1}, &error).has_value());
   EXPECT_EQ(error, "expected an atom that holds each of its elements");
   EXPECT_FALSE(TileLayout::create(atom, {int64_t(1) << 60}, &error).has_value());
   EXPECT_FALSE(TileLayout::parse("[2] {} -> {}", &error).has_value());

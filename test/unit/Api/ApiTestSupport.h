@@ -33,7 +33,8 @@ inline std::vector<float> ramp(size_t count) {
   return x;
 }
 
-inline std::vector<float> denseAnswer(const std::vector<float> &x, const std::vector<float> &w, int64_t in, int64_t out) {
+inline std::vector<float> denseAnswer(const std::vector<float> &x, const std::vector<float> &w, int64_t in,
+                                      int64_t out) {
   std::vector<float> y;
   for (size_t r = 0; r < x.size() / size_t(in); ++r)
     for (int64_t j = 0; j < out; ++j) {

@@ -48,14 +48,16 @@ TEST(ApiCompile, ExternalDataIsReadFromTheHostsMemory) {
 
 TEST(ApiCompile, AnArtifactMayHoldTheHostsWeights) {
   HostDense dense;
-  std::vector<uint8_t> artifact = bs::Compilation::ofMemory(dense.model.data(), dense.model.size(), dense.options).write(true);
+  std::vector<uint8_t> artifact =
+      bs::Compilation::ofMemory(dense.model.data(), dense.model.size(), dense.options).write(true);
   std::fill(dense.memory.begin(), dense.memory.end(), 0.0f); // nobody reads it any more
   dense.check(bs::Program::load(artifact.data(), artifact.size()));
 }
 
 TEST(ApiCompile, AnArtifactMayLeaveTheWeightsToTheHost) {
   HostDense dense;
-  std::vector<uint8_t> artifact = bs::Compilation::ofMemory(dense.model.data(), dense.model.size(), dense.options).write(false);
+  std::vector<uint8_t> artifact =
+      bs::Compilation::ofMemory(dense.model.data(), dense.model.size(), dense.options).write(false);
   EXPECT_LT(artifact.size(), dense.w.size() * 4);
   std::string text;
   EXPECT_EQ(statusOf([&] { bs::Program::load(artifact.data(), artifact.size()); }, &text), BESSEMER_INVALID_ARGUMENT);
@@ -164,7 +166,8 @@ TEST(ApiCompile, SupportedNodesNamesEachThatIsNot) {
   graph.nodes.push_back(node("odder", "Bernoulli", {"y"}, {"v"}));
   std::string model = graph.model(), answer = bs::supportedNodes(model.data(), model.size());
   EXPECT_NE(answer.find("\"nodes\": 4"), std::string::npos) << answer;
-  for (const char *part : {"\"name\": \"odd\"", "\"index\": 2", "\"op\": \"NoSuchOp\"", "\"name\": \"odder\"", "\"index\": 3", "random numbers"})
+  for (const char *part : {"\"name\": \"odd\"", "\"index\": 2", "\"op\": \"NoSuchOp\"", "\"name\": \"odder\"",
+                           "\"index\": 3", "random numbers"})
     EXPECT_NE(answer.find(part), std::string::npos) << answer;
   EXPECT_EQ(answer.find("project"), std::string::npos) << answer;
   EXPECT_EQ(statusOf([&] { bs::supportedNodes("not a model", 11); }), BESSEMER_BAD_FILE);

@@ -30,8 +30,8 @@ const char *scaleKernel(void *user, const char *attributes, const bessemer_tenso
   return nullptr;
 }
 
-const char *sameType(void *, const char *attributes, const bessemer_tensor *inputs, size_t inputCount, bessemer_tensor *outputs,
-                     size_t) {
+const char *sameType(void *, const char *attributes, const bessemer_tensor *inputs, size_t inputCount,
+                     bessemer_tensor *outputs, size_t) {
   if (inputCount == 0 || inputs[0].data)
     return "expected an operand, without data";
   if (std::strstr(attributes, "\"by\":-1"))
@@ -44,7 +44,8 @@ const char *sameType(void *, const char *attributes, const bessemer_tensor *inpu
 }
 
 /// Keeps the positive values: how many they are only the kernel tells. The second result counts them.
-const char *positiveKernel(void *, const char *, const bessemer_tensor *inputs, size_t, bessemer_tensor *outputs, size_t) {
+const char *positiveKernel(void *, const char *, const bessemer_tensor *inputs, size_t, bessemer_tensor *outputs,
+                           size_t) {
   const auto *x = static_cast<const float *>(inputs[0].data);
   int64_t found = 0;
   for (int64_t i = 0; i < inputs[0].shape[0]; ++i)
@@ -183,22 +184,25 @@ TEST_F(ApiCustomOp, TypesThatMakeNoSenseAreRefused) {
     EXPECT_EQ(statusOf([&] { bs::Compilation::ofMemory(model.data(), model.size()); }, &text), BESSEMER_UNSUPPORTED);
     EXPECT_NE(text.find(part), std::string::npos) << text;
   };
-  bs::registerOpTypes("com.example.Scale", [](void *, const char *, const bessemer_tensor *, size_t, bessemer_tensor *,
-                                              size_t) -> const char * { return nullptr; });
+  bs::registerOpTypes("com.example.Scale",
+                      [](void *, const char *, const bessemer_tensor *, size_t, bessemer_tensor *,
+                         size_t) -> const char * { return nullptr; });
   refused("expected an element type");
-  bs::registerOpTypes("com.example.Scale", [](void *, const char *, const bessemer_tensor *, size_t, bessemer_tensor *out,
-                                              size_t) -> const char * {
-    out[0].dtype = BESSEMER_F32;
-    out[0].rank = 99;
-    return nullptr;
-  });
+  bs::registerOpTypes(
+      "com.example.Scale",
+      [](void *, const char *, const bessemer_tensor *, size_t, bessemer_tensor *out, size_t) -> const char * {
+        out[0].dtype = BESSEMER_F32;
+        out[0].rank = 99;
+        return nullptr;
+      });
   refused("expected a rank in [0, 16]");
-  bs::registerOpTypes("com.example.Scale", [](void *, const char *, const bessemer_tensor *, size_t, bessemer_tensor *out,
-                                              size_t) -> const char * {
-    out[0].dtype = BESSEMER_F32;
-    out[0].rank = 1;
-    out[0].shape[0] = BESSEMER_SAME_AS(3, 7);
-    return nullptr;
-  });
+  bs::registerOpTypes(
+      "com.example.Scale",
+      [](void *, const char *, const bessemer_tensor *, size_t, bessemer_tensor *out, size_t) -> const char * {
+        out[0].dtype = BESSEMER_F32;
+        out[0].rank = 1;
+        out[0].shape[0] = BESSEMER_SAME_AS(3, 7);
+        return nullptr;
+      });
   refused("a dimension that an operand has");
 }

@@ -67,7 +67,8 @@ TEST(ApiRun, OutputsLieWhereTheCallerSays) {
   std::vector<float> x = ramp(size_t(4 * inner)), y(3 * columns);
   std::vector<bs::Tensor> small = one(bs::Tensor::view(y.data(), {3, columns}));
   std::string text;
-  EXPECT_EQ(statusOf([&] { context.run(one(bs::Tensor::view(x.data(), {4, inner})), small); }, &text), BESSEMER_BAD_INPUT);
+  EXPECT_EQ(statusOf([&] { context.run(one(bs::Tensor::view(x.data(), {4, inner})), small); }, &text),
+            BESSEMER_BAD_INPUT);
   EXPECT_NE(text.find("output 'y'"), std::string::npos) << text;
 }
 

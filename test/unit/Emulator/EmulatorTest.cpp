@@ -16,8 +16,7 @@ static std::vector<float> ramp(size_t count) {
 }
 
 TEST(Emulator, VectorAddWithATail) {
-  TestKernel k(kernelText(
-      "%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %c: !llvm.ptr<1>, %n: i32", R"(
+  TestKernel k(kernelText("%a: !llvm.ptr<1>, %b: !llvm.ptr<1>, %c: !llvm.ptr<1>, %n: i32", R"(
   %in = llvm.icmp "slt" %x, %n : i32
   llvm.cond_br %in, ^work, ^end
 ^work:
@@ -32,8 +31,7 @@ TEST(Emulator, VectorAddWithATail) {
 ^end:
   llvm.return)"));
   const uint32_t n = 1000;
-  uint64_t a = k.input("a", ramp(n)), b = k.input("b", ramp(n)),
-           c = k.device.allocate("c", n * 4);
+  uint64_t a = k.input("a", ramp(n)), b = k.input("b", ramp(n)), c = k.device.allocate("c", n * 4);
   LaunchResult result = k.launch(4, 256, {a, b, c, n});
   EXPECT_TRUE(result.clean()) << result.text();
   EXPECT_EQ(result.statisticsText(), "");
@@ -167,8 +165,7 @@ TEST(Emulator, AMissingBarrierIsARace) {
   LaunchResult result = k.launch(1, 256, {in, out});
   EXPECT_TRUE(result.has(FindingKind::Race)) << result.text();
   EXPECT_NE(result.findings[0].where.find("llvm."), std::string::npos);
-  EXPECT_NE(result.findings[0].other.find("llvm.store"), std::string::npos)
-      << result.text();
+  EXPECT_NE(result.findings[0].other.find("llvm.store"), std::string::npos) << result.text();
 }
 
 /// 32 x 32 words through shared memory, whose rows are `pitch` words apart.
@@ -201,8 +198,7 @@ static std::string transposition(int pitch) {
 TEST(Emulator, TranspositionCountsBankConflicts) {
   for (int pitch : {32, 33}) {
     TestKernel k(transposition(pitch));
-    uint64_t in = k.input("in", ramp(1024)),
-             out = k.device.allocate("out", 4096);
+    uint64_t in = k.input("in", ramp(1024)), out = k.device.allocate("out", 4096);
     LaunchResult result = k.launch(1, 1024, {in, out});
     EXPECT_TRUE(result.clean()) << result.text();
     std::vector<float> values = k.output<float>(out, 1024);
@@ -213,8 +209,7 @@ TEST(Emulator, TranspositionCountsBankConflicts) {
       worst = std::max(worst, access.transactions / access.accesses);
     EXPECT_EQ(worst,
               pitch == 32 ? 32 : 4); // 4: the sectors of a row in global memory
-    EXPECT_EQ(result.statisticsText().empty(), pitch == 33)
-        << result.statisticsText();
+    EXPECT_EQ(result.statisticsText().empty(), pitch == 33) << result.statisticsText();
   }
 }
 
@@ -305,8 +300,7 @@ TEST(Emulator, AsyncCopiesArriveWhenWaitedFor) {
 TEST(Emulator, AnAsyncCopyThatNobodyWaitedForIsARace) {
   for (const char *wait : {"", "nvvm.cp.async.wait.group 1"}) {
     TestKernel k(asyncCopy(wait));
-    uint64_t in = k.input("in", ramp(256)),
-             out = k.device.allocate("out", 1024);
+    uint64_t in = k.input("in", ramp(256)), out = k.device.allocate("out", 1024);
     LaunchResult result = k.launch(1, 64, {in, out});
     ASSERT_TRUE(result.has(FindingKind::Race));
     EXPECT_NE(result.text().find("cp.async"), std::string::npos);
@@ -314,26 +308,21 @@ TEST(Emulator, AnAsyncCopyThatNobodyWaitedForIsARace) {
 }
 
 TEST(Emulator, RefusesWhatItDoesNotKnow) {
-  TestKernel unknown(kernelText("%a: !llvm.ptr<1>",
-                                "  nvvm.wgmma.fence.aligned\n  llvm.return"));
+  TestKernel unknown(kernelText("%a: !llvm.ptr<1>", "  nvvm.wgmma.fence.aligned\n  llvm.return"));
   EXPECT_FALSE(unknown.kernels);
-  EXPECT_NE(unknown.error.find("nvvm.wgmma.fence.aligned"), std::string::npos)
-      << unknown.error;
-  TestKernel ptx(kernelText("%a: f32",
-                            "  %b = nvvm.inline_ptx \"foo.f32 $0, $1;\" ro(%a "
-                            ": f32) -> f32\n  llvm.return"));
+  EXPECT_NE(unknown.error.find("nvvm.wgmma.fence.aligned"), std::string::npos) << unknown.error;
+  TestKernel ptx(kernelText("%a: f32", "  %b = nvvm.inline_ptx \"foo.f32 $0, $1;\" ro(%a "
+                                       ": f32) -> f32\n  llvm.return"));
   EXPECT_NE(ptx.error.find("foo.f32"), std::string::npos) << ptx.error;
 }
 
 TEST(Emulator, AHangIsAFault) {
-  TestKernel k(
-      kernelText("%a: i32", "  llvm.br ^again\n^again:\n  llvm.br ^again"));
+  TestKernel k(kernelText("%a: i32", "  llvm.br ^again\n^again:\n  llvm.br ^again"));
   ASSERT_TRUE(k.kernels) << k.error;
   LaunchConfig config;
   config.block = {32};
   config.maxInstructionsPerWarp = 1000;
-  LaunchResult result =
-      k.kernels->launch("k", config, std::vector<uint64_t>{1}, k.device);
+  LaunchResult result = k.kernels->launch("k", config, std::vector<uint64_t>{1}, k.device);
   EXPECT_TRUE(result.has(FindingKind::Fault)) << result.text();
 }
 

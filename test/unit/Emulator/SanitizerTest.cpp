@@ -6,10 +6,9 @@
 using namespace bessemer::emulator;
 using namespace bessemer::emulator::test;
 
-static const char *sharedGlobal =
-    "llvm.mlir.global internal @s() {addr_space = 3 : i32, alignment = 16 : "
-    "i64} : !llvm.array<64 x f32>\n"
-    "#node = loc(\"softmax_7\"(\"model.onnx\":12:3))";
+static const char *sharedGlobal = "llvm.mlir.global internal @s() {addr_space = 3 : i32, alignment = 16 : "
+                                  "i64} : !llvm.array<64 x f32>\n"
+                                  "#node = loc(\"softmax_7\"(\"model.onnx\":12:3))";
 
 /// The one finding of that kind.
 static Finding only(const LaunchResult &result, FindingKind kind) {
@@ -42,10 +41,8 @@ TEST(Sanitizer, RaceBetweenWarps) {
   TestKernel k(exchange(""));
   LaunchResult result = k.launch(1, 64, {k.device.allocate("out", 256)});
   Finding race = only(result, FindingKind::Race);
-  EXPECT_NE((race.where + race.other).find("softmax_7"), std::string::npos)
-      << result.text();
-  EXPECT_NE((race.where + race.other).find("llvm.store"), std::string::npos)
-      << result.text();
+  EXPECT_NE((race.where + race.other).find("softmax_7"), std::string::npos) << result.text();
+  EXPECT_NE((race.where + race.other).find("llvm.store"), std::string::npos) << result.text();
   EXPECT_NE(race.message.find("shared+"), std::string::npos);
   EXPECT_EQ(race.count, 32u);
   TestKernel fine(exchange("nvvm.barrier0"));
@@ -55,18 +52,15 @@ TEST(Sanitizer, RaceBetweenWarps) {
 TEST(Sanitizer, ABarrierOfAWarpOrdersItsLanesOnly) {
   TestKernel k(exchange("%all = llvm.mlir.constant(-1 : i32) : i32\n "
                         "nvvm.bar.warp.sync %all : i32"));
-  EXPECT_TRUE(
-      k.launch(1, 64, {k.device.allocate("out", 256)}).has(FindingKind::Race));
+  EXPECT_TRUE(k.launch(1, 64, {k.device.allocate("out", 256)}).has(FindingKind::Race));
 }
 
 TEST(Sanitizer, RaceBetweenBlocks) {
   TestKernel k(kernelText("%out: !llvm.ptr<1>", R"(
   llvm.store %x, %out : i32, !llvm.ptr<1>
   llvm.return)"));
-  Finding race =
-      only(k.launch(2, 1, {k.device.allocate("out", 4)}), FindingKind::Race);
-  EXPECT_NE(race.message.find("another block"), std::string::npos)
-      << race.message;
+  Finding race = only(k.launch(2, 1, {k.device.allocate("out", 4)}), FindingKind::Race);
+  EXPECT_NE(race.message.find("another block"), std::string::npos) << race.message;
 }
 
 TEST(Sanitizer, AtomicsDoNotRace) {
@@ -91,27 +85,20 @@ static std::string storeAt(const std::string &offset) {
 
 TEST(Sanitizer, OutOfBounds) {
   TestKernel k(storeAt("8"));
-  Finding finding = only(k.launch(1, 32, {k.device.allocate("result", 128)}),
-                         FindingKind::OutOfBounds);
+  Finding finding = only(k.launch(1, 32, {k.device.allocate("result", 128)}), FindingKind::OutOfBounds);
   EXPECT_EQ(finding.count, 2u);
-  EXPECT_NE(finding.message.find("behind the end of 'result'"),
-            std::string::npos)
-      << finding.message;
+  EXPECT_NE(finding.message.find("behind the end of 'result'"), std::string::npos) << finding.message;
   EXPECT_NE(finding.where.find("llvm.store"), std::string::npos);
   TestKernel before(storeAt("-4"));
-  EXPECT_TRUE(before.launch(1, 32, {before.device.allocate("result", 128)})
-                  .has(FindingKind::OutOfBounds));
+  EXPECT_TRUE(before.launch(1, 32, {before.device.allocate("result", 128)}).has(FindingKind::OutOfBounds));
   TestKernel inside(storeAt("0"));
-  EXPECT_TRUE(
-      inside.launch(1, 32, {inside.device.allocate("result", 128)}).clean());
+  EXPECT_TRUE(inside.launch(1, 32, {inside.device.allocate("result", 128)}).clean());
 }
 
 TEST(Sanitizer, Misaligned) {
   TestKernel k(storeAt("2"));
   LaunchResult result = k.launch(1, 16, {k.device.allocate("result", 128)});
-  EXPECT_NE(
-      only(result, FindingKind::Misaligned).message.find("no multiple of 4"),
-      std::string::npos);
+  EXPECT_NE(only(result, FindingKind::Misaligned).message.find("no multiple of 4"), std::string::npos);
 }
 
 TEST(Sanitizer, ReadOfWhatNobodyWrote) {
@@ -121,15 +108,12 @@ TEST(Sanitizer, ReadOfWhatNobodyWrote) {
   %v = llvm.load %p : !llvm.ptr<1> -> i32
   llvm.store %v, %q : i32, !llvm.ptr<1>
   llvm.return)"));
-  uint64_t in = k.device.allocate("in", 128),
-           out = k.device.allocate("out", 128);
+  uint64_t in = k.device.allocate("in", 128), out = k.device.allocate("out", 128);
   std::vector<uint32_t> some(30);
   k.device.write(in, some.data(), 120);
-  Finding finding =
-      only(k.launch(1, 32, {in, out}), FindingKind::Uninitialized);
+  Finding finding = only(k.launch(1, 32, {in, out}), FindingKind::Uninitialized);
   EXPECT_EQ(finding.count, 2u);
-  EXPECT_NE(finding.message.find("'in'+120"), std::string::npos)
-      << finding.message;
+  EXPECT_NE(finding.message.find("'in'+120"), std::string::npos) << finding.message;
 }
 
 TEST(Sanitizer, SharedMemoryIsNewForEachBlock) {
@@ -147,10 +131,7 @@ TEST(Sanitizer, SharedMemoryIsNewForEachBlock) {
   llvm.store %v, %p : i32, !llvm.ptr<1>
   llvm.return)",
                           sharedGlobal));
-  EXPECT_EQ(only(k.launch(2, 1, {k.device.allocate("out", 8)}),
-                 FindingKind::Uninitialized)
-                .count,
-            1u);
+  EXPECT_EQ(only(k.launch(2, 1, {k.device.allocate("out", 8)}), FindingKind::Uninitialized).count, 1u);
 }
 
 TEST(Sanitizer, DivergenceAtABarrier) {
@@ -163,8 +144,7 @@ TEST(Sanitizer, DivergenceAtABarrier) {
 ^end:
   llvm.return)"));
   Finding lanes = only(k.launch(1, 64, {16}), FindingKind::BarrierDivergence);
-  EXPECT_NE(lanes.message.find("0x0000ffff"), std::string::npos)
-      << lanes.message;
+  EXPECT_NE(lanes.message.find("0x0000ffff"), std::string::npos) << lanes.message;
   EXPECT_NE(lanes.where.find("nvvm.barrier0"), std::string::npos);
   EXPECT_TRUE(k.launch(1, 64, {64}).clean());
 }
@@ -186,8 +166,7 @@ TEST(Sanitizer, ABarrierThatIsNeverComplete) {
 ^end:
   llvm.return)"));
   Finding finding = only(k.launch(1, 64, {0}), FindingKind::BarrierDivergence);
-  EXPECT_NE(finding.message.find("never complete"), std::string::npos)
-      << finding.message;
+  EXPECT_NE(finding.message.find("never complete"), std::string::npos) << finding.message;
 }
 
 TEST(Sanitizer, AShuffleThatNotAllComeTo) {

@@ -17,11 +17,8 @@
 namespace bessemer::emulator::test {
 
 /// The head of all kernels: thread, block, and x = block * block size + thread.
-inline std::string kernelText(const std::string &arguments,
-                              const std::string &body,
-                              const std::string &before = "") {
-  return before + "\nllvm.func @k(" + arguments +
-         ") attributes {nvvm.kernel} {\n" +
+inline std::string kernelText(const std::string &arguments, const std::string &body, const std::string &before = "") {
+  return before + "\nllvm.func @k(" + arguments + ") attributes {nvvm.kernel} {\n" +
          "  %tid = nvvm.read.ptx.sreg.tid.x : i32\n  %cta = "
          "nvvm.read.ptx.sreg.ctaid.x : i32\n  %ntid = "
          "nvvm.read.ptx.sreg.ntid.x : i32\n"
@@ -33,17 +30,14 @@ inline std::string kernelText(const std::string &arguments,
 class TestKernel {
 public:
   explicit TestKernel(const std::string &text) {
-    context.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect,
-                        mlir::DLTIDialect>();
+    context.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::DLTIDialect>();
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module) << text;
     if (module)
       kernels = Module::prepare(*module, error);
   }
 
-  LaunchResult launch(uint32_t grid, uint32_t block,
-                      std::vector<uint64_t> arguments,
-                      uint32_t dynamicShared = 0) {
+  LaunchResult launch(uint32_t grid, uint32_t block, std::vector<uint64_t> arguments, uint32_t dynamicShared = 0) {
     EXPECT_TRUE(kernels) << error;
     if (!kernels)
       return {};
@@ -54,8 +48,7 @@ public:
     return kernels->launch("k", config, arguments, device);
   }
 
-  template <class T>
-  uint64_t input(const std::string &name, const std::vector<T> &data) {
+  template <class T> uint64_t input(const std::string &name, const std::vector<T> &data) {
     uint64_t address = device.allocate(name, data.size() * sizeof(T));
     device.write(address, data.data(), data.size() * sizeof(T));
     return address;

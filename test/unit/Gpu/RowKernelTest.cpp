@@ -24,11 +24,9 @@ namespace {
 class Compiled {
 public:
   explicit Compiled(const std::string &text) {
-    context.loadDialect<bess::BessDialect, tile::TileDialect,
-                        mlir::func::FuncDialect, mlir::arith::ArithDialect,
-                        mlir::math::MathDialect, mlir::scf::SCFDialect,
-                        mlir::cf::ControlFlowDialect, mlir::LLVM::LLVMDialect,
-                        mlir::NVVM::NVVMDialect, mlir::vector::VectorDialect>();
+    context.loadDialect<bess::BessDialect, tile::TileDialect, mlir::func::FuncDialect, mlir::arith::ArithDialect,
+                        mlir::math::MathDialect, mlir::scf::SCFDialect, mlir::cf::ControlFlowDialect,
+                        mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::vector::VectorDialect>();
     module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module) << text;
     // Each op of a model knows the node that it comes from.
@@ -49,9 +47,7 @@ public:
   }
 
   /// Inputs as @main has them; symbols as the kernel has them.
-  std::vector<float> run(uint32_t grid,
-                         const std::vector<std::vector<float>> &inputs,
-                         size_t outputs,
+  std::vector<float> run(uint32_t grid, const std::vector<std::vector<float>> &inputs, size_t outputs,
                          const std::vector<uint64_t> &symbols = {}) {
     std::vector<float> result(outputs);
     if (!kernels || kernels->kernels().size() != 1) {
@@ -64,8 +60,7 @@ public:
     // A fusion takes its inputs in an order of its own.
     module->walk([&](bess::LaunchOp launch) {
       for (mlir::Value operand : launch->getOperands()) {
-        const std::vector<float> &data =
-            inputs[mlir::cast<mlir::BlockArgument>(operand).getArgNumber()];
+        const std::vector<float> &data = inputs[mlir::cast<mlir::BlockArgument>(operand).getArgNumber()];
         arguments.push_back(device.allocate("input", data.size() * 4));
         device.write(arguments.back(), data.data(), data.size() * 4);
       }
@@ -85,8 +80,7 @@ public:
   void assembles() {
     for (std::string architecture : {"sm_80", "sm_90a"}) {
       std::string message;
-      cuda::Ptx ptx = cuda::emitPtx(
-          nestedModule, createCudaBackend(architecture, message)->machine());
+      cuda::Ptx ptx = cuda::emitPtx(nestedModule, createCudaBackend(architecture, message)->machine());
       ASSERT_EQ(ptx.error, "");
       if (cuda::findPtxas().empty())
         GTEST_SKIP() << "no ptxas";
@@ -96,8 +90,7 @@ public:
         EXPECT_EQ(kernel.spillStoreBytes, 0u) << kernel.name;
         EXPECT_EQ(kernel.stackBytes, 0u) << kernel.name;
       }
-      EXPECT_EQ(ptx.text.find("call"), std::string::npos)
-          << "a call in the kernel";
+      EXPECT_EQ(ptx.text.find("call"), std::string::npos) << "a call in the kernel";
     }
   }
 
@@ -120,29 +113,24 @@ std::vector<float> numbers(size_t count, unsigned seed) {
 
 std::string tensor(const std::string &rows, size_t columns) {
   std::string c = std::to_string(columns);
-  return rows == "n"
-             ? "tensor<?x" + c + "xf32, #bess.dims<\"n\", \"" + c + "\">>"
-             : "tensor<" + rows + "x" + c + "xf32>";
+  return rows == "n" ? "tensor<?x" + c + "xf32, #bess.dims<\"n\", \"" + c + "\">>"
+                     : "tensor<" + rows + "x" + c + "xf32>";
 }
 
-std::string function(const std::string &type, const std::string &body,
-                     const std::string &more = "") {
-  return "func.func @main(%x: " + type + more + ") -> " + type + " {\n" + body +
-         "  return %y : " + type + "\n}\n";
+std::string function(const std::string &type, const std::string &body, const std::string &more = "") {
+  return "func.func @main(%x: " + type + more + ") -> " + type + " {\n" + body + "  return %y : " + type + "\n}\n";
 }
 } // namespace
 
 // 512: whole accesses; 1000: padding in the last repeat; 37: single elements,
 // one warp; 5000: eight warps; 1: a row of one.
 class RowLengths : public testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Gpu, RowLengths,
-                         testing::Values(1, 37, 64, 512, 1000, 5000, 16384));
+INSTANTIATE_TEST_SUITE_P(Gpu, RowLengths, testing::Values(1, 37, 64, 512, 1000, 5000, 16384));
 
 TEST_P(RowLengths, Softmax) {
   size_t rows = 3, columns = GetParam();
   std::string type = tensor("n", columns);
-  Compiled kernel(function(type, "  %y = bess.softmax %x {axis = 1 : i64} : (" +
-                                     type + ") -> " + type + "\n"));
+  Compiled kernel(function(type, "  %y = bess.softmax %x {axis = 1 : i64} : (" + type + ") -> " + type + "\n"));
   std::vector<float> x = numbers(rows * columns, 1);
   std::vector<float> y = kernel.run(rows, {x}, x.size(), {rows});
   for (size_t r = 0; r < rows; ++r) {
@@ -150,9 +138,7 @@ TEST_P(RowLengths, Softmax) {
     for (size_t c = 0; c < columns; ++c)
       sum += std::exp(double(x[r * columns + c]));
     for (size_t c = 0; c < columns; ++c)
-      ASSERT_NEAR(y[r * columns + c],
-                  std::exp(double(x[r * columns + c])) / sum, 3e-6)
-          << r << " " << c;
+      ASSERT_NEAR(y[r * columns + c], std::exp(double(x[r * columns + c])) / sum, 3e-6) << r << " " << c;
   }
   // Reads and writes use every byte of the sectors that they touch.
   if (columns % 8 == 0)
@@ -162,16 +148,13 @@ TEST_P(RowLengths, Softmax) {
 
 TEST_P(RowLengths, LayerNorm) {
   size_t rows = 2, columns = GetParam();
-  std::string type = tensor("2", columns),
-              vector = "tensor<" + std::to_string(columns) + "xf32>";
+  std::string type = tensor("2", columns), vector = "tensor<" + std::to_string(columns) + "xf32>";
   Compiled kernel(function(type,
                            "  %y = bess.layer_norm %x, %s, %b {axis = 1 : i64, "
                            "epsilon = 1.0e-5 : f64} : (" +
-                               type + ", " + vector + ", " + vector + ") -> " +
-                               type + "\n",
+                               type + ", " + vector + ", " + vector + ") -> " + type + "\n",
                            ", %s: " + vector + ", %b: " + vector));
-  std::vector<float> x = numbers(rows * columns, 2),
-                     scale = numbers(columns, 3), bias = numbers(columns, 4);
+  std::vector<float> x = numbers(rows * columns, 2), scale = numbers(columns, 3), bias = numbers(columns, 4);
   std::vector<float> y = kernel.run(rows, {x, scale, bias}, x.size());
   for (size_t r = 0; r < rows; ++r) {
     double mean = 0, variance = 0;
@@ -180,10 +163,7 @@ TEST_P(RowLengths, LayerNorm) {
     for (size_t c = 0; c < columns; ++c)
       variance += std::pow(x[r * columns + c] - mean, 2) / double(columns);
     for (size_t c = 0; c < columns; ++c)
-      ASSERT_NEAR(y[r * columns + c],
-                  (x[r * columns + c] - mean) / std::sqrt(variance + 1e-5) *
-                          scale[c] +
-                      bias[c],
+      ASSERT_NEAR(y[r * columns + c], (x[r * columns + c] - mean) / std::sqrt(variance + 1e-5) * scale[c] + bias[c],
                   2e-5)
           << r << " " << c;
   }
@@ -194,17 +174,14 @@ TEST_P(RowLengths, LayerNorm) {
 TEST(Gpu, ElementwiseWithATail) {
   std::string type = "tensor<?xf32, #bess.dims<\"n\">>";
   Compiled kernel(function(type,
-                           "  %0 = bess.gelu %x : (" + type + ") -> " + type +
-                               "\n  %y = bess.add %0, %z : (" + type + ", " +
-                               type + ") -> " + type + "\n",
+                           "  %0 = bess.gelu %x : (" + type + ") -> " + type + "\n  %y = bess.add %0, %z : (" + type +
+                               ", " + type + ") -> " + type + "\n",
                            ", %z: " + type));
   for (size_t n : {1, 8192, 10001}) {
     std::vector<float> x = numbers(n, 5), z = numbers(n, 6);
     std::vector<float> y = kernel.run((n + 8191) / 8192, {x, z}, n, {n});
     for (size_t i = 0; i < n; ++i)
-      ASSERT_NEAR(
-          y[i], 0.5 * x[i] * (1 + std::erf(x[i] / std::sqrt(2.0))) + z[i], 2e-6)
-          << i;
+      ASSERT_NEAR(y[i], 0.5 * x[i] * (1 + std::erf(x[i] / std::sqrt(2.0))) + z[i], 2e-6) << i;
   }
   kernel.assembles();
 }

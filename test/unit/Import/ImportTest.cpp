@@ -6,9 +6,9 @@
 #include "dialects/Onnx/Onnx.h"
 #include "lib/Import/MessageWriter.h"
 
-#include "llvm/ADT/SmallString.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/ADT/SmallString.h"
 
 #include <gtest/gtest.h>
 
@@ -141,8 +141,10 @@ TEST_F(ImportTest, ExportRefusesASourceThatIsNotThere) {
   llvm::raw_svector_ostream os(out);
   EXPECT_TRUE(failed(exportOnnx(*module, os)));
   ASSERT_EQ(errors.size(), 1u);
-  EXPECT_NE(errors[0].find("expected weights in files, got some in the memory of the process that imported the model (host:model)"),
-            std::string::npos)
+  EXPECT_NE(
+      errors[0].find(
+          "expected weights in files, got some in the memory of the process that imported the model (host:model)"),
+      std::string::npos)
       << errors[0];
   EXPECT_TRUE(out.empty());
 }
@@ -156,9 +158,9 @@ TEST_F(ImportTest, AttributesAreReadWithDefaultsAndKinds) {
   EXPECT_EQ(*onnx::getInt(node, "other", 7), 7);
   EXPECT_TRUE(failed(onnx::getFloat(node, "axis", 0.0f)));
   EXPECT_TRUE(failed(onnx::getInts(node, "axes")));
-  EXPECT_EQ(errors, (std::vector<std::string>{
-                        "node \"soft\" (Softmax): attribute \"axis\": expected a float, got an int",
-                        "node \"soft\" (Softmax): attribute \"axes\" is missing"}));
+  EXPECT_EQ(errors,
+            (std::vector<std::string>{"node \"soft\" (Softmax): attribute \"axis\": expected a float, got an int",
+                                      "node \"soft\" (Softmax): attribute \"axes\" is missing"}));
 }
 
 TEST_F(ImportTest, LocationsNameFileAndNodes) {
@@ -184,8 +186,8 @@ TEST_F(ImportTest, ExternalDataNeedsABaseDirectory) {
   opset.varint(2, 17);
   model.varint(1, 8).message(7, std::move(graph)).message(8, std::move(opset));
   EXPECT_FALSE(importBytes(model.pieces().front().text));
-  EXPECT_EQ(errors, (std::vector<std::string>{
-                        "initializer \"w\": external data of a model in memory needs a base directory"}));
+  EXPECT_EQ(errors,
+            (std::vector<std::string>{"initializer \"w\": external data of a model in memory needs a base directory"}));
 }
 
 } // namespace

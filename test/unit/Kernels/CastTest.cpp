@@ -35,7 +35,8 @@ TEST(FloatFormat, EveryCodeSurvivesTheRoundTrip) {
 TEST(FloatFormat, CodesGrowWithValues) {
   // Rounding is monotone, and a midpoint goes to the even code.
   for (DType type : {DType::F16, DType::F8E4M3FN, DType::F8E5M2, DType::F4E2M1})
-    for (uint32_t bits = 0; std::isfinite(decodeFloat(type, bits + 1)) && bits + 1 < 1u << (bitWidth(type) - 1); ++bits) {
+    for (uint32_t bits = 0; std::isfinite(decodeFloat(type, bits + 1)) && bits + 1 < 1u << (bitWidth(type) - 1);
+         ++bits) {
       double low = decodeFloat(type, bits), high = decodeFloat(type, bits + 1), middle = (low + high) / 2;
       ASSERT_LT(low, high);
       ASSERT_EQ(encodeFloat(type, middle), bits % 2 ? bits + 1 : bits) << name(type) << " " << bits;
@@ -78,7 +79,8 @@ TEST(Cast, HalfPrecision) {
   Value x = f32({5}, {1, 65504, 65520, 0x1p-24, 0x1p-26});
   EXPECT_EQ(castBits(DType::F16, x), (Bytes{0x00, 0x3C, 0xFF, 0x7B, 0x00, 0x7C, 0x01, 0x00, 0x00, 0x00}));
   EXPECT_EQ(castBits(DType::BF16, f32({2}, {1, 3.14159274})), (Bytes{0x80, 0x3F, 0x49, 0x40}));
-  EXPECT_EQ(castTo(DType::F32, Value::raw(DType::F16, {2}, {0x00, 0xC2, 0x01, 0x00})).numbers(), (Numbers{-3, 0x1p-24}));
+  EXPECT_EQ(castTo(DType::F32, Value::raw(DType::F16, {2}, {0x00, 0xC2, 0x01, 0x00})).numbers(),
+            (Numbers{-3, 0x1p-24}));
 }
 
 TEST(Cast, OneRoundingFromDoubleAndFromIntegers) {
@@ -129,8 +131,10 @@ TEST(Quantize, ToBytes) {
   Value x = f32({6}, {0, 2, 3, 1000, -254, -1000});
   EXPECT_EQ(run("quantize", attributes, {x, f32({}, {2}), Value(DType::U8, {}, {128})}, DType::U8, {6}).numbers(),
             (Numbers{128, 129, 130, 255, 1, 0}));
-  EXPECT_EQ(run("quantize", {{"to", std::string("i8")}}, {f32({4}, {0.5, 1.5, -0.5, -300}), f32({}, {1})}, DType::I8, {4}).numbers(),
-            (Numbers{0, 2, 0, -128}));
+  EXPECT_EQ(
+      run("quantize", {{"to", std::string("i8")}}, {f32({4}, {0.5, 1.5, -0.5, -300}), f32({}, {1})}, DType::I8, {4})
+          .numbers(),
+      (Numbers{0, 2, 0, -128}));
 }
 
 TEST(Quantize, PerAxisAndBlocked) {
@@ -139,7 +143,9 @@ TEST(Quantize, PerAxisAndBlocked) {
   EXPECT_EQ(run("quantize", axis0, {x, f32({2}, {1, 10})}, DType::I8, {2, 4}).numbers(),
             (Numbers{1, 2, 3, 4, 1, 2, 3, 4}));
   Attributes blocked{{"to", std::string("i8")}, {"axis", int64_t{1}}, {"block_size", int64_t{2}}};
-  EXPECT_EQ(run("quantize", blocked, {x, f32({2, 2}, {1, 2, 5, 10}), Value(DType::I8, {2, 2}, {0, 1, 2, 3})}, DType::I8, {2, 4}).numbers(),
+  EXPECT_EQ(run("quantize", blocked, {x, f32({2, 2}, {1, 2, 5, 10}), Value(DType::I8, {2, 2}, {0, 1, 2, 3})}, DType::I8,
+                {2, 4})
+                .numbers(),
             (Numbers{1, 2, 3, 3, 4, 6, 6, 7}));
   EXPECT_NE(errorOf("quantize", blocked, {x, f32({2}, {1, 2})}, DType::I8, {2, 4}), "");
 }
@@ -147,8 +153,10 @@ TEST(Quantize, PerAxisAndBlocked) {
 TEST(Quantize, DequantizeFourBits) {
   Attributes attributes{{"to", std::string("f32")}, {"axis", int64_t{0}}};
   Value x = Value::raw(DType::I4, {2, 2}, {0x78, 0x1F});
-  EXPECT_EQ(run("dequantize", attributes, {x, f32({2}, {0.5, 2}), Value::raw(DType::I4, {2}, {0x10})}, DType::F32, {2, 2}).numbers(),
-            (Numbers{-4, 3.5, -4, 0}));
+  EXPECT_EQ(
+      run("dequantize", attributes, {x, f32({2}, {0.5, 2}), Value::raw(DType::I4, {2}, {0x10})}, DType::F32, {2, 2})
+          .numbers(),
+      (Numbers{-4, 3.5, -4, 0}));
 }
 
 } // namespace

@@ -25,9 +25,11 @@ Numbers noise(int64_t count, uint32_t seed) {
 TEST(Matmul, SmallAndBroadcast) {
   Value a = f32({2, 3}, {1, 2, 3, 4, 5, 6}), b = f32({3, 2}, {1, 0, 0, 1, 1, 1});
   EXPECT_EQ(numbersOf("matmul", {}, {a, b}, {2, 2}), (Numbers{4, 5, 10, 11}));
-  EXPECT_EQ(numbersOf("matmul", {{"transpose_a", int64_t{1}}, {"transpose_b", int64_t{1}}}, {a, f32({1, 2}, {1, -1})}, {3, 1}),
+  EXPECT_EQ(numbersOf("matmul", {{"transpose_a", int64_t{1}}, {"transpose_b", int64_t{1}}}, {a, f32({1, 2}, {1, -1})},
+                      {3, 1}),
             (Numbers{-3, -3, -3}));
-  EXPECT_EQ(numbersOf("matmul", {}, {f32({2, 1, 1}, {2, 3}), f32({1, 2}, {1, 10})}, {2, 1, 2}), (Numbers{2, 20, 3, 30}));
+  EXPECT_EQ(numbersOf("matmul", {}, {f32({2, 1, 1}, {2, 3}), f32({1, 2}, {1, 10})}, {2, 1, 2}),
+            (Numbers{2, 20, 3, 30}));
   EXPECT_EQ(numbersOf("matmul", {}, {f32({2, 0}, {}), f32({0, 1}, {})}, {2, 1}), (Numbers{0, 0}));
   EXPECT_NE(errorOf("matmul", {}, {a, a}, DType::F32, {2, 3}), "");
 }
@@ -43,7 +45,8 @@ TEST(Matmul, BlocksMatchTheDefinition) {
     for (int64_t j = 0; j < n; ++j)
       turned[j * k + p] = b[p * n + j];
   expectNear(numbersOf("matmul", {}, {f64({m, k}, a), f64({k, n}, b)}, {m, n}), wanted, 1e-12);
-  expectNear(numbersOf("matmul", {{"transpose_b", int64_t{1}}}, {f32({m, k}, a), f32({n, k}, turned)}, {m, n}), wanted, 1e-5);
+  expectNear(numbersOf("matmul", {{"transpose_b", int64_t{1}}}, {f32({m, k}, a), f32({n, k}, turned)}, {m, n}), wanted,
+             1e-5);
 }
 
 TEST(Matmul, PackedRightOperand) {
@@ -72,10 +75,13 @@ TEST(Reduce, EveryKind) {
   EXPECT_EQ(reduced("sum_square"), (Numbers{14, 77}));
   expectNear(reduced("l2"), {std::sqrt(14), std::sqrt(77)}, 1e-14);
   expectNear(reduced("log_sum"), {std::log(2), std::log(3)}, 1e-14);
-  expectNear(reduced("log_sum_exp"), {std::log(std::exp(1) + std::exp(-2) + std::exp(3)), std::log(std::exp(4) + std::exp(5) + std::exp(-6))}, 1e-14);
+  expectNear(reduced("log_sum_exp"),
+             {std::log(std::exp(1) + std::exp(-2) + std::exp(3)), std::log(std::exp(4) + std::exp(5) + std::exp(-6))},
+             1e-14);
   EXPECT_EQ(numbersOf("reduce", {{"kind", word("sum")}, {"axes", List{0, 1}}}, {x}, {1, 1}), Numbers{5});
   EXPECT_EQ(numbersOf("reduce", {{"kind", word("sum")}, {"axes", List{0}}}, {x}, {1, 3}), (Numbers{5, 3, -3}));
-  EXPECT_EQ(numbersOf("reduce", {{"kind", word("and")}, {"axes", List{0}}}, {bools({2, 2}, {1, 1, 0, 1})}, {1, 2}), (Numbers{0, 1}));
+  EXPECT_EQ(numbersOf("reduce", {{"kind", word("and")}, {"axes", List{0}}}, {bools({2, 2}, {1, 1, 0, 1})}, {1, 2}),
+            (Numbers{0, 1}));
 }
 
 TEST(Reduce, EmptyAndNanAndIntegers) {
@@ -91,7 +97,8 @@ TEST(Reduce, EmptyAndNanAndIntegers) {
   EXPECT_EQ(empty("log_sum_exp", DType::F32), -inf);
   expectNear(numbersOf("reduce", {{"kind", word("max")}, {"axes", List{0}}}, {f32({3}, {1, nan, 2})}, {1}), {nan});
   EXPECT_EQ(numbersOf("reduce", {{"kind", word("mean")}, {"axes", List{0}}}, {i32({2}, {-3, -4})}, {1}), Numbers{-3});
-  expectNear(numbersOf("reduce", {{"kind", word("log_sum_exp")}, {"axes", List{0}}}, {f32({2}, {1000, 1000})}, {1}), {1000 + std::log(2)}, 1e-4);
+  expectNear(numbersOf("reduce", {{"kind", word("log_sum_exp")}, {"axes", List{0}}}, {f32({2}, {1000, 1000})}, {1}),
+             {1000 + std::log(2)}, 1e-4);
 }
 
 TEST(ArgReduce, TiesAndDirections) {
@@ -100,19 +107,23 @@ TEST(ArgReduce, TiesAndDirections) {
   last["select_last"] = int64_t{1};
   EXPECT_EQ(run("arg_reduce", first, {x}, DType::I64, {2}).numbers(), (Numbers{0, 1}));
   EXPECT_EQ(run("arg_reduce", last, {x}, DType::I64, {2}).numbers(), (Numbers{1, 2}));
-  EXPECT_EQ(run("arg_reduce", {{"kind", word("min")}, {"axis", int64_t{0}}}, {x}, DType::I64, {1, 3}).numbers(), (Numbers{1, 0, 0}));
+  EXPECT_EQ(run("arg_reduce", {{"kind", word("min")}, {"axis", int64_t{0}}}, {x}, DType::I64, {1, 3}).numbers(),
+            (Numbers{1, 0, 0}));
 }
 
 TEST(Cumulate, SumsAndProducts) {
   Value x = f32({2, 3}, {1, 2, 3, 4, 5, 6});
   auto sums = [&](int64_t exclusive, int64_t reverse) {
-    return numbersOf("cumulate", {{"kind", word("sum")}, {"axis", int64_t{1}}, {"exclusive", exclusive}, {"reverse", reverse}}, {x}, {2, 3});
+    return numbersOf("cumulate",
+                     {{"kind", word("sum")}, {"axis", int64_t{1}}, {"exclusive", exclusive}, {"reverse", reverse}}, {x},
+                     {2, 3});
   };
   EXPECT_EQ(sums(0, 0), (Numbers{1, 3, 6, 4, 9, 15}));
   EXPECT_EQ(sums(1, 0), (Numbers{0, 1, 3, 0, 4, 9}));
   EXPECT_EQ(sums(0, 1), (Numbers{6, 5, 3, 15, 11, 6}));
   EXPECT_EQ(sums(1, 1), (Numbers{5, 3, 0, 11, 6, 0}));
-  EXPECT_EQ(numbersOf("cumulate", {{"kind", word("prod")}, {"axis", int64_t{0}}}, {i64({3}, {2, 3, 4})}, {3}), (Numbers{2, 6, 24}));
+  EXPECT_EQ(numbersOf("cumulate", {{"kind", word("prod")}, {"axis", int64_t{0}}}, {i64({3}, {2, 3, 4})}, {3}),
+            (Numbers{2, 6, 24}));
 }
 
 TEST(Softmax, AnyAxisWithoutOverflow) {
@@ -126,10 +137,13 @@ TEST(Normalize, LayerRmsLocal) {
   // (1, 3): mean 2, variance 1.
   Value x = f64({2, 2}, {1, 3, 10, 10});
   Attributes attributes{{"axis", int64_t{-1}}, {"epsilon", 0.0}};
-  expectNear(numbersOf("layer_norm", attributes, {f64({1, 2}, {1, 3}), f64({2}, {2, 3}), f64({2}, {10, 20})}, {1, 2}), {8, 23}, 1e-14);
+  expectNear(numbersOf("layer_norm", attributes, {f64({1, 2}, {1, 3}), f64({2}, {2, 3}), f64({2}, {10, 20})}, {1, 2}),
+             {8, 23}, 1e-14);
   Attributes stable{{"axis", int64_t{1}}, {"epsilon", 1.0}};
-  expectNear(numbersOf("layer_norm", stable, {x, f64({1}, {1}), Value()}, {2, 2}), {-std::sqrt(0.5), std::sqrt(0.5), 0, 0}, 1e-14);
-  expectNear(numbersOf("rms_norm", attributes, {f64({1, 2}, {3, 4}), f64({2}, {1, 2})}, {1, 2}), {3 / std::sqrt(12.5), 8 / std::sqrt(12.5)}, 1e-14);
+  expectNear(numbersOf("layer_norm", stable, {x, f64({1}, {1}), Value()}, {2, 2}),
+             {-std::sqrt(0.5), std::sqrt(0.5), 0, 0}, 1e-14);
+  expectNear(numbersOf("rms_norm", attributes, {f64({1, 2}, {3, 4}), f64({2}, {1, 2})}, {1, 2}),
+             {3 / std::sqrt(12.5), 8 / std::sqrt(12.5)}, 1e-14);
   // A scale that differs from row to row.
   expectNear(numbersOf("rms_norm", attributes, {f64({2, 1}, {5, 5}), f64({2, 1}, {1, 7})}, {2, 1}), {1, 7}, 1e-14);
   Attributes local{{"alpha", 3.0}, {"beta", 1.0}, {"bias", 1.0}, {"size", int64_t{3}}};
@@ -137,8 +151,8 @@ TEST(Normalize, LayerRmsLocal) {
 }
 
 /// Attention by its definition, on [1, H, S, D] and one key head.
-Numbers attentionOf(const Numbers &q, const Numbers &k, const Numbers &v, int64_t heads, int64_t s, int64_t t, int64_t d,
-                    const std::function<double(int64_t, int64_t, double)> &adjust) {
+Numbers attentionOf(const Numbers &q, const Numbers &k, const Numbers &v, int64_t heads, int64_t s, int64_t t,
+                    int64_t d, const std::function<double(int64_t, int64_t, double)> &adjust) {
   Numbers y;
   for (int64_t row = 0; row < heads * s; ++row) {
     Numbers weights(t), sums(d);
@@ -169,15 +183,21 @@ TEST(Attention, MatchesTheDefinition) {
   Attributes causal = base;
   causal["causal"] = int64_t{1};
   expectNear(numbersOf("attention", causal, {vq, vk, vv}, shape),
-             attentionOf(q, k, v, heads, s, t, d, [](int64_t i, int64_t j, double x) { return j <= i ? x / 2 : -inf; }), 1e-13);
+             attentionOf(q, k, v, heads, s, t, d, [](int64_t i, int64_t j, double x) { return j <= i ? x / 2 : -inf; }),
+             1e-13);
   causal["causal_bottom_right"] = int64_t{1};
   causal["softcap"] = 0.3;
-  expectNear(numbersOf("attention", causal, {vq, vk, vv}, shape),
-             attentionOf(q, k, v, heads, s, t, d, [](int64_t i, int64_t j, double x) { return j <= i + 1 ? 0.3 * std::tanh(x / 2 / 0.3) : -inf; }), 1e-13);
+  expectNear(
+      numbersOf("attention", causal, {vq, vk, vv}, shape),
+      attentionOf(q, k, v, heads, s, t, d,
+                  [](int64_t i, int64_t j, double x) { return j <= i + 1 ? 0.3 * std::tanh(x / 2 / 0.3) : -inf; }),
+      1e-13);
   Value mask = f64({s, t}, {0, 1, -inf, 2, 0, 0});
   Numbers added{0, 1, -inf, 2, 0, 0};
   expectNear(numbersOf("attention", base, {vq, vk, vv, mask, i64({1}, {2})}, shape),
-             attentionOf(q, k, v, heads, s, t, d, [&](int64_t i, int64_t j, double x) { return j < 2 ? x / 2 + added[i * 3 + j] : -inf; }), 1e-13);
+             attentionOf(q, k, v, heads, s, t, d,
+                         [&](int64_t i, int64_t j, double x) { return j < 2 ? x / 2 + added[i * 3 + j] : -inf; }),
+             1e-13);
 }
 
 TEST(Attention, NothingSeenGivesZero) {
@@ -196,8 +216,10 @@ TEST(Attention, Layouts) {
   Attributes bshd{{"scale", 1.0}};
   for (const char *name : {"q_layout", "k_layout", "v_layout", "y_layout"})
     bshd[name] = word("bshd");
-  Value plain = run("attention", {{"scale", 1.0}}, {f64({1, h, s, d}, q), f64({1, h, s, d}, k), f64({1, h, s, d}, v)}, DType::F64, {1, h, s, d});
-  EXPECT_EQ(numbersOf("attention", bshd, {turned(q), turned(k), turned(v)}, {1, s, h, d}), turned(plain.numbers()).numbers());
+  Value plain = run("attention", {{"scale", 1.0}}, {f64({1, h, s, d}, q), f64({1, h, s, d}, k), f64({1, h, s, d}, v)},
+                    DType::F64, {1, h, s, d});
+  EXPECT_EQ(numbersOf("attention", bshd, {turned(q), turned(k), turned(v)}, {1, s, h, d}),
+            turned(plain.numbers()).numbers());
 }
 
 TEST(Rope, RotatesPairs) {

@@ -30,8 +30,7 @@ TEST(Registry, StridedOperandAndResult) {
 }
 
 TEST(Registry, WrongShapesAndMissingThingsAreErrors) {
-  EXPECT_EQ(errorOf("neg", {}, {f32({3}, {1, 2, 3})}, DType::F32, {2}),
-            "expected a result of shape [3], got [2]");
+  EXPECT_EQ(errorOf("neg", {}, {f32({3}, {1, 2, 3})}, DType::F32, {2}), "expected a result of shape [3], got [2]");
   EXPECT_NE(errorOf("neg", {}, {}, DType::F32, {2}), "");
   EXPECT_NE(errorOf("neg", {}, {Value()}, DType::F32, {2}), "");
   EXPECT_NE(errorOf("neg", {}, {f32({1}, {1})}, DType::F64, {1}), "");
@@ -55,9 +54,9 @@ TEST(Unary, Floats) {
 
 TEST(Unary, EveryFloatFunctionMatchesTheStandardLibrary) {
   const std::pair<const char *, double (*)(double)> functions[] = {
-      {"exp", std::exp},   {"log", std::log},     {"sqrt", std::sqrt},   {"sin", std::sin},     {"cos", std::cos},
-      {"tan", std::tan},   {"asin", std::asin},   {"acos", std::acos},   {"atan", std::atan},   {"sinh", std::sinh},
-      {"cosh", std::cosh}, {"tanh", std::tanh},   {"asinh", std::asinh}, {"atanh", std::atanh}, {"erf", std::erf}};
+      {"exp", std::exp},   {"log", std::log},   {"sqrt", std::sqrt},   {"sin", std::sin},     {"cos", std::cos},
+      {"tan", std::tan},   {"asin", std::asin}, {"acos", std::acos},   {"atan", std::atan},   {"sinh", std::sinh},
+      {"cosh", std::cosh}, {"tanh", std::tanh}, {"asinh", std::asinh}, {"atanh", std::atanh}, {"erf", std::erf}};
   for (auto [op, function] : functions)
     expectNear(numbersOf(op, {}, {f64({3}, {0.1, 0.5, 0.9})}, {3}), {function(0.1), function(0.5), function(0.9)}, 0);
   expectNear(numbersOf("acosh", {}, {f64({1}, {2})}, {1}), {1.3169578969248166}, 1e-15);
@@ -67,8 +66,10 @@ TEST(Unary, Gelu) {
   // 3 Phi(3) = 2.99595030590511; the approximations by their formulas.
   Value x = f64({3}, {-1, 0, 3});
   expectNear(numbersOf("gelu", {}, {x}, {3}), {-0.15865525393145707, 0, 2.9959503059051097}, 1e-15);
-  expectNear(numbersOf("gelu", {{"approximate", std::string("tanh")}}, {x}, {3}), {-0.15880800939172324, 0, 2.996362607918227}, 1e-12);
-  expectNear(numbersOf("gelu", {{"approximate", std::string("sigmoid")}}, {x}, {3}), {-0.1542042340671787, 0, 2.981928690292214}, 1e-14);
+  expectNear(numbersOf("gelu", {{"approximate", std::string("tanh")}}, {x}, {3}),
+             {-0.15880800939172324, 0, 2.996362607918227}, 1e-12);
+  expectNear(numbersOf("gelu", {{"approximate", std::string("sigmoid")}}, {x}, {3}),
+             {-0.1542042340671787, 0, 2.981928690292214}, 1e-14);
 }
 
 TEST(Unary, Integers) {
@@ -154,8 +155,9 @@ TEST(Binary, Comparisons) {
 TEST(Where, BroadcastsAllThree) {
   EXPECT_EQ(run("where", {}, {bools({2, 1}, {1, 0}), f32({3}, {1, 2, 3}), f32({}, {9})}, DType::F32, {2, 3}).numbers(),
             (Numbers{1, 2, 3, 9, 9, 9}));
-  auto strings = run("where", {}, {bools({2}, {0, 1}), Value::text({2}, {"a", "b"}), Value::text({1}, {"c"})},
-                     DType::String, {2}).strings;
+  auto strings =
+      run("where", {}, {bools({2}, {0, 1}), Value::text({2}, {"a", "b"}), Value::text({1}, {"c"})}, DType::String, {2})
+          .strings;
   EXPECT_EQ(strings, (std::vector<std::string>{"c", "b"}));
 }
 

@@ -40,12 +40,14 @@ TEST(Move, TransposingTwiceGivesTheOperand) {
   Numbers numbers(2 * 3 * 4 * 5);
   for (size_t i = 0; i < numbers.size(); ++i)
     numbers[i] = static_cast<double>(i);
-  Value once = run("transpose", {{"permutation", List{2, 0, 3, 1}}}, {f32({2, 3, 4, 5}, numbers)}, DType::F32, {4, 2, 5, 3});
+  Value once =
+      run("transpose", {{"permutation", List{2, 0, 3, 1}}}, {f32({2, 3, 4, 5}, numbers)}, DType::F32, {4, 2, 5, 3});
   EXPECT_EQ(numbersOf("transpose", {{"permutation", List{1, 3, 0, 2}}}, {once}, {2, 3, 4, 5}), numbers);
 }
 
 TEST(Move, Slice) {
-  EXPECT_EQ(numbersOf("slice", {{"offsets", List{1, 2}}, {"steps", List{-1, -2}}}, {matrix}, {2, 2}), (Numbers{6, 4, 3, 1}));
+  EXPECT_EQ(numbersOf("slice", {{"offsets", List{1, 2}}, {"steps", List{-1, -2}}}, {matrix}, {2, 2}),
+            (Numbers{6, 4, 3, 1}));
   EXPECT_EQ(numbersOf("slice", {{"offsets", List{0, 3}}, {"steps", List{1, 1}}}, {matrix}, {2, 0}), Numbers{});
   EXPECT_NE(errorOf("slice", {{"offsets", List{0, 2}}, {"steps", List{1, 1}}}, {matrix}, DType::F32, {2, 2}), "");
   EXPECT_NE(errorOf("slice", {{"offsets", List{0, -1}}, {"steps", List{1, 1}}}, {matrix}, DType::F32, {2, 2}), "");
@@ -61,7 +63,9 @@ TEST(Move, Concat) {
 
 TEST(Move, Pad) {
   Value x = f32({3}, {1, 2, 3});
-  auto padded = [&](const char *mode) { return numbersOf("pad", {{"low", List{2}}, {"mode", word(mode)}}, {x, Value()}, {7}); };
+  auto padded = [&](const char *mode) {
+    return numbersOf("pad", {{"low", List{2}}, {"mode", word(mode)}}, {x, Value()}, {7});
+  };
   EXPECT_EQ(padded("constant"), (Numbers{0, 0, 1, 2, 3, 0, 0}));
   EXPECT_EQ(padded("reflect"), (Numbers{3, 2, 1, 2, 3, 2, 1}));
   EXPECT_EQ(padded("edge"), (Numbers{1, 1, 1, 2, 3, 3, 3}));
@@ -113,7 +117,8 @@ TEST(Index, CompressAndReverseSequence) {
 TEST(Scatter, Elements) {
   Value x = f32({3}, {1, 2, 3}), places = i64({2}, {1, -2}), updates = f32({2}, {10, 20});
   auto scattered = [&](const char *reduction) {
-    return numbersOf("scatter_elements", {{"axis", int64_t{0}}, {"reduction", word(reduction)}}, {x, places, updates}, {3});
+    return numbersOf("scatter_elements", {{"axis", int64_t{0}}, {"reduction", word(reduction)}}, {x, places, updates},
+                     {3});
   };
   EXPECT_EQ(scattered("none"), (Numbers{1, 20, 3}));
   EXPECT_EQ(scattered("add"), (Numbers{1, 32, 3}));
@@ -125,13 +130,16 @@ TEST(Scatter, Elements) {
 TEST(Scatter, TuplesAndCaches) {
   EXPECT_EQ(numbersOf("scatter_nd", {}, {matrix, i64({1, 1}, {1}), f32({1, 3}, {7, 8, 9})}, {2, 3}),
             (Numbers{1, 2, 3, 7, 8, 9}));
-  EXPECT_EQ(numbersOf("scatter_nd", {{"reduction", word("add")}}, {i32({2}, {1, 2}), i64({2, 1}, {0, 0}), i32({2}, {5, 6})}, {2}),
+  EXPECT_EQ(numbersOf("scatter_nd", {{"reduction", word("add")}},
+                      {i32({2}, {1, 2}), i64({2, 1}, {0, 0}), i32({2}, {5, 6})}, {2}),
             (Numbers{12, 2}));
   EXPECT_NE(errorOf("scatter_nd", {}, {matrix, i64({1, 1}, {2}), f32({1, 3}, {7, 8, 9})}, DType::F32, {2, 3}), "");
   Value cache = f32({2, 3, 1}, {0, 0, 0, 0, 0, 0}), update = f32({2, 2, 1}, {1, 2, 3, 4});
   Attributes axis{{"axis", int64_t{-2}}}, circular{{"axis", int64_t{-2}}, {"circular", int64_t{1}}};
-  EXPECT_EQ(numbersOf("tensor_scatter", axis, {cache, update, i64({2}, {1, 0})}, {2, 3, 1}), (Numbers{0, 1, 2, 3, 4, 0}));
-  EXPECT_EQ(numbersOf("tensor_scatter", circular, {cache, update, i64({2}, {2, 0})}, {2, 3, 1}), (Numbers{2, 0, 1, 3, 4, 0}));
+  EXPECT_EQ(numbersOf("tensor_scatter", axis, {cache, update, i64({2}, {1, 0})}, {2, 3, 1}),
+            (Numbers{0, 1, 2, 3, 4, 0}));
+  EXPECT_EQ(numbersOf("tensor_scatter", circular, {cache, update, i64({2}, {2, 0})}, {2, 3, 1}),
+            (Numbers{2, 0, 1, 3, 4, 0}));
   EXPECT_NE(errorOf("tensor_scatter", axis, {cache, update, i64({2}, {2, 0})}, DType::F32, {2, 3, 1}), "");
 }
 
@@ -144,7 +152,8 @@ TEST(Generate, RangeIotaOneHotTrilu) {
   EXPECT_EQ(run("one_hot", {{"axis", int64_t{1}}}, {i64({2}, {3, -4}), f32({2}, {0, 1})}, DType::F32, {2, 3}).numbers(),
             (Numbers{0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(numbersOf("trilu", {{"k", word("0")}}, {matrix}, {2, 3}), (Numbers{1, 2, 3, 0, 5, 6}));
-  EXPECT_EQ(numbersOf("trilu", {{"k", word("-1")}, {"upper", int64_t{0}}}, {matrix}, {2, 3}), (Numbers{0, 0, 0, 4, 0, 0}));
+  EXPECT_EQ(numbersOf("trilu", {{"k", word("-1")}, {"upper", int64_t{0}}}, {matrix}, {2, 3}),
+            (Numbers{0, 0, 0, 4, 0, 0}));
 }
 
 } // namespace

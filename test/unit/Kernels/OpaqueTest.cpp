@@ -11,7 +11,8 @@ namespace {
 std::string word(const char *text) { return text; }
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
-std::vector<Value> runAll(std::string_view op, const Attributes &attributes, Operands operands, std::vector<Value> results) {
+std::vector<Value> runAll(std::string_view op, const Attributes &attributes, Operands operands,
+                          std::vector<Value> results) {
   EXPECT_EQ(runInto(op, attributes, std::move(operands), results), "");
   return results;
 }
@@ -30,7 +31,8 @@ TEST(Recurrent, RnnInBothDirectionsWithLengths) {
   Attributes attributes{{"direction", word("bidirectional")}};
   auto results = runAll("rnn", attributes, {x, ones, twos, Value(), i32({2}, {2, 1})},
                         {Value(DType::F64, {2, 2, 2, 1}), Value(DType::F64, {2, 2, 1})});
-  double a = std::tanh(0.1), b = std::tanh(0.3 + 2 * a), c = std::tanh(0.3), d = std::tanh(0.1 + 2 * c), e = std::tanh(0.2);
+  double a = std::tanh(0.1), b = std::tanh(0.3 + 2 * a), c = std::tanh(0.3), d = std::tanh(0.1 + 2 * c),
+         e = std::tanh(0.2);
   expectNear(results[0].numbers(), {a, e, d, e, b, 0, c, 0}, 1e-15);
   expectNear(results[1].numbers(), {b, e, d, e}, 1e-15);
 }
@@ -42,7 +44,8 @@ TEST(Recurrent, GruResetsBeforeOrAfter) {
   double before = std::tanh(1.5 + 0.3 * reset * 0.9 + 0.7), after = std::tanh(1.5 + reset * (0.27 + 0.7));
   for (int64_t linear : {0, 1}) {
     Attributes attributes{{"direction", word("forward")}, {"linear_before_reset", linear}};
-    auto results = runAll("gru", attributes, {x, w, r, bias, Value(), h}, {Value(DType::F64, {1, 1, 1, 1}), Value(DType::F64, {1, 1, 1})});
+    auto results = runAll("gru", attributes, {x, w, r, bias, Value(), h},
+                          {Value(DType::F64, {1, 1, 1, 1}), Value(DType::F64, {1, 1, 1})});
     expectNear(results[1].numbers(), {(1 - z) * (linear ? after : before) + z * 0.9}, 1e-15);
   }
 }
@@ -61,8 +64,10 @@ TEST(Recurrent, LstmWithPeepholes) {
 
 TEST(Recurrent, ActivationsTakeTheirParametersInOrder) {
   Value x = f64({1, 1, 1}, {-2}), one = f64({1, 1, 1}, {1});
-  Attributes attributes{{"activations", std::vector<std::string>{"leakyrelu"}}, {"activation_alpha", std::vector<double>{0.25}}};
-  auto results = runAll("rnn", attributes, {x, one, one}, {Value(DType::F64, {1, 1, 1, 1}), Value(DType::F64, {1, 1, 1})});
+  Attributes attributes{{"activations", std::vector<std::string>{"leakyrelu"}},
+                        {"activation_alpha", std::vector<double>{0.25}}};
+  auto results =
+      runAll("rnn", attributes, {x, one, one}, {Value(DType::F64, {1, 1, 1, 1}), Value(DType::F64, {1, 1, 1})});
   EXPECT_EQ(results[1].numbers(), Numbers{-0.5});
   attributes["clip"] = 1.0;
   results = runAll("rnn", attributes, {x, one, one}, {Value(DType::F64, {1, 1, 1, 1}), Value(DType::F64, {1, 1, 1})});
@@ -74,14 +79,16 @@ TEST(Sort, TopKPrefersLowerIndices) {
   auto largest = runAll("topk", {{"axis", int64_t{1}}}, {x}, {Value(DType::F32, {2, 2}), Value(DType::I64, {2, 2})});
   EXPECT_EQ(largest[0].numbers(), (Numbers{3, 3, 9, 7}));
   EXPECT_EQ(largest[1].numbers(), (Numbers{1, 2, 3, 0}));
-  auto smallest = runAll("topk", {{"axis", int64_t{0}}, {"largest", int64_t{0}}}, {x}, {Value(DType::F32, {1, 4}), Value(DType::I64, {1, 4})});
+  auto smallest = runAll("topk", {{"axis", int64_t{0}}, {"largest", int64_t{0}}}, {x},
+                         {Value(DType::F32, {1, 4}), Value(DType::I64, {1, 4})});
   EXPECT_EQ(smallest[0].numbers(), (Numbers{1, 3, 3, 2}));
   EXPECT_NE(errorOf("topk", {{"axis", int64_t{1}}}, {x}, DType::F32, {2, 5}), "");
 }
 
 TEST(Sort, Unique) {
   Value x = f32({6}, {2, 1, 1, 3, 4, 3});
-  std::vector<Value> lists{open(DType::F32, {-1}), open(DType::I64, {-1}), open(DType::I64, {-1}), open(DType::I64, {-1})};
+  std::vector<Value> lists{open(DType::F32, {-1}), open(DType::I64, {-1}), open(DType::I64, {-1}),
+                           open(DType::I64, {-1})};
   auto sorted = runAll("unique", {}, {x}, lists);
   EXPECT_EQ(sorted[0].numbers(), (Numbers{1, 2, 3, 4}));
   EXPECT_EQ(sorted[1].numbers(), (Numbers{1, 0, 3, 4}));
@@ -105,7 +112,10 @@ TEST(Sort, NonZero) {
 }
 
 Attributes resize(const char *mode, const char *coordinates, List axes) {
-  return {{"mode", word(mode)}, {"coordinate_transformation_mode", word(coordinates)}, {"nearest_mode", word("round_prefer_floor")}, {"axes", axes}};
+  return {{"mode", word(mode)},
+          {"coordinate_transformation_mode", word(coordinates)},
+          {"nearest_mode", word("round_prefer_floor")},
+          {"axes", axes}};
 }
 
 TEST(Resize, NearestAndLinear) {
@@ -168,7 +178,8 @@ TEST(Sample, Grid) {
 
 TEST(Detection, NonMaxSuppression) {
   Value boxes = f32({1, 3, 4}, {0, 0, 1, 1, 0, 0.1, 1, 1.1, 5, 5, 6, 6}), scores = f32({1, 1, 3}, {0.8, 0.9, 0.3});
-  Value y = run("non_max_suppression", {}, {boxes, scores, i64({1}, {5}), f32({1}, {0.5}), f32({1}, {0})}, DType::I64, {-1, 3});
+  Value y = run("non_max_suppression", {}, {boxes, scores, i64({1}, {5}), f32({1}, {0.5}), f32({1}, {0})}, DType::I64,
+                {-1, 3});
   EXPECT_EQ(y.numbers(), (Numbers{0, 0, 1, 0, 0, 2}));
   EXPECT_EQ(run("non_max_suppression", {}, {boxes, scores}, DType::I64, {-1, 3}).shape, (Shape{0, 3}));
 }
@@ -176,7 +187,11 @@ TEST(Detection, NonMaxSuppression) {
 TEST(Detection, RoiAlignOfALine) {
   // On a ramp the average of a bin is its centre.
   Value x = f64({1, 1, 1, 8}, {0, 1, 2, 3, 4, 5, 6, 7}), rois = f64({1, 4}, {2, 0.5, 6, 0.5});
-  Attributes attributes{{"mode", word("avg")}, {"output_height", int64_t{1}}, {"output_width", int64_t{2}}, {"sampling_ratio", int64_t{2}}, {"spatial_scale", 1.0}};
+  Attributes attributes{{"mode", word("avg")},
+                        {"output_height", int64_t{1}},
+                        {"output_width", int64_t{2}},
+                        {"sampling_ratio", int64_t{2}},
+                        {"spatial_scale", 1.0}};
   expectNear(numbersOf("roi_align", attributes, {x, rois, i64({1}, {0})}, {1, 1, 1, 2}), {2.5, 4.5}, 1e-12);
   EXPECT_NE(errorOf("roi_align", attributes, {x, rois, i64({1}, {1})}, DType::F64, {1, 1, 1, 2}), "");
 }
@@ -185,10 +200,13 @@ TEST(Signal, TransformAndInverse) {
   Value x = f64({1, 4, 1}, {1, 2, 3, 4});
   Value y = run("dft", {{"axis", int64_t{1}}}, {x}, DType::F64, {1, 4, 2});
   expectNear(y.numbers(), {10, 0, -2, 2, -2, 0, -2, -2}, 1e-13);
-  expectNear(numbersOf("dft", {{"axis", int64_t{1}}, {"inverse", int64_t{1}}}, {y}, {1, 4, 2}), {1, 0, 2, 0, 3, 0, 4, 0}, 1e-13);
+  expectNear(numbersOf("dft", {{"axis", int64_t{1}}, {"inverse", int64_t{1}}}, {y}, {1, 4, 2}),
+             {1, 0, 2, 0, 3, 0, 4, 0}, 1e-13);
   Value half = run("dft", {{"axis", int64_t{1}}, {"onesided", int64_t{1}}}, {x}, DType::F64, {1, 3, 2});
   expectNear(half.numbers(), {10, 0, -2, 2, -2, 0}, 1e-13);
-  expectNear(numbersOf("dft", {{"axis", int64_t{1}}, {"onesided", int64_t{1}}, {"inverse", int64_t{1}}}, {half}, {1, 4, 1}), {1, 2, 3, 4}, 1e-13);
+  expectNear(
+      numbersOf("dft", {{"axis", int64_t{1}}, {"onesided", int64_t{1}}, {"inverse", int64_t{1}}}, {half}, {1, 4, 1}),
+      {1, 2, 3, 4}, 1e-13);
 }
 
 TEST(Signal, ShortTime) {

@@ -20,9 +20,10 @@ private:
   uint64_t state;
 };
 
-constexpr DType dtypes[] = {DType::F32, DType::F32, DType::F32, DType::F64,  DType::F16,      DType::BF16, DType::I64,
-                            DType::I64, DType::I32, DType::I8,  DType::U8,   DType::U64,      DType::Bool, DType::Bool,
-                            DType::I4,  DType::U2,  DType::F8E4M3FN,         DType::F4E2M1,   DType::Complex64, DType::String};
+constexpr DType dtypes[] = {DType::F32,  DType::F32,      DType::F32,    DType::F64,       DType::F16,
+                            DType::BF16, DType::I64,      DType::I64,    DType::I32,       DType::I8,
+                            DType::U8,   DType::U64,      DType::Bool,   DType::Bool,      DType::I4,
+                            DType::U2,   DType::F8E4M3FN, DType::F4E2M1, DType::Complex64, DType::String};
 constexpr int64_t extents[] = {0, 1, 1, 2, 2, 2, 3, 3, 4, 5};
 
 Shape randomShape(Random &random) {
@@ -50,18 +51,56 @@ Value randomValue(Random &random, const Shape &shape, DType dtype) {
 }
 
 Attributes randomAttributes(Random &random) {
-  static constexpr const char *integers[] = {
-      "axis", "keepdims", "groups", "offset_groups", "block_size", "block", "transpose_a", "transpose_b", "exclusive", "reverse",
-      "largest", "batch_dims", "fmod", "causal", "rotary", "interleaved", "frame_step", "frame_length", "size", "batch_axis",
-      "time_axis", "output_height", "output_width", "sampling_ratio", "length", "inverse", "onesided", "count_include_pad", "p",
-      "upper", "k", "circular", "linear_before_reset", "antialias", "exclude_outside", "align_corners", "column_major", "sorted"};
-  static constexpr const char *lists[] = {"axes", "permutation", "offsets", "steps", "low", "strides", "dilations", "pads", "window", "ceil_pads"};
-  static constexpr const char *reals[] = {"epsilon", "scale", "softcap", "alpha", "beta", "bias", "spatial_scale", "clip", "extrapolation_value"};
+  static constexpr const char *integers[] = {"axis",
+                                             "keepdims",
+                                             "groups",
+                                             "offset_groups",
+                                             "block_size",
+                                             "block",
+                                             "transpose_a",
+                                             "transpose_b",
+                                             "exclusive",
+                                             "reverse",
+                                             "largest",
+                                             "batch_dims",
+                                             "fmod",
+                                             "causal",
+                                             "rotary",
+                                             "interleaved",
+                                             "frame_step",
+                                             "frame_length",
+                                             "size",
+                                             "batch_axis",
+                                             "time_axis",
+                                             "output_height",
+                                             "output_width",
+                                             "sampling_ratio",
+                                             "length",
+                                             "inverse",
+                                             "onesided",
+                                             "count_include_pad",
+                                             "p",
+                                             "upper",
+                                             "k",
+                                             "circular",
+                                             "linear_before_reset",
+                                             "antialias",
+                                             "exclude_outside",
+                                             "align_corners",
+                                             "column_major",
+                                             "sorted"};
+  static constexpr const char *lists[] = {"axes",    "permutation", "offsets", "steps",  "low",
+                                          "strides", "dilations",   "pads",    "window", "ceil_pads"};
+  static constexpr const char *reals[] = {
+      "epsilon", "scale", "softcap", "alpha", "beta", "bias", "spatial_scale", "clip", "extrapolation_value"};
   static constexpr int64_t numbers[] = {0, 0, 1, 1, 1, 2, 2, 3, -1, -1, -2, 4, 1000, INT64_MAX, INT64_MIN};
-  static constexpr const char *kinds[] = {"sum", "mean", "prod", "max", "min", "l2", "log_sum_exp", "and", "average", "lp", "nonsense"};
-  static constexpr const char *modes[] = {"constant", "reflect", "edge", "wrap", "nearest", "linear", "cubic", "avg", "max"};
+  static constexpr const char *kinds[] = {"sum",         "mean", "prod",    "max", "min",     "l2",
+                                          "log_sum_exp", "and",  "average", "lp",  "nonsense"};
+  static constexpr const char *modes[] = {"constant", "reflect", "edge", "wrap", "nearest",
+                                          "linear",   "cubic",   "avg",  "max"};
   static constexpr const char *reductions[] = {"none", "add", "mul", "max", "min"};
-  static constexpr const char *coordinates[] = {"half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize", "half_pixel_symmetric"};
+  static constexpr const char *coordinates[] = {"half_pixel", "align_corners", "asymmetric", "tf_crop_and_resize",
+                                                "half_pixel_symmetric"};
   static constexpr const char *directions[] = {"forward", "reverse", "bidirectional"};
   static constexpr const char *paddings[] = {"zeros", "border", "reflection"};
   Attributes result{{"layout", std::string("panels")}};
@@ -109,7 +148,8 @@ TEST(Robustness, EveryKernelAnswersOrRefuses) {
         operands.push_back(random.below(12) == 0 ? Value() : randomValue(random, shape, dtype));
       }
       Shape resultShape = random.below(3) ? operands[0].shape : randomShape(random);
-      DType resultType = random.below(3) && operands[0].dtype != DType::Undefined ? operands[0].dtype : random.oneOf(dtypes);
+      DType resultType =
+          random.below(3) && operands[0].dtype != DType::Undefined ? operands[0].dtype : random.oneOf(dtypes);
       attributes["to"] = std::string(name(resultType));
       // What an error says about the shape is what the next attempt gives.
       for (int attempt = 0; attempt < 2; ++attempt) {

@@ -72,7 +72,8 @@ private:
     case DType::I16: return f(reinterpret_cast<int16_t *>(bytes.data()));
     case DType::I32: return f(reinterpret_cast<int32_t *>(bytes.data()));
     case DType::I64: return f(reinterpret_cast<int64_t *>(bytes.data()));
-    case DType::U8: case DType::Bool: return f(bytes.data());
+    case DType::U8:
+    case DType::Bool: return f(bytes.data());
     case DType::U16: return f(reinterpret_cast<uint16_t *>(bytes.data()));
     case DType::U32: return f(reinterpret_cast<uint32_t *>(bytes.data()));
     case DType::U64: return f(reinterpret_cast<uint64_t *>(bytes.data()));

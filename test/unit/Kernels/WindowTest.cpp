@@ -22,7 +22,8 @@ Attributes window(List strides, List dilations, List pads, int64_t groups = 1) {
 TEST(Conv, PaddingAsInTheOnnxDocument) {
   Value x = f32({1, 1, 5, 5}, counting(25)), w = f32({1, 1, 3, 3}, Numbers(9, 1));
   EXPECT_EQ(numbersOf("conv", window({1, 1}, {1, 1}, {1, 1, 1, 1}), {x, w}, {1, 1, 5, 5}),
-            (Numbers{12, 21, 27, 33, 24, 33, 54, 63, 72, 51, 63, 99, 108, 117, 81, 93, 144, 153, 162, 111, 72, 111, 117, 123, 84}));
+            (Numbers{12,  21, 27, 33,  24,  33,  54,  63, 72,  51,  63,  99, 108,
+                     117, 81, 93, 144, 153, 162, 111, 72, 111, 117, 123, 84}));
   EXPECT_EQ(numbersOf("conv", window({2, 2}, {1, 1}, {0, 0, 0, 0}), {x, w, f32({1}, {100})}, {1, 1, 2, 2}),
             (Numbers{154, 172, 244, 262}));
 }
@@ -57,13 +58,17 @@ TEST(Conv, ManyPlacesAndChannelsMatchTheDefinition) {
                 sum += w[((o * channels + c) * 3 + a + 1) * 3 + b + 1] * x[(c * n + i + a) * n + j + b];
         wanted.push_back(sum);
       }
-  EXPECT_EQ(numbersOf("conv", window({1, 1}, {1, 1}, {1, 1, 1, 1}), {f32({1, channels, n, n}, x), f32({outputs, channels, 3, 3}, w)}, {1, outputs, n, n}), wanted);
+  EXPECT_EQ(numbersOf("conv", window({1, 1}, {1, 1}, {1, 1, 1, 1}),
+                      {f32({1, channels, n, n}, x), f32({outputs, channels, 3, 3}, w)}, {1, outputs, n, n}),
+            wanted);
 }
 
 TEST(ConvTranspose, AsInTheOnnxDocument) {
   Value x = f32({1, 1, 3}, {0, 1, 2}), w = f32({1, 2, 3}, Numbers(6, 1));
-  EXPECT_EQ(numbersOf("conv_transpose", window({1}, {1}, {0, 0}), {x, w}, {1, 2, 5}), (Numbers{0, 1, 3, 3, 2, 0, 1, 3, 3, 2}));
-  EXPECT_EQ(numbersOf("conv_transpose", window({2}, {1}, {1, 1}), {x, w, f32({2}, {0, 10})}, {1, 2, 5}), (Numbers{0, 1, 1, 3, 2, 10, 11, 11, 13, 12}));
+  EXPECT_EQ(numbersOf("conv_transpose", window({1}, {1}, {0, 0}), {x, w}, {1, 2, 5}),
+            (Numbers{0, 1, 3, 3, 2, 0, 1, 3, 3, 2}));
+  EXPECT_EQ(numbersOf("conv_transpose", window({2}, {1}, {1, 1}), {x, w, f32({2}, {0, 10})}, {1, 2, 5}),
+            (Numbers{0, 1, 1, 3, 2, 10, 11, 11, 13, 12}));
 }
 
 TEST(DeformConv, ShiftedTapsInterpolate) {
@@ -72,7 +77,9 @@ TEST(DeformConv, ShiftedTapsInterpolate) {
   attributes["offset_groups"] = int64_t{1};
   Value offset = f32({1, 2, 1, 3}, {0, 0, 0, 0.5, 0.5, 0.5});
   EXPECT_EQ(numbersOf("deform_conv", attributes, {x, w, offset}, {1, 1, 1, 3}), (Numbers{1.5, 3, 2}));
-  EXPECT_EQ(numbersOf("deform_conv", attributes, {x, w, offset, f32({1}, {1}), f32({1, 1, 1, 3}, {0, 1, 2})}, {1, 1, 1, 3}), (Numbers{1, 4, 5}));
+  EXPECT_EQ(
+      numbersOf("deform_conv", attributes, {x, w, offset, f32({1}, {1}), f32({1, 1, 1, 3}, {0, 1, 2})}, {1, 1, 1, 3}),
+      (Numbers{1, 4, 5}));
 }
 
 TEST(Col2Im, OverlapsAdd) {
@@ -82,12 +89,18 @@ TEST(Col2Im, OverlapsAdd) {
 }
 
 Attributes pool(const char *kind, List extents, List strides, List pads) {
-  return {{"kind", word(kind)}, {"window", extents}, {"strides", strides}, {"pads", pads}, {"ceil_pads", List(extents.size(), 0)}};
+  return {{"kind", word(kind)},
+          {"window", extents},
+          {"strides", strides},
+          {"pads", pads},
+          {"ceil_pads", List(extents.size(), 0)}};
 }
 
 TEST(Pool, MaxIgnoresPadding) {
-  EXPECT_EQ(numbersOf("pool", pool("max", {2}, {1}, {1, 1}), {f32({1, 1, 3}, {-3, -1, -2})}, {1, 1, 4}), (Numbers{-3, -1, -1, -2}));
-  EXPECT_EQ(numbersOf("pool", pool("max", {2}, {2}, {0, 0}), {Value(DType::U8, {1, 1, 4}, {1, 200, 3, 4})}, {1, 1, 2}), (Numbers{200, 4}));
+  EXPECT_EQ(numbersOf("pool", pool("max", {2}, {1}, {1, 1}), {f32({1, 1, 3}, {-3, -1, -2})}, {1, 1, 4}),
+            (Numbers{-3, -1, -1, -2}));
+  EXPECT_EQ(numbersOf("pool", pool("max", {2}, {2}, {0, 0}), {Value(DType::U8, {1, 1, 4}, {1, 200, 3, 4})}, {1, 1, 2}),
+            (Numbers{200, 4}));
   Attributes dilated = pool("max", {2}, {1}, {0, 0});
   dilated["dilations"] = List{2};
   EXPECT_EQ(numbersOf("pool", dilated, {f32({1, 1, 4}, {5, 9, 1, 2})}, {1, 1, 2}), (Numbers{5, 9}));
@@ -121,7 +134,8 @@ TEST(Pool, IndicesAndUnpool) {
   Attributes upper = pool("max", {1, 2}, {1, 1}, {0, 0, 0, 0});
   upper["column_major"] = int64_t{1};
   EXPECT_EQ(run("max_pool_indices", upper, {x}, DType::I64, {1, 2, 2, 1}).numbers(), (Numbers{2, 3, 4, 7}));
-  EXPECT_EQ(numbersOf("max_unpool", {}, {f32({1, 2, 1, 1}, {9, 8}), flat}, {1, 2, 2, 2}), (Numbers{0, 0, 0, 9, 8, 0, 0, 0}));
+  EXPECT_EQ(numbersOf("max_unpool", {}, {f32({1, 2, 1, 1}, {9, 8}), flat}, {1, 2, 2, 2}),
+            (Numbers{0, 0, 0, 9, 8, 0, 0, 0}));
   EXPECT_NE(errorOf("max_unpool", {}, {f32({1}, {9}), i64({1}, {8})}, DType::F32, {8}), "");
 }
 

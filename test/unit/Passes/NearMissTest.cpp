@@ -4,11 +4,11 @@
 #include "passes/Simplify/Passes.h"
 
 #include "dialects/Bess/Bess.h"
-#include "gtest/gtest.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "gtest/gtest.h"
 
 using namespace bessemer;
 using namespace mlir;

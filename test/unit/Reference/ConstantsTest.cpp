@@ -21,17 +21,26 @@ static void expectRoundTrip(StringRef text) {
 }
 
 TEST(Constants, SurviveTheWayToMemoryAndBack) {
-  for (const char *text :
-       {"dense<[1.5, -2.0]> : tensor<2xf32>", "dense<[1.5, -2.0]> : tensor<2xf64>",
-        "dense<[1.5, -2.0]> : tensor<2xf16>", "dense<[1.5, -2.0]> : tensor<2xbf16>",
-        "dense<[1.5, -2.0]> : tensor<2xf8E4M3FN>", "dense<[1.5, -2.0, 0.5]> : tensor<3xf4E2M1FN>",
-        "dense<[[1, -2], [3, 4]]> : tensor<2x2xi64>", "dense<[1, -2]> : tensor<2xi8>",
-        "dense<[1, 254]> : tensor<2xui8>", "dense<[7, -8, 3]> : tensor<3xi4>",
-        "dense<[15, 8, 3]> : tensor<3xui4>", "dense<[1, -2, 0]> : tensor<3xi2>",
-        "dense<[true, false, true]> : tensor<3xi1>", "dense<true> : tensor<3xi1>",
-        "dense<2.5> : tensor<4xf32>", "dense<-3> : tensor<5xi4>", "dense<7> : tensor<i32>",
-        "dense<[(1.0, 2.0), (3.0, 4.0)]> : tensor<2xcomplex<f32>>",
-        "dense<(1.0, 2.0)> : tensor<3xcomplex<f64>>", "dense<> : tensor<0xf32>"})
+  for (const char *text : {"dense<[1.5, -2.0]> : tensor<2xf32>",
+                           "dense<[1.5, -2.0]> : tensor<2xf64>",
+                           "dense<[1.5, -2.0]> : tensor<2xf16>",
+                           "dense<[1.5, -2.0]> : tensor<2xbf16>",
+                           "dense<[1.5, -2.0]> : tensor<2xf8E4M3FN>",
+                           "dense<[1.5, -2.0, 0.5]> : tensor<3xf4E2M1FN>",
+                           "dense<[[1, -2], [3, 4]]> : tensor<2x2xi64>",
+                           "dense<[1, -2]> : tensor<2xi8>",
+                           "dense<[1, 254]> : tensor<2xui8>",
+                           "dense<[7, -8, 3]> : tensor<3xi4>",
+                           "dense<[15, 8, 3]> : tensor<3xui4>",
+                           "dense<[1, -2, 0]> : tensor<3xi2>",
+                           "dense<[true, false, true]> : tensor<3xi1>",
+                           "dense<true> : tensor<3xi1>",
+                           "dense<2.5> : tensor<4xf32>",
+                           "dense<-3> : tensor<5xi4>",
+                           "dense<7> : tensor<i32>",
+                           "dense<[(1.0, 2.0), (3.0, 4.0)]> : tensor<2xcomplex<f32>>",
+                           "dense<(1.0, 2.0)> : tensor<3xcomplex<f64>>",
+                           "dense<> : tensor<0xf32>"})
     expectRoundTrip(text);
 }
 

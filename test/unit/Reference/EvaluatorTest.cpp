@@ -133,8 +133,7 @@ TEST(Evaluator, CallsHaveSymbolsOfTheirOwn) {
     })");
   // A cast that claims n == m is caught.
   EXPECT_TRUE(test.run({floats({2}, {1, 2}), floats({3}, {1, 2, 3})}).empty());
-  EXPECT_NE(test.diagnostics.find("expected dimension 0 (n) to be 2, got 3"), std::string::npos)
-      << test.diagnostics;
+  EXPECT_NE(test.diagnostics.find("expected dimension 0 (n) to be 2, got 3"), std::string::npos) << test.diagnostics;
   auto results = test.run({floats({2}, {1, 2}), floats({2}, {1, 2})});
   ASSERT_EQ(results.size(), 2u);
   EXPECT_EQ(values<float>(results[0])[0], 3);

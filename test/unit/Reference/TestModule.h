@@ -5,13 +5,13 @@
 
 #include "bessemer/Reference/Evaluator.h"
 
-#include "gtest/gtest.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
+#include "gtest/gtest.h"
 
 #include <cstring>
 
@@ -19,8 +19,8 @@ namespace bessemer::reference {
 
 struct TestModule {
   explicit TestModule(llvm::StringRef text) {
-    context.loadDialect<bess::BessDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                        mlir::scf::SCFDialect, mlir::tensor::TensorDialect>();
+    context.loadDialect<bess::BessDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect, mlir::scf::SCFDialect,
+                        mlir::tensor::TensorDialect>();
     context.getDiagEngine().registerHandler([this](mlir::Diagnostic &diagnostic) {
       diagnostics += diagnostic.str() + "\n";
       return mlir::success();
@@ -46,8 +46,7 @@ struct TestModule {
   SymbolicExpr::Values symbols;
 };
 
-template <class T>
-HostTensor makeTensor(DType dtype, llvm::ArrayRef<int64_t> shape, std::vector<T> values) {
+template <class T> HostTensor makeTensor(DType dtype, llvm::ArrayRef<int64_t> shape, std::vector<T> values) {
   HostTensor tensor = HostTensor::make(dtype, shape);
   EXPECT_EQ(tensor.elementCount(), static_cast<int64_t>(values.size()));
   std::memcpy(tensor.data, values.data(), values.size() * sizeof(T));

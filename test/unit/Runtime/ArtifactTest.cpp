@@ -158,8 +158,7 @@ TEST(Artifact, ChangedWeightFileIsFound) {
   writeFile(weights, data, sizeof(data));
   Status status = Model::load(path, {}, model);
   EXPECT_EQ(status.code, StatusCode::BadFile);
-  EXPECT_NE(status.message.find("not those that the program was compiled with"),
-            std::string::npos);
+  EXPECT_NE(status.message.find("not those that the program was compiled with"), std::string::npos);
   writeFile(weights, data, 20);
   EXPECT_NE(Model::load(path, {}, model).message.find("got a source of 20"), std::string::npos);
   std::filesystem::remove(weights);
@@ -260,8 +259,7 @@ TEST(Artifact, EveryFlippedByteIsFound) {
       EXPECT_FALSE(ok) << "byte " << at << " ^ " << int(flip);
       // Without hashes anything may come out, but nothing may break, now or when
       // the program is bound and its memory planned.
-      Status status = readArtifact(bytes.data(), bytes.size(), {.checkHashes = false}, program,
-                                   info);
+      Status status = readArtifact(bytes.data(), bytes.size(), {.checkHashes = false}, program, info);
       if (status.ok() && !ok) {
         program.kernels.clear(); // no code to call
         std::shared_ptr<Model> model;
@@ -331,9 +329,7 @@ TEST(CheckProgram, SaysWhatIsWrong) {
   EXPECT_EQ(wrong([](Program &p) { p.functions[0].buffers[5].index = 5; }),
             "function 'main': expected at most 64 aliases in a row, got a cycle or more at buffer "
             "'main.5'");
-  EXPECT_EQ(wrong([](Program &p) {
-              p.functions[1].body.push_back(instruction(Call{1, {0}, {1}, -1, {}}));
-            }),
+  EXPECT_EQ(wrong([](Program &p) { p.functions[1].body.push_back(instruction(Call{1, {0}, {1}, -1, {}})); }),
             "expected calls without a cycle and at most 100 deep");
   EXPECT_EQ(wrong([](Program &p) { p.weights[1].derivedFrom = {1}; }),
             "expected derived weights without a cycle and at most 100 deep");
@@ -341,14 +337,11 @@ TEST(CheckProgram, SaysWhatIsWrong) {
             "weight 0 'w': expected a shape of at most 2^46 bytes");
   EXPECT_EQ(wrong([](Program &p) { p.functions[0].buffers[0].dims = {SymbolicExpr::invalid()}; }),
             "function 'main', buffer 0 'main.0': expected an expression, got an invalid one");
-  EXPECT_EQ(wrong([](Program &p) {
-              p.functions[0].body.push_back(instruction(Copy{1, 0}));
-            }),
+  EXPECT_EQ(wrong([](Program &p) { p.functions[0].body.push_back(instruction(Copy{1, 0})); }),
             "function 'main', instruction 9 (node): expected a buffer that may be written, got "
             "'main.0'");
   EXPECT_EQ(wrong([](Program &p) {
-              p.functions[0].body.push_back(
-                  instruction(Loop{-1, std::nullopt, "i", std::make_shared<Block>()}));
+              p.functions[0].body.push_back(instruction(Loop{-1, std::nullopt, "i", std::make_shared<Block>()}));
             }),
             "function 'main', instruction 9 (node): expected a condition or a trip count, got "
             "neither");

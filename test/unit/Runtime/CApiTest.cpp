@@ -42,8 +42,7 @@ std::vector<uint8_t> artifact(const Program &program) {
 bessemer_program *load(const Program &program, const bessemer_load_options *options = nullptr) {
   std::vector<uint8_t> bytes = artifact(program);
   bessemer_program *loaded = nullptr;
-  EXPECT_EQ(bessemer_load_memory(bytes.data(), bytes.size(), options, &loaded), BESSEMER_OK)
-      << bessemer_last_error();
+  EXPECT_EQ(bessemer_load_memory(bytes.data(), bytes.size(), options, &loaded), BESSEMER_OK) << bessemer_last_error();
   return loaded;
 }
 
@@ -107,11 +106,9 @@ TEST(CApi, NullAndNonsenseGiveErrors) {
   program = load(dynamicProgram());
   api::Context context{api::Program(program)};
   bessemer_tensor tensors[2] = {};
-  EXPECT_EQ(bessemer_run(context.handle(), nullptr, 2, tensors, 2),
-            BESSEMER_INVALID_ARGUMENT);
+  EXPECT_EQ(bessemer_run(context.handle(), nullptr, 2, tensors, 2), BESSEMER_INVALID_ARGUMENT);
   tensors[0].rank = 99;
-  EXPECT_EQ(bessemer_run(context.handle(), tensors, 2, tensors, 2),
-            BESSEMER_INVALID_ARGUMENT);
+  EXPECT_EQ(bessemer_run(context.handle(), tensors, 2, tensors, 2), BESSEMER_INVALID_ARGUMENT);
   tensors[0].rank = 2;
   tensors[0].dtype = 77;
   EXPECT_EQ(bessemer_run(context.handle(), tensors, 2, tensors, 2), BESSEMER_BAD_INPUT);
@@ -195,13 +192,12 @@ TEST(CApi, CustomOp) {
   f.body.push_back(instruction(op, "Custom_3"));
   ASSERT_EQ(bessemer_register_op(
                 "test.AddConstant",
-                [](void *, const char *attributes, const bessemer_tensor *inputs, size_t,
-                   bessemer_tensor *outputs, size_t) -> const char * {
+                [](void *, const char *attributes, const bessemer_tensor *inputs, size_t, bessemer_tensor *outputs,
+                   size_t) -> const char * {
                   if (std::strcmp(attributes, "{\"value\":2.5}") != 0)
                     return "expected a value";
                   for (int64_t i = 0; i < inputs[0].shape[0]; ++i)
-                    static_cast<float *>(outputs[0].data)[i] =
-                        static_cast<float *>(inputs[0].data)[i] + 2.5f;
+                    static_cast<float *>(outputs[0].data)[i] = static_cast<float *>(inputs[0].data)[i] + 2.5f;
                   return inputs[0].shape[0] > 2 ? "expected two elements" : nullptr;
                 },
                 nullptr),

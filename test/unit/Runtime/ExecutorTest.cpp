@@ -75,19 +75,16 @@ TEST(Executor, RefusesWrongInputs) {
   };
   EXPECT_EQ(message({tensor(data, {2, 3}), tensor(data, {2, 4})}),
             "input 'w': expected shape [rows, n], got [2, 4], where n = 3 by input 'x'");
-  EXPECT_EQ(message({tensor(data, {2, 3}), tensor(data, {6})}),
-            "input 'w': expected shape [rows, n], got [6]");
+  EXPECT_EQ(message({tensor(data, {2, 3}), tensor(data, {6})}), "input 'w': expected shape [rows, n], got [6]");
   EXPECT_EQ(message({tensor(data, {2, 3})}), "expected 2 inputs, got 1");
   Tensor wrong = tensor(data, {2, 3});
   wrong.dtype = DType::F64;
   EXPECT_EQ(message({tensor(data, {2, 3}), wrong}), "input 'w': expected f32, got f64");
-  EXPECT_EQ(message({tensor(data, {2, 65}), tensor(data, {2, 65})}),
-            "too long: expected n <= 64, got 65 and 64");
+  EXPECT_EQ(message({tensor(data, {2, 65}), tensor(data, {2, 65})}), "too long: expected n <= 64, got 65 and 64");
   Tensor null = tensor(data, {2, 3});
   null.data = nullptr;
   EXPECT_EQ(message({null, null}), "input 'x': expected data, got a null pointer");
-  EXPECT_NE(message({tensor(data, {int64_t{1} << 40, 64}), tensor(data, {int64_t{1} << 40, 64})}),
-            "");
+  EXPECT_NE(message({tensor(data, {int64_t{1} << 40, 64}), tensor(data, {int64_t{1} << 40, 64})}), "");
 }
 
 TEST(Executor, WritesWhereTheCallerSays) {
@@ -100,8 +97,7 @@ TEST(Executor, WritesWhereTheCallerSays) {
   EXPECT_EQ(y, (std::vector<float>{4, 6, 8, 10}));
   EXPECT_EQ(sums, (std::vector<float>{10, 18}));
   outputs[0].shape = {4};
-  EXPECT_EQ(context.run(inputs, outputs).message,
-            "output 'y': expected room for [2, 2], got [4]");
+  EXPECT_EQ(context.run(inputs, outputs).message, "output 'y': expected room for [2, 2], got [4]");
 }
 
 TEST(Executor, DonatedInputs) {
@@ -248,8 +244,7 @@ Program dataDependentProgram(BufferKind kind) {
   Function &f = program.functions[0];
   SymbolicExpr n = sym("n"), k = sym("k");
   BufferId x = addInput(f, "x", {n});
-  BufferId picked = kind == BufferKind::Output ? addOutput(f, "picked", {k})
-                                               : addBuffer(f, kind, 0, {k});
+  BufferId picked = kind == BufferKind::Output ? addOutput(f, "picked", {k}) : addBuffer(f, kind, 0, {k});
   BufferId twice = addOutput(f, "twice", {k});
   BufferId count = addBuffer(f, BufferKind::Arena, 0, {1}, DType::I64);
   f.body.push_back(launch(CountPositive, {x, count}, {n}, 1));
@@ -357,8 +352,7 @@ TEST(Executor, ShapesAsData) {
 TEST(Executor, FailedGuardNamesTheNode) {
   Program program = dataDependentProgram(BufferKind::Pool);
   Function &f = program.functions[0];
-  f.body.insert(f.body.begin() + 2,
-                instruction(Guard{"lt", sym("k"), 2, "at most one positive"}, "Check_1"));
+  f.body.insert(f.body.begin() + 2, instruction(Guard{"lt", sym("k"), 2, "at most one positive"}, "Check_1"));
   Context context(makeModel(std::move(program)));
   std::vector<float> data{1, 2, 3};
   std::vector<Tensor> inputs{tensor(data, {3})}, outputs(1);

@@ -96,8 +96,7 @@ TEST(MemoryLimit, AnswersAreTheSameUnderEveryLimit) {
 TEST(MemoryLimit, SaysTheSmallestLimitAndWhatMakesItSo) {
   Status status = runLimited(arenaBytes + weightBytes - 1);
   EXPECT_EQ(status.code, StatusCode::BadInput);
-  EXPECT_NE(status.message.find("expected a memory limit of at least " +
-                                std::to_string(arenaBytes + weightBytes)),
+  EXPECT_NE(status.message.find("expected a memory limit of at least " + std::to_string(arenaBytes + weightBytes)),
             std::string::npos)
       << status.message;
   EXPECT_NE(status.message.find("w0.tripled"), std::string::npos) << status.message;

@@ -79,8 +79,7 @@ inline SymbolicExpr sym(const char *name) { return SymbolicExpr::symbol(name); }
 inline Program emptyProgram() {
   Program program;
   program.target = "cpu";
-  for (const char *name : {"add", "scale", "row_sum", "iota", "less", "count_positive",
-                           "positives"}) {
+  for (const char *name : {"add", "scale", "row_sum", "iota", "less", "count_positive", "positives"}) {
     Kernel kernel;
     kernel.symbol = name;
     kernel.kind = "map";
@@ -93,8 +92,7 @@ inline Program emptyProgram() {
   return program;
 }
 
-inline BufferId addBuffer(Function &f, BufferKind kind, int32_t index, Dims dims,
-                          DType dtype = DType::F32) {
+inline BufferId addBuffer(Function &f, BufferKind kind, int32_t index, Dims dims, DType dtype = DType::F32) {
   Buffer buffer;
   buffer.name = f.name + "." + std::to_string(f.buffers.size());
   buffer.kind = kind;
@@ -105,20 +103,17 @@ inline BufferId addBuffer(Function &f, BufferKind kind, int32_t index, Dims dims
   return static_cast<BufferId>(f.buffers.size() - 1);
 }
 
-inline BufferId addInput(Function &f, const std::string &name, Dims dims,
-                         DType dtype = DType::F32) {
+inline BufferId addInput(Function &f, const std::string &name, Dims dims, DType dtype = DType::F32) {
   f.inputs.push_back({name, dtype, dims});
   return addBuffer(f, BufferKind::Input, static_cast<int32_t>(f.inputs.size() - 1), dims, dtype);
 }
-inline BufferId addOutput(Function &f, const std::string &name, Dims dims,
-                          DType dtype = DType::F32) {
+inline BufferId addOutput(Function &f, const std::string &name, Dims dims, DType dtype = DType::F32) {
   f.outputs.push_back({name, dtype, dims});
   return addBuffer(f, BufferKind::Output, static_cast<int32_t>(f.outputs.size() - 1), dims, dtype);
 }
 
-inline Instruction launch(TestKernel kernel, std::vector<BufferId> buffers,
-                          std::vector<SymbolicExpr> symbols, SymbolicExpr tasks,
-                          int64_t workspace = 0) {
+inline Instruction launch(TestKernel kernel, std::vector<BufferId> buffers, std::vector<SymbolicExpr> symbols,
+                          SymbolicExpr tasks, int64_t workspace = 0) {
   Launch op;
   op.kernel = kernel;
   op.buffers = std::move(buffers);
@@ -131,8 +126,7 @@ template <typename Op> Instruction instruction(Op op, std::string provenance = "
   return {std::move(op), std::move(provenance)};
 }
 
-inline std::shared_ptr<Model> makeModel(Program program, int threads = 2,
-                                        LoadOptions options = {}) {
+inline std::shared_ptr<Model> makeModel(Program program, int threads = 2, LoadOptions options = {}) {
   options.threads = threads;
   std::shared_ptr<Model> model;
   Status status = Model::create(std::move(program), options, model);

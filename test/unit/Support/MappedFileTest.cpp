@@ -13,8 +13,7 @@ namespace {
 class MappedFileTest : public testing::Test {
 protected:
   void SetUp() override {
-    directory = std::filesystem::temp_directory_path() /
-                ("bessemer-mapped-file-" + std::to_string(getpid()));
+    directory = std::filesystem::temp_directory_path() / ("bessemer-mapped-file-" + std::to_string(getpid()));
     std::filesystem::create_directory(directory);
   }
   void TearDown() override { std::filesystem::remove_all(directory); }

@@ -9,8 +9,7 @@ using namespace bessemer;
 namespace {
 
 template <typename T>
-std::optional<std::vector<T>> decode(std::string_view source, WeightEncoding encoding, DType type,
-                                     int64_t count) {
+std::optional<std::vector<T>> decode(std::string_view source, WeightEncoding encoding, DType type, int64_t count) {
   std::vector<T> out(size_t(byteSize(type, count)) / sizeof(T));
   std::string error;
   if (!decodeWeight(source, encoding, type, count, out.data(), error)) {
@@ -42,8 +41,7 @@ TEST(WeightReaderTest, RawIsACopy) {
 TEST(WeightReaderTest, VarintsAreTheLowBitsOfAnElement) {
   EXPECT_EQ(decode<int64_t>(varints({-1, 300, INT64_MIN}), WeightEncoding::Varint, DType::I64, 3),
             (std::vector<int64_t>{-1, 300, INT64_MIN}));
-  EXPECT_EQ(decode<int8_t>(varints({-1, 5}), WeightEncoding::Varint, DType::I8, 2),
-            (std::vector<int8_t>{-1, 5}));
+  EXPECT_EQ(decode<int8_t>(varints({-1, 5}), WeightEncoding::Varint, DType::I8, 2), (std::vector<int8_t>{-1, 5}));
   EXPECT_EQ(decode<uint16_t>(varints({0x3c00, 0xbc00}), WeightEncoding::Varint, DType::F16, 2),
             (std::vector<uint16_t>{0x3c00, 0xbc00}));
   EXPECT_EQ(decode<uint8_t>(varints({1, 0, 7}), WeightEncoding::Varint, DType::Bool, 3),

@@ -14,24 +14,19 @@ using namespace bessemer;
 
 TEST(Cuda, KnowsItsArchitectures) {
   std::string error;
-  EXPECT_EQ(createTargetBackend("cuda:sm_80", "native", error)->machine().cpu,
-            "sm_80");
-  EXPECT_EQ(createTargetBackend("cuda:sm_90a", "native", error)
-                ->memorySpaces()[1]
-                .bytes,
-            227 << 10);
+  EXPECT_EQ(createTargetBackend("cuda:sm_80", "native", error)->machine().cpu, "sm_80");
+  EXPECT_EQ(createTargetBackend("cuda:sm_90a", "native", error)->memorySpaces()[1].bytes, 227 << 10);
   EXPECT_FALSE(createTargetBackend("cuda:sm_10", "native", error));
-  EXPECT_EQ(error,
-            "expected the target cuda:sm_80 or cuda:sm_90a, got 'cuda:sm_10'");
+  EXPECT_EQ(error, "expected the target cuda:sm_80 or cuda:sm_90a, got 'cuda:sm_10'");
 }
 
 TEST(Cuda, ReadsTheReportOfPtxas) {
-  std::vector<cuda::KernelResources> kernels = cuda::parseResources(
-      "ptxas info    : Compiling entry function 'gemm' for 'sm_80'\n"
-      "ptxas info    : Function properties for gemm\n"
-      "    16 bytes stack frame, 12 bytes spill stores, 8 bytes spill loads\n"
-      "ptxas info    : Used 128 registers, used 1 barriers, 4096 bytes smem, "
-      "384 bytes cmem[0]\n");
+  std::vector<cuda::KernelResources> kernels =
+      cuda::parseResources("ptxas info    : Compiling entry function 'gemm' for 'sm_80'\n"
+                           "ptxas info    : Function properties for gemm\n"
+                           "    16 bytes stack frame, 12 bytes spill stores, 8 bytes spill loads\n"
+                           "ptxas info    : Used 128 registers, used 1 barriers, 4096 bytes smem, "
+                           "384 bytes cmem[0]\n");
   ASSERT_EQ(kernels.size(), 1u);
   EXPECT_EQ(kernels[0].name, "gemm");
   EXPECT_EQ(kernels[0].registers, 128u);
@@ -80,8 +75,7 @@ llvm.func @twice(%in: !llvm.ptr<1>, %out: !llvm.ptr<1>) attributes {nvvm.kernel,
     EXPECT_EQ(cubin.kernels[0].name, "twice");
     EXPECT_EQ(cubin.kernels[0].spillStoreBytes, 0u);
     EXPECT_EQ(cubin.kernels[0].sharedBytes, 256u);
-    EXPECT_EQ(std::string(cubin.bytes.begin() + 1, cubin.bytes.begin() + 4),
-              "ELF");
+    EXPECT_EQ(std::string(cubin.bytes.begin() + 1, cubin.bytes.begin() + 4), "ELF");
   }
   EXPECT_NE(cuda::assemble("nonsense", "sm_80").error, "");
 }
