@@ -2,6 +2,8 @@
 
 #include "bessemer/Algorithms/LinearLayout.h"
 
+#include "lib/Algorithms/BitMatrix.h"
+
 #include <algorithm>
 #include <bit>
 
@@ -62,47 +64,6 @@ uint64_t mapBits(uint64_t value, std::span<const std::optional<unsigned>> map) {
       result |= uint64_t(1) << *map[bit];
   return result;
 }
-
-/// An echelon basis of the column space; each vector remembers which columns
-/// it is the sum of. Columns that depend on earlier ones are left out.
-class Echelon {
-public:
-  explicit Echelon(std::span<const uint64_t> columns) {
-    for (size_t i = 0; i < columns.size(); ++i) {
-      auto [rest, sum] = reduce(columns[i]);
-      if (rest == 0) {
-        dependent |= uint64_t(1) << i;
-        continue;
-      }
-      vectors.push_back({rest, sum ^ (uint64_t(1) << i)});
-    }
-  }
-
-  size_t rank() const { return vectors.size(); }
-  uint64_t dependentColumns() const { return dependent; }
-
-  /// The columns that sum up to `target`, or nullopt.
-  std::optional<uint64_t> solve(uint64_t target) const {
-    auto [rest, sum] = reduce(target);
-    return rest == 0 ? std::optional<uint64_t>(sum) : std::nullopt;
-  }
-
-private:
-  std::pair<uint64_t, uint64_t> reduce(uint64_t value) const {
-    uint64_t sum = 0;
-    for (const auto &[vector, columns] : vectors)
-      if (value & std::bit_floor(vector)) {
-        value ^= vector;
-        sum ^= columns;
-      }
-    return {value, sum};
-  }
-
-  // In order of insertion: each was reduced by those before, so that one pass
-  // in that order reduces completely.
-  std::vector<std::pair<uint64_t, uint64_t>> vectors;
-  uint64_t dependent = 0;
-};
 
 } // namespace
 
