@@ -37,8 +37,6 @@ enum class LoopKind { Parallel, Reduction, Window };
 /// An op that computes each element of its result from one element of each
 /// operand, after broadcasting.
 template <typename ConcreteType> class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {};
-/// An op that is defined by its decomposition.
-template <typename ConcreteType> class Composite : public mlir::OpTrait::TraitBase<ConcreteType, Composite> {};
 /// An op that only `lib/Kernels` defines.
 template <typename ConcreteType> class Opaque : public mlir::OpTrait::TraitBase<ConcreteType, Opaque> {};
 

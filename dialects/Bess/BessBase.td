@@ -33,9 +33,10 @@ def Bess_Dialect : Dialect {
 
     There are three classes of ops:
      * *structured* ops declare their iteration space (`StructuredOp`);
-     * *composite* ops (softmax, normalizations, attention, gelu …) declare a
-       decomposition into structured ones;
-     * *opaque* ops (topk, nonzero …) have only a kernel in `lib/Kernels`.
+     * *composite* ops (softmax, normalizations, attention, rope) declare a
+       decomposition into structured ones (`CompositeOp`);
+     * *opaque* ops (topk, nonzero, recurrences …) have only a kernel in
+       `lib/Kernels`, and a tile program where one was written.
     Every op has a reference kernel in `lib/Kernels` under its own name.
   }];
   let useDefaultAttributePrinterParser = 1;
@@ -100,7 +101,18 @@ def StructuredOp : OpInterface<"StructuredOp"> {
 }
 
 def BessElementwise : NativeOpTrait<"Elementwise"> { let cppNamespace = "::bessemer::bess"; }
-def BessComposite : NativeOpTrait<"Composite"> { let cppNamespace = "::bessemer::bess"; }
+def CompositeOp : OpInterface<"CompositeOp"> {
+  let cppNamespace = "::bessemer::bess";
+  let description = [{
+    An op that is short for several structured ones. A target without a program for it, or for this form of it, runs the
+    decomposition; `bessemer-decompose` shows it.
+  }];
+  let methods = [
+    InterfaceMethod<[{Builds the decomposition where `builder` stands; a value for each result. Failure, with nothing built,
+      for forms that have none (integers, heads whose number is not known).}],
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "decompose", (ins "::mlir::OpBuilder &":$builder)>,
+  ];
+}
 def BessOpaque : NativeOpTrait<"Opaque"> { let cppNamespace = "::bessemer::bess"; }
 
 class Bess_Op<string mnemonic, list<Trait> traits = []> : Op<Bess_Dialect, mnemonic, traits> {
@@ -136,7 +148,7 @@ class Bess_Binary<string mnemonic, string meaning> : Bess_PureOp<mnemonic, [Bess
 class Bess_Compare<string mnemonic, string meaning> : Bess_Binary<mnemonic, meaning> {
   let description = "Elementwise with broadcasting: `y = " # meaning # "`. Operands have one element type, the result is of `i1`.";
 }
-class Bess_Composite<string mnemonic, list<Trait> traits = []> : Bess_PureOp<mnemonic, !listconcat([BessComposite], traits)>;
+class Bess_Composite<string mnemonic, list<Trait> traits = []> : Bess_PureOp<mnemonic, !listconcat([DeclareOpInterfaceMethods<CompositeOp>], traits)>;
 class Bess_Opaque<string mnemonic, list<Trait> traits = []> : Bess_PureOp<mnemonic, !listconcat([BessOpaque], traits)>;
 
 #endif

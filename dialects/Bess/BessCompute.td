@@ -124,7 +124,10 @@ def Bess_RopeOp : Bess_Composite<"rope"> {
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$cos, Bess_Tensor:$sin, I64Attr:$rotary, DefaultValuedAttr<BoolAttr, "false">:$interleaved);
   let results = (outs Bess_Tensor:$y);
 }
-def Bess_LstmOp : Bess_Composite<"lstm", [AttrSizedOperandSegments]> {
+// ---- opaque --------------------------------------------------------------------
+
+// Recurrences: a loop over time around structured ops; their tile program keeps the state on the chip.
+def Bess_LstmOp : Bess_Opaque<"lstm", [AttrSizedOperandSegments]> {
   let summary = "ONNX LSTM (layout 0): x [S, B, I], w [D, 4H, I], r [D, 4H, H], gates in the order i, o, f, c";
   let description = "Results y [S, D, B, H], y_h [D, B, H], y_c [D, B, H]. `activations` has three names for each direction, lower case.";
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$r, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$lengths,
@@ -133,22 +136,20 @@ def Bess_LstmOp : Bess_Composite<"lstm", [AttrSizedOperandSegments]> {
                        OptionalAttr<DenseF64ArrayAttr>:$activation_alpha, OptionalAttr<DenseF64ArrayAttr>:$activation_beta);
   let results = (outs Bess_Tensor:$y, Bess_Tensor:$y_h, Bess_Tensor:$y_c);
 }
-def Bess_GruOp : Bess_Composite<"gru", [AttrSizedOperandSegments]> {
+def Bess_GruOp : Bess_Opaque<"gru", [AttrSizedOperandSegments]> {
   let summary = "ONNX GRU (layout 0), gates in the order z, r, h; results y, y_h";
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$r, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$lengths, Optional<Bess_Tensor>:$initial_h,
                        StrAttr:$direction, StrArrayAttr:$activations, DefaultValuedAttr<F64Attr, "0.0">:$clip, DefaultValuedAttr<BoolAttr, "false">:$linear_before_reset,
                        OptionalAttr<DenseF64ArrayAttr>:$activation_alpha, OptionalAttr<DenseF64ArrayAttr>:$activation_beta);
   let results = (outs Bess_Tensor:$y, Bess_Tensor:$y_h);
 }
-def Bess_RnnOp : Bess_Composite<"rnn", [AttrSizedOperandSegments]> {
+def Bess_RnnOp : Bess_Opaque<"rnn", [AttrSizedOperandSegments]> {
   let summary = "ONNX RNN (layout 0); results y, y_h";
   let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$r, Optional<Bess_Tensor>:$bias, Optional<Bess_Tensor>:$lengths, Optional<Bess_Tensor>:$initial_h,
                        StrAttr:$direction, StrArrayAttr:$activations, DefaultValuedAttr<F64Attr, "0.0">:$clip,
                        OptionalAttr<DenseF64ArrayAttr>:$activation_alpha, OptionalAttr<DenseF64ArrayAttr>:$activation_beta);
   let results = (outs Bess_Tensor:$y, Bess_Tensor:$y_h);
 }
-
-// ---- opaque --------------------------------------------------------------------
 
 def Bess_ConvTransposeOp : Bess_Op<"conv_transpose", [Pure, BessOpaque]> {
   let summary = "ONNX ConvTranspose of x [N, C, spatial..] with w [C, O/groups, window..]";

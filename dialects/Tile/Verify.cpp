@@ -22,7 +22,7 @@ RankedTensorType tileOf(Value value) { return cast<RankedTensorType>(value.getTy
 ViewType viewOf(Value value) { return cast<ViewType>(value.getType()); }
 
 LogicalResult verifySizes(Operation *op, RankedTensorType type, ValueRange sizes) {
-  if (static_cast<int64_t>(sizes.size()) != type.getNumDynamicDims())
+  if (static_cast<int64_t>(sizes.size()) != static_cast<int64_t>(type.getNumDynamicDims()))
     return op->emitOpError("expected a size for each of ")
            << type.getNumDynamicDims() << " dynamic extents of " << type << ", got " << sizes.size();
   return success();

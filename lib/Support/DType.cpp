@@ -44,6 +44,12 @@ bool isInteger(DType type) { return isSignedInteger(type) || isUnsignedInteger(t
 bool isPacked(DType type) { return info(type).bits > 0 && info(type).bits < 8; }
 bool isComplex(DType type) { return info(type).kind == Complex; }
 
+bool isComputable(DType type) {
+  const Info &known = info(type);
+  return known.kind == Boolean || (known.kind == Float && known.bits >= 16) ||
+         ((known.kind == Signed || known.kind == Unsigned) && known.bits >= 8);
+}
+
 std::string_view name(DType type) { return info(type).name; }
 
 DType parseDType(std::string_view text) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Fuse/Normalize.h"
 #include "passes/Fuse/Passes.h"
+#include "passes/Fuse/Rules.h"
 
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -119,11 +120,22 @@ struct SoftmaxAlongLast : OpRewritePattern<SoftmaxOp> {
     return success();
   }
 };
+
+/// A composite op without a tile program for its form is what it is short for.
+struct DecomposeWithoutProgram : OpInterfaceRewritePattern<CompositeOp> {
+  DecomposeWithoutProgram(MLIRContext *context) : OpInterfaceRewritePattern(context, /*benefit=*/0) {}
+  LogicalResult matchAndRewrite(CompositeOp op, PatternRewriter &rewriter) const override {
+    if (fuse::isRowOp(op) || fuse::isTileableAnchor(op))
+      return failure();
+    return fuse::decompose(op, rewriter);
+  }
+};
+
 struct NormalizeForFusion : bessemer::impl::NormalizeForFusionBase<NormalizeForFusion> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<ReduceOverNeighbours, NormOverTrailing<LayerNormOp>, NormOverTrailing<RmsNormOp>, TransposeLeft,
-                 SoftmaxAlongLast>(&getContext());
+                 SoftmaxAlongLast, DecomposeWithoutProgram>(&getContext());
     fuse::addConvTransposePatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns)))) {
       getOperation().emitError("expected the patterns that precede fusion to come to an end");

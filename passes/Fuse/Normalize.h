@@ -9,6 +9,9 @@
 
 namespace bessemer::fuse {
 
+/// Puts the op's decomposition in its place, or fails and changes nothing.
+llvm::LogicalResult decompose(bess::CompositeOp op, mlir::RewriterBase &rewriter);
+
 /// Transposed convolution by convolution.
 void addConvTransposePatterns(mlir::RewritePatternSet &patterns);
 

@@ -4,7 +4,7 @@
 include "mlir/Pass/PassBase.td"
 
 def NormalizeForFusion : Pass<"bessemer-normalize-for-fusion", "::mlir::func::FuncOp"> {
-  let summary = "bring reductions and normalizations to the last axis, with reshapes that cost nothing";
+  let summary = "bring reductions and normalizations to the last axis, with reshapes that cost nothing, and decompose what has no program";
   let description = [{
     ```mlir
     %y = bess.reduce %x {axes = array<i64: 2, 3>, kind = "mean", keepdims = false} : (tensor<1x8x7x7xf32>) -> tensor<1x8xf32>
@@ -12,6 +12,23 @@ def NormalizeForFusion : Pass<"bessemer-normalize-for-fusion", "::mlir::func::Fu
     %0 = bess.reshape %x : (tensor<1x8x7x7xf32>) -> tensor<8x49xf32>
     %1 = bess.reduce %0 {axes = array<i64: 1>, kind = "mean"} : (tensor<8x49xf32>) -> tensor<8x1xf32>
     %y = bess.reshape %1 : (tensor<8x1xf32>) -> tensor<1x8xf32>
+    ```
+  }];
+}
+
+def Decompose : Pass<"bessemer-decompose", "::mlir::func::FuncOp"> {
+  let summary = "put structured ops in the place of every composite one that has a decomposition";
+  let description = [{
+    To look at, and to test decompositions against the reference kernels (`--check-numerics`). Composite ops without a tile
+    program for their form are decomposed by `bessemer-normalize-for-fusion`.
+    ```mlir
+    %y = bess.softmax %x {axis = 1 : i64} : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    // becomes
+    %0 = bess.reduce %x {axes = array<i64: 1>, kind = "max"} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+    %1 = bess.sub %x, %0 : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+    %2 = bess.exp %1 : (tensor<4x8xf32>) -> tensor<4x8xf32>
+    %3 = bess.reduce %2 {axes = array<i64: 1>, kind = "sum"} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+    %y = bess.div %2, %3 : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
     ```
   }];
 }

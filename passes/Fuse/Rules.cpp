@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Fuse/Rules.h"
 
+#include "dialects/Bess/DTypes.h"
 #include "dialects/Bess/Views.h"
 
 using namespace mlir;
@@ -16,12 +17,7 @@ bool fuse::isComputable(Type type) {
   for (const SymbolicExpr &dim : getDims(tensor))
     if (dim == SymbolicExpr::symbol("?"))
       return false;
-  Type element = tensor.getElementType();
-  if (element.isF32() || element.isF64() || element.isF16() || element.isBF16())
-    return true;
-  if (auto integer = dyn_cast<IntegerType>(element))
-    return llvm::is_contained({1u, 8u, 16u, 32u, 64u}, integer.getWidth());
-  return false;
+  return bessemer::isComputable(getDType(tensor));
 }
 
 static bool isFloatTensor(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }

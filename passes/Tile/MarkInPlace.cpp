@@ -43,7 +43,7 @@ bool usedPointwise(Value tile, ArrayRef<int64_t> shape) {
     // Along the columns a reduction is a traversal of its own, before the
     // store's; along the rows the store's own traversal would read others.
     if (auto reduce = dyn_cast<tile::ReduceOp>(user))
-      return reduce.getAxis() == int64_t(shape.size()) - 1;
+      return int64_t(reduce.getAxis()) == int64_t(shape.size()) - 1;
     if (isa<tile::StoreOp>(user))
       return true;
     if (!user->hasTrait<OpTrait::Elementwise>() || user->getNumResults() != 1)

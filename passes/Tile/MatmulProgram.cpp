@@ -21,15 +21,8 @@ Value tilegen::emitEpilogue(ProgramBuilder &p, Value root, const EpilogueLeaves 
       Operation *op = value.getDefiningOp();
       if (!op)
         return {};
-      if (auto constant = dyn_cast<ConstantOp>(op)) {
-        auto dense = dyn_cast<SplatElementsAttr>(constant.getValue());
-        if (!dense)
-          return {};
-        Type element = computeType(dense.getElementType());
-        double v = isa<FloatType>(element) ? dense.getSplatValue<APFloat>().convertToDouble()
-                                           : dense.getSplatValue<APInt>().getSExtValue();
-        return done[value] = p.constant(v, element, extents);
-      }
+      if (auto constant = dyn_cast<ConstantOp>(op))
+        return done[value] = p.constant(constant, extents);
       SmallVector<Value> operands;
       for (Value operand : op->getOperands()) {
         Value o = emit(operand);

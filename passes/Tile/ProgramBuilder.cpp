@@ -199,6 +199,19 @@ Value ProgramBuilder::constant(double value, Type element, ArrayRef<Extent> exte
   return splat(arith::ConstantOp::create(b, attribute), extents);
 }
 
+Value ProgramBuilder::constant(bess::ConstantOp op, ArrayRef<Extent> extents) {
+  auto dense = dyn_cast<SplatElementsAttr>(op.getValue());
+  if (!dense)
+    return {};
+  Type element = computeType(dense.getElementType());
+  TypedAttr attribute;
+  if (auto floating = dyn_cast<FloatType>(element))
+    attribute = b.getFloatAttr(floating, dense.getSplatValue<APFloat>().convertToDouble());
+  else
+    attribute = b.getIntegerAttr(element, dense.getSplatValue<APInt>());
+  return splat(arith::ConstantOp::create(b, attribute), extents);
+}
+
 Value ProgramBuilder::broadcast(Value tile, ArrayRef<Extent> extents) {
   auto from = cast<RankedTensorType>(tile.getType());
   RankedTensorType to = tileType(extents, from.getElementType());

@@ -70,6 +70,8 @@ public:
              mlir::Value condition = {});
   mlir::Value splat(mlir::Value scalar, llvm::ArrayRef<Extent> extents);
   mlir::Value constant(double value, mlir::Type element, llvm::ArrayRef<Extent> extents);
+  /// The value of a constant that has one; null for others.
+  mlir::Value constant(bess::ConstantOp op, llvm::ArrayRef<Extent> extents);
   mlir::Value broadcast(mlir::Value tile, llvm::ArrayRef<Extent> extents);
   mlir::Value iota(mlir::Value start, int64_t axis, llvm::ArrayRef<Extent> extents);
   /// The extent of `axis` becomes 1, or goes away with `drop`. Null for a kind that is none of `tile::ReductionKind`.

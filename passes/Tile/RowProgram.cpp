@@ -114,7 +114,7 @@ private:
     }
     Operation *op = value.getDefiningOp();
     if (auto constant = dyn_cast<ConstantOp>(op))
-      return splatConstant(constant, {flatExtent});
+      return p.constant(constant, {flatExtent});
     SmallVector<Value> operands;
     for (Value operand : op->getOperands()) {
       Value tile = emitFlat(operand);
@@ -123,19 +123,6 @@ private:
       operands.push_back(tile);
     }
     return p.elementwise(op, operands, {flatExtent});
-  }
-
-  Value splatConstant(ConstantOp op, ArrayRef<Extent> extents) {
-    auto dense = dyn_cast<SplatElementsAttr>(op.getValue());
-    if (!dense)
-      return {};
-    Type element = computeType(dense.getElementType());
-    TypedAttr attribute;
-    if (auto floating = dyn_cast<FloatType>(element))
-      attribute = b.getFloatAttr(floating, dense.getSplatValue<APFloat>().convertToDouble());
-    else
-      attribute = b.getIntegerAttr(element, dense.getSplatValue<APInt>());
-    return p.splat(arith::ConstantOp::create(b, attribute), extents);
   }
 
   /// Extents of the tile that answers a request: [last], or [rows, last].
@@ -238,11 +225,11 @@ private:
     SmallVector<Extent> extents = extentsOf(value, request);
     int64_t last = extents.size() - 1;
     if (auto constant = dyn_cast<ConstantOp>(op))
-      return splatConstant(constant, extents);
+      return p.constant(constant, extents);
     if (op->hasTrait<Elementwise>()) {
       SmallVector<Value> operands;
       for (Value operand : op->getOperands()) {
-        Value tile = operand.getDefiningOp<ConstantOp>() ? splatConstant(operand.getDefiningOp<ConstantOp>(), extents)
+        Value tile = operand.getDefiningOp<ConstantOp>() ? p.constant(operand.getDefiningOp<ConstantOp>(), extents)
                                                          : emitBroadcast(operand, value, request);
         if (!tile)
           return {};

@@ -274,7 +274,6 @@ tile::KernelOp tilegen::writeScatterNdProgram(ProgramBuilder &p) {
   if (op.getX() == op.getUpdates() || op.getX() == op.getIndices() || op.getIndices() == op.getUpdates())
     return {};
   p.begin(views, {SymbolicExpr::ceilDiv(slice, block)});
-  ImplicitLocOpBuilder &b = p.b;
   Value zero = p.index(0), out = p.view(views.size() - 1), column = p.mul(p.gridId(0), p.index(block));
   auto view = [&](Value operand) { return p.view(cast<BlockArgument>(operand).getArgNumber()); };
   std::optional<int64_t> known = slice.isConstant();
@@ -309,7 +308,6 @@ tile::KernelOp tilegen::writeMaxUnpoolProgram(ProgramBuilder &p) {
   SymbolicExpr count = product(getDims(op.getX().getType())), total = product(getDims(op.getY().getType()));
   SmallVector<Dims> views = {{count}, {count}, {total}};
   p.begin(views, {SymbolicExpr(1)});
-  ImplicitLocOpBuilder &b = p.b;
   Value zero = p.index(0), out = p.view(2);
   auto view = [&](Value operand) { return p.view(cast<BlockArgument>(operand).getArgNumber()); };
   SmallVector<Extent> one = {Extent::of(1)}, all = {p.extentOf(total)};

@@ -53,6 +53,9 @@ bool isUnsignedInteger(DType type); ///< u2 to u64; not bool
 bool isInteger(DType type);         ///< signed or unsigned, not bool
 bool isPacked(DType type);          ///< less than a byte for one element
 bool isComplex(DType type);
+/// Do kernels compute in it? All others (packed, f8 and f4, complex, strings)
+/// are moved and converted only.
+bool isComputable(DType type);
 
 /// "f32", "u8", "bool", … ; "undefined" for anything that is no element type.
 std::string_view name(DType type);

@@ -42,7 +42,7 @@ public:
   virtual const MachineInfo &machine() const = 0;
   virtual std::vector<MemorySpace> memorySpaces() const = 0;
   /// Can kernels compute in this type? (All types can be moved and stored.)
-  virtual bool supports(DType type) const = 0;
+  virtual bool supports(DType type) const { return isComputable(type); }
   /// What the loader must find, named as in /proc/cpuinfo.
   virtual std::vector<std::string> minimumFeatures() const = 0;
   /// `module` holds llvm.func kernels only; it is consumed.

@@ -42,24 +42,6 @@ public:
   std::string name() const override { return "cuda"; }
   const MachineInfo &machine() const override { return info; }
   std::vector<MemorySpace> memorySpaces() const override { return {{"", 0, 256}, {"shared", sharedBytes, 128}}; }
-  bool supports(DType type) const override {
-    switch (type) {
-    case DType::F32:
-    case DType::F64:
-    case DType::F16:
-    case DType::BF16:
-    case DType::Bool:
-    case DType::I8:
-    case DType::U8:
-    case DType::I16:
-    case DType::U16:
-    case DType::I32:
-    case DType::U32:
-    case DType::I64:
-    case DType::U64: return true;
-    default: return false;
-    }
-  }
   std::vector<std::string> minimumFeatures() const override { return {info.cpu}; }
   ObjectCode emitObject(mlir::ModuleOp module) const override {
     cuda::Ptx ptx = cuda::emitPtx(module, info);

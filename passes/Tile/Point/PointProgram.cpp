@@ -122,7 +122,7 @@ Value PointWriter::compute(Operation *op, unsigned result, ArrayRef<Index> place
   if (op->getNumResults() != 1)
     return {};
   if (auto constantOp = dyn_cast<ConstantOp>(op))
-    return constantAt(constantOp);
+    return p.constant(constantOp, extents);
   if (isa<QuantizeOp, DequantizeOp>(op))
     return quantize(op, place);
   if (op->hasTrait<Elementwise>())
@@ -167,19 +167,6 @@ Value PointWriter::read(BlockArgument argument, ArrayRef<Index> place) {
   for (auto [i, index] : llvm::enumerate(place))
     linear = plus(times(linear, dims[i]), index);
   return widen(tile::GatherOp::create(b, tileType(extents, loaded), view, toTile(linear), mask));
-}
-
-Value PointWriter::constantAt(ConstantOp op) {
-  auto dense = dyn_cast<SplatElementsAttr>(op.getValue());
-  if (!dense)
-    return {};
-  Type element = computeType(dense.getElementType());
-  TypedAttr attribute;
-  if (auto floating = dyn_cast<FloatType>(element))
-    attribute = b.getFloatAttr(floating, dense.getSplatValue<APFloat>().convertToDouble());
-  else
-    attribute = b.getIntegerAttr(element, dense.getSplatValue<APInt>());
-  return splat(arith::ConstantOp::create(b, attribute));
 }
 
 Place PointWriter::broadcastPlace(Value from, Value to, ArrayRef<Index> place) {

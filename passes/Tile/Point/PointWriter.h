@@ -42,7 +42,6 @@ private:
   Value at(Value value, mlir::ArrayRef<Index> place);
   Value compute(mlir::Operation *op, unsigned result, mlir::ArrayRef<Index> place);
   Value read(mlir::BlockArgument argument, mlir::ArrayRef<Index> place);
-  Value constantAt(bess::ConstantOp op);
   Value elementwise(mlir::Operation *op, mlir::ArrayRef<Index> place);
   Value quantize(mlir::Operation *op, mlir::ArrayRef<Index> place);
   /// The place in an operand that is broadcast to `to`.
