@@ -7,14 +7,15 @@
 using namespace mlir;
 using namespace bessemer;
 
-static OpPrintingFlags printingFlags() {
+/// For people: big constants and locations are left out.
+static OpPrintingFlags forReading() {
   return OpPrintingFlags().elideLargeElementsAttrs(16).elideLargeResourceString(64).assumeVerified();
 }
 
 std::string bessemer::moduleText(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module.print(stream, printingFlags());
+  module.print(stream, OpPrintingFlags().enableDebugInfo().assumeVerified());
   return text + "\n";
 }
 
@@ -31,7 +32,7 @@ std::string bessemer::dumpPhase(ModuleOp module, const PhaseInfo &phase, const s
   llvm::raw_fd_ostream file(path, error);
   if (error)
     return "cannot write '" + std::string(path) + "': " + error.message();
-  module.print(file, printingFlags());
+  module.print(file, forReading());
   file << "\n";
   return "";
 }

@@ -4,6 +4,7 @@
 #include "dialects/Bess/Bess.h"
 #include "dialects/Onnx/Onnx.h"
 #include "dialects/Tile/Tile.h"
+#include "lib/Driver/Pipeline.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Layout/Passes.h"
 #include "passes/Legalize/Passes.h"
@@ -26,9 +27,11 @@
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/DialectRegistry.h"
+#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
+using namespace bessemer;
 
 void bessemer::registerAllDialects(DialectRegistry &registry) {
   registry.insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
@@ -36,6 +39,17 @@ void bessemer::registerAllDialects(DialectRegistry &registry) {
                   vector::VectorDialect>();
   registry.insert<bess::BessDialect, onnx::OnnxDialect, tile::TileDialect>();
   func::registerInlinerExtension(registry);
+}
+
+/// `bessemer-phase-simplify` and so on, with default options for the processor at hand. Legalize is one pass.
+static void registerPhasePipelines() {
+  for (Phase phase :
+       {Phase::simplify, Phase::outline, Phase::layout, Phase::fuse, Phase::tile, Phase::plan, Phase::lower}) {
+    const PhaseInfo &info = phaseTable[size_t(phase)];
+    PassPipelineRegistration<>(
+        "bessemer-phase-" + std::string(info.name), info.sentence,
+        [phase](OpPassManager &passes) { addPhasePasses(phase, passes, CompileOptions(), {}, {}); });
+  }
 }
 
 void bessemer::registerAllPasses() {
@@ -51,4 +65,5 @@ void bessemer::registerAllPasses() {
   registerTilePasses();
   plan::registerPlanPasses();
   registerLowerPasses();
+  registerPhasePipelines();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Gemm.h"
-#include "Loops.h"
+#include "Panels.h"
 
 namespace bessemer::kernels {
 namespace {
@@ -54,32 +54,11 @@ void multiply(const Matrix &a, int64_t atA, const Matrix &b, int64_t atB, const 
   }
 }
 
-/// A right operand that the layout phase has put in panels [.., N/block, K, block]
-/// (`pack`), as [.., K, N] again.
-Tensor unpackPanels(const Tensor &packed, int64_t columns, Buffer &memory) {
-  if (packed.rank() < 3)
-    fail("expected panels [.., N/block, K, block], got shape " + str(packed.shape));
-  int64_t panels = packed.shape[packed.rank() - 3], rows = packed.shape[packed.rank() - 2];
-  int64_t block = packed.shape.back(), batch = packed.count(0, packed.rank() - 3);
-  if (columns < 0 || columns > panels * block)
-    fail("expected at most " + str(panels * block) + " columns, got " + str(columns));
-  Tensor plain{packed.dtype, Shape(packed.shape.begin(), packed.shape.end() - 3), nullptr};
-  plain.shape.insert(plain.shape.end(), {rows, columns});
-  memory = Buffer(plain.dtype, plain.count());
-  plain.data = memory.data();
-  for (int64_t i = 0; i < batch; ++i)
-    for (int64_t first = 0; first < columns; first += block)
-      copyStrided(plain.dtype, {rows, std::min(block, columns - first)}, plain.data, {columns, 1},
-                  i * rows * columns + first, packed.data, {block, 1}, (i * panels + first / block) * rows * block);
-  return plain;
-}
-
 void runMatmul(Context &c) {
   const Tensor &a = c.in(0);
   Buffer memory;
-  constexpr std::string_view packedColumns = "bess.packed_columns";
   bool packed = c.has(packedColumns);
-  Tensor b = packed ? unpackPanels(c.in(1), c.expression(packedColumns), memory) : c.in(1);
+  Tensor b = packed ? unpackPanels(c.in(1), c.expression(packedColumns), /*transposed=*/false, memory) : c.in(1);
   if (a.rank() < 2 || b.rank() < 2)
     fail("expected operands of rank 2 at least, got shapes " + str(a.shape) + " and " + str(b.shape));
   bool wholes = isWhole(a.dtype) && isWhole(b.dtype);

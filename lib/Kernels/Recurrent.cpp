@@ -2,6 +2,7 @@
 //
 // lstm, gru, rnn: ONNX's equations, layout 0.
 #include "Convert.h"
+#include "Panels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -78,7 +79,9 @@ struct Recurrence {
 
   Recurrence(Context &c, int64_t gateCount, const std::vector<std::string> &defaults)
       : gates(gateCount), perDirection(defaults.size()) {
-    const Tensor &xs = c.in(0), &ws = c.in(1), &rs = c.in(2);
+    const Tensor &xs = c.in(0);
+    Buffer memory[2];
+    Tensor ws = gateRows(c, 1, memory[0]), rs = gateRows(c, 2, memory[1]);
     if (xs.rank() != 3 || ws.rank() != 3 || rs.rank() != 3)
       fail("expected x, w and r of rank 3, got " + str(xs.shape) + ", " + str(ws.shape) + " and " + str(rs.shape));
     length = xs.shape[0], batch = xs.shape[1], input = xs.shape[2], hidden = rs.shape[2], directions = ws.shape[0];
@@ -105,6 +108,16 @@ struct Recurrence {
     functions = readActivations(c, static_cast<size_t>(directions), defaults);
     clip = c.real("clip", 0.0);
     y.assign(static_cast<size_t>(length * directions * batch * hidden), 0.0);
+  }
+
+  /// w or r [D, gates * H, depth]. In panels each gate of a direction is a matrix [depth, H] of its own.
+  Tensor gateRows(Context &c, size_t i, Buffer &memory) const {
+    if (!c.has(packedColumns) || c.in(i).rank() != 4)
+      return c.in(i);
+    int64_t columns = c.expression(packedColumns);
+    Tensor rows = unpackPanels(c.in(i), columns, /*transposed=*/true, memory);
+    rows.shape = {rows.shape[0] / gates, gates * columns, rows.shape[2]};
+    return rows;
   }
 
   /// An optional operand; zeros when absent.

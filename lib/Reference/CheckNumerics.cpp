@@ -71,7 +71,9 @@ void NumericsCheck::State::prepare(ModuleOp module) {
     if (isReady)
       baselines.push_back(std::move(baseline));
     else
-      function.emitRemark("not checked, since it cannot be evaluated before the first pass: ") << firstError;
+      emitWarning(function.getLoc(), "function @")
+          << function.getName()
+          << " is not checked, since it cannot be evaluated before the first pass: " << firstError;
   }
 }
 
@@ -211,4 +213,5 @@ void NumericsCheck::addTo(PassManager &passes) {
 }
 
 const std::string &NumericsCheck::wrongPass() const { return state->wrongPass; }
+bool NumericsCheck::checksNothing() const { return state->prepared && state->baselines.empty(); }
 int NumericsCheck::checkedPasses() const { return state->checkedPasses; }

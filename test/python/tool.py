@@ -8,6 +8,7 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BESSEMER = ROOT / "build" / "bin" / "bessemer"
+OPT = ROOT / "build" / "bin" / "bessemer-opt"
 
 
 @dataclasses.dataclass
@@ -18,10 +19,18 @@ class Ended:
 
 
 def bessemer(*arguments, timeout=120):
-    done = subprocess.run([str(BESSEMER), *map(str, arguments)], capture_output=True, timeout=timeout,
+    return call(BESSEMER, *arguments, timeout=timeout)
+
+
+def opt(*arguments, timeout=120):
+    return call(OPT, *arguments, timeout=timeout)
+
+
+def call(tool, *arguments, timeout):
+    done = subprocess.run([str(tool), *map(str, arguments)], capture_output=True, timeout=timeout,
                           stdin=subprocess.DEVNULL, check=False)
     text = (done.stderr + done.stdout).decode(errors="replace")
-    assert done.returncode in (0, 1, 2), f"bessemer {arguments[0]} ended with {done.returncode}:\n{text[-4000:]}"
+    assert done.returncode in (0, 1, 2), f"{tool.name} {arguments[0]} ended with {done.returncode}:\n{text[-4000:]}"
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     return Ended(done.returncode, text, peak)
 

@@ -3,6 +3,7 @@
 // Runs passes on MLIR text: for the tests, and for looking at what a pass does.
 #include "bessemer/Driver/Register.h"
 #include "bessemer/Reference/CheckNumerics.h"
+#include "lib/Driver/Commands/TensorFile.h"
 #include "tools/RequestExit.h"
 
 #include "mlir/IR/DialectRegistry.h"
@@ -10,11 +11,33 @@
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
 
 using namespace llvm;
+
+/// The inputs of a case: input_0.pb and so on, as far as they go.
+static bool readRecorded(StringRef folder, std::vector<bessemer::reference::HostTensor> &inputs, std::string &error) {
+  using namespace bessemer;
+  for (size_t i = 0;; ++i) {
+    SmallString<128> path(folder);
+    sys::path::append(path, "input_" + Twine(i) + ".pb");
+    if (!sys::fs::exists(path))
+      break;
+    std::optional<commands::DataTensor> tensor = commands::readTensorFile(std::string(path), DType::Undefined, error);
+    if (!tensor)
+      return false;
+    reference::HostTensor host = reference::HostTensor::view(tensor->dtype, tensor->shape, tensor->data());
+    host.memory = tensor->memory;
+    inputs.push_back(std::move(host));
+  }
+  if (inputs.empty())
+    error = "expected a folder with input_0.pb, got '" + folder.str() + "'";
+  return !inputs.empty();
+}
 
 int main(int argc, char **argv) {
   bessemer::refuseWithExitCode2(argc, argv);
@@ -23,6 +46,9 @@ int main(int argc, char **argv) {
                               cl::desc("evaluate before and after each pass, name the first that changes an answer"));
   cl::list<std::string> dims("numerics-dim", cl::value_desc("name=value"),
                              cl::desc("extent of a symbol for --check-numerics"));
+  cl::opt<std::string> recorded("numerics-case", cl::value_desc("folder"),
+                                cl::desc("inputs of @main for --check-numerics: input_0.pb, input_1.pb, … of an ONNX "
+                                         "test case; without it they are random"));
   mlir::DialectRegistry registry;
   bessemer::registerAllDialects(registry);
   bessemer::registerAllPasses();
@@ -40,6 +66,13 @@ int main(int argc, char **argv) {
       return 2;
     }
     options.symbols[name.str()] = value;
+  }
+  if (!recorded.empty()) {
+    std::string error;
+    if (!readRecorded(recorded, options.inputs, error)) {
+      errs() << "--numerics-case: " << error << "\n";
+      return 2;
+    }
   }
   std::vector<std::unique_ptr<bessemer::reference::NumericsCheck>> checks; // one for each part of a split input
   if (checkNumerics)
@@ -64,5 +97,10 @@ int main(int argc, char **argv) {
   for (const auto &check : checks)
     if (!check->wrongPass().empty())
       return 1;
+  for (const auto &check : checks)
+    if (succeeded(done) && check->checksNothing()) {
+      errs() << "--check-numerics: expected a function that can be evaluated, found none\n";
+      return 2;
+    }
   return failed(done) ? 2 : 0;
 }

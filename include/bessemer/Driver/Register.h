@@ -12,7 +12,7 @@ namespace bessemer {
 
 void registerAllDialects(mlir::DialectRegistry &registry);
 
-/// Known to bessemer-opt by their names. Call once.
+/// Known to bessemer-opt by their names, and the phases as pipelines: `bessemer-phase-simplify`. Call once.
 void registerAllPasses();
 
 } // namespace bessemer

@@ -65,6 +65,8 @@ public:
 
   /// The pass's command-line name (or its class's name), empty: none.
   const std::string &wrongPass() const;
+  /// After a run: there was no function that could be evaluated.
+  bool checksNothing() const;
   /// Passes after which something was evaluated and agreed.
   int checkedPasses() const;
 

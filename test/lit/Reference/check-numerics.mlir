@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 // RUN: bessemer-opt --cse --check-numerics --numerics-dim=rows=3 %s 2>&1 | FileCheck %s
+// RUN: not bessemer-opt --cse --check-numerics --numerics-case=%t-none %s 2>&1 | FileCheck %s --check-prefix=BAD-CASE
 // RUN: not bessemer-opt --check-numerics --numerics-dim=rows %s 2>&1 | FileCheck %s --check-prefix=BAD-DIM
 
 // What cannot be evaluated is said and left alone; the rest is checked.
-// CHECK: remark: not checked, since it cannot be evaluated before the first pass: {{.*}}no kernel evaluates this op
+// CHECK: warning: function @launched is not checked, since it cannot be evaluated before the first pass: {{.*}}no kernel evaluates this op
+// BAD-CASE: --numerics-case: expected a folder with input_0.pb, got
 // BAD-DIM: expected --numerics-dim=name=value, got rows
 
 // CHECK-LABEL: func.func @evaluated
