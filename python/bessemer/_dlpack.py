@@ -9,7 +9,7 @@ import numpy as np
 from ._errors import BadInput
 
 _CPU_DEVICES = {1, 3, 11, 13}  # kDLCPU and memory that the CPU reads as well: pinned by CUDA, ROCm or managed
-_SMALL_TYPES = {(4, 16): "bfloat16", (8, 8): "float8_e4m3fn", (10, 8): "float8_e4m3fn", (11, 8): "float8_e4m3fnuz",
+_SMALL_TYPES = {(4, 16): "bfloat16", (10, 8): "float8_e4m3fn", (11, 8): "float8_e4m3fnuz",
                 (12, 8): "float8_e5m2", (13, 8): "float8_e5m2fnuz", (14, 8): "float8_e8m0fnu"}
 
 
