@@ -46,9 +46,16 @@ Status MappedFile::open(const std::string &path, std::shared_ptr<MappedFile> &fi
 void MappedFile::forget(int64_t offset, int64_t count) const {
   int64_t page = sysconf(_SC_PAGESIZE);
   int64_t begin = (offset + page - 1) / page * page, end = (offset + count) / page * page;
+  advise(begin, end, MADV_DONTNEED);
+}
+
+void MappedFile::readAhead(int64_t offset, int64_t count, bool on) const {
+  advise(offset / sysconf(_SC_PAGESIZE) * sysconf(_SC_PAGESIZE), offset + count, on ? MADV_NORMAL : MADV_RANDOM);
+}
+
+void MappedFile::advise(int64_t begin, int64_t end, int advice) const {
   if (begin < end && bytes)
-    (void)madvise(const_cast<uint8_t *>(bytes) + begin, static_cast<size_t>(end - begin),
-                  MADV_DONTNEED); // advice: may be refused
+    (void)madvise(const_cast<uint8_t *>(bytes) + begin, static_cast<size_t>(end - begin), advice); // may be refused
 }
 
 } // namespace bessemer::runtime

@@ -23,9 +23,12 @@ public:
   int64_t size() const { return length; }
   /// The pages of a range are not needed soon.
   void forget(int64_t offset, int64_t length) const;
+  /// Whether a page of the range that is touched brings those behind it (at first: yes).
+  void readAhead(int64_t offset, int64_t length, bool on) const;
 
 private:
   MappedFile() = default;
+  void advise(int64_t begin, int64_t end, int advice) const;
   const uint8_t *bytes = nullptr;
   int64_t length = 0;
 };

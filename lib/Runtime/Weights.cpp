@@ -10,7 +10,7 @@
 
 namespace bessemer::runtime {
 
-uint64_t weightHash(const uint8_t *data, int64_t bytes) {
+uint64_t weightHash(const uint8_t *data, int64_t bytes, const MappedFile *file, int64_t offset) {
   constexpr int64_t whole = 16 << 20, edge = 64 << 10, probes = 64, probe = 4 << 10;
   auto add = [&](int64_t at, int64_t count, uint64_t hash) {
     return contentHash(data + at, static_cast<size_t>(count), hash);
@@ -19,11 +19,15 @@ uint64_t weightHash(const uint8_t *data, int64_t bytes) {
   if (bytes <= whole) {
     hash = add(0, bytes, hash);
   } else {
+    if (file)
+      file->readAhead(offset, bytes, false);
     hash = add(0, edge, hash);
     int64_t step = (bytes - 2 * edge) / (probes + 1);
     for (int64_t p = 1; p <= probes; ++p)
       hash = add(edge + p * step, probe, hash);
     hash = add(bytes - edge, edge, hash);
+    if (file)
+      file->readAhead(offset, bytes, true);
   }
   return hash ? hash : 1;
 }
@@ -104,7 +108,7 @@ Status WeightStore::locate(const Model &model, const Weight &weight, Source &sou
                               " of '" + weight.file + "', got a source of " + std::to_string(available));
   source.data += weight.offset;
   source.offset += weight.offset;
-  if (weight.rangeHash != 0 && weightHash(source.data, weight.length) != weight.rangeHash)
+  if (weight.rangeHash != 0 && weightHash(source.data, weight.length, source.file, source.offset) != weight.rangeHash)
     return failed(weight, "the bytes in '" + weight.file + "' are not those that the program was compiled with");
   return {};
 }

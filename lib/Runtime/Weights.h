@@ -99,8 +99,9 @@ private:
 /// Hash of a weight's length and bytes; above 16 MiB of the first and last 64 KiB
 /// and of 64 places between, so that a model of hundreds of GB is not read through:
 /// that finds a wrong, moved or truncated file and other training, not a flipped
-/// bit between the places. Never 0.
-uint64_t weightHash(const uint8_t *data, int64_t bytes);
+/// bit between the places. Never 0. `file`: where the bytes are mapped from, at
+/// `offset`; the places then come without what lies behind them (a system may read megabytes ahead for each).
+uint64_t weightHash(const uint8_t *data, int64_t bytes, const MappedFile *file = nullptr, int64_t offset = 0);
 
 /// Protobuf varints, one for each element, to elements in memory.
 bool decodeVarints(const uint8_t *data, int64_t length, DType dtype, int64_t outBytes, uint8_t *out);

@@ -94,10 +94,15 @@ public:
     return {};
   }
 
+  /// Null for a weight of the host.
+  const MappedFile *fileOf(const Weight &weight) const {
+    auto it = files.find(pathOf(weight));
+    return it == files.end() ? nullptr : it->second.get();
+  }
   /// Its pages need not stay in memory.
   void forget(const Weight &weight) {
-    if (auto it = files.find(pathOf(weight)); it != files.end() && it->second)
-      it->second->forget(weight.offset, weight.length);
+    if (const MappedFile *file = fileOf(weight))
+      file->forget(weight.offset, weight.length);
   }
 
 private:
@@ -132,7 +137,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
     if (Status status = sources.find(weight, data); !status.ok())
       return status;
     if (data || weight.length == 0)
-      weight.rangeHash = weightHash(data, weight.length);
+      weight.rangeHash = weightHash(data, weight.length, sources.fileOf(weight), weight.offset);
     if (!options.selfContained) {
       sources.forget(weight);
       if (!weight.file.starts_with("host:"))
