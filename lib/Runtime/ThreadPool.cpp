@@ -50,6 +50,9 @@ std::pair<int64_t, int64_t> rangeOf(int64_t n, int64_t t, int64_t count) {
   return {cut(t), cut(t + 1)};
 }
 
+/// Into how many pieces a worker takes its range.
+int64_t piecesOf(int64_t tasks) { return std::min<int64_t>(tasks, 8); }
+
 /// Counts forks: a child process has none of the threads of its parent.
 std::atomic<uint32_t> forks{0};
 uint32_t watchForks() {
@@ -81,8 +84,13 @@ std::vector<int> allowedCores() {
 struct ThreadPool::Worker {
   int number = 0;
   int cpu = -1; // pinned to it; -1: free to move
-  alignas(64) std::atomic<uint32_t> done{0};
   std::thread thread;
+};
+
+/// How many pieces of a worker's range nobody has claimed: in the low half; in the high half the loop's epoch, so that
+/// nobody claims a piece of another loop.
+struct alignas(64) ThreadPool::Cursor {
+  std::atomic<uint64_t> unclaimed{0};
 };
 
 int ThreadPool::physicalCores() { return static_cast<int>(allowedCores().size()); }
@@ -92,6 +100,7 @@ ThreadPool::ThreadPool(int threads, bool pin) : forkCount(watchForks()) {
   threadCount = threads > 0 ? std::min(threads, 1024) : static_cast<int>(cores.size());
   // With more threads than cores pinning would only queue them up.
   pinned = pin && threadCount > 1 && threadCount <= static_cast<int>(cores.size());
+  cursors = std::make_unique<Cursor[]>(static_cast<size_t>(threadCount));
   for (int i = 1; i < threadCount; ++i) {
     auto worker = std::make_unique<Worker>();
     worker->number = i;
@@ -177,11 +186,33 @@ void ThreadPool::workerLoop(Worker &worker) {
     seen = now;
     if (stop.load(std::memory_order_relaxed))
       return;
-    auto [begin, end] = rangeOf(tasks, worker.number, threadCount);
-    if (begin < end)
-      function(argument, begin, end, worker.number);
-    worker.done.store(now, std::memory_order_release);
+    work(now, worker.number);
   }
+}
+
+/// Claims pieces of loop `epoch` and runs them, worker's own first, until none is left.
+void ThreadPool::work(uint32_t epoch, int worker) {
+  RangeFunction body = function.load(std::memory_order_relaxed);
+  void *data = argument.load(std::memory_order_relaxed);
+  int64_t all = tasks.load(std::memory_order_relaxed), done = 0;
+  for (int turn = 0; turn < threadCount; ++turn) {
+    int owner = (worker + turn) % threadCount;
+    auto [first, last] = rangeOf(all, owner, threadCount);
+    int64_t pieces = piecesOf(last - first);
+    std::atomic<uint64_t> &unclaimed = cursors[owner].unclaimed;
+    uint64_t at = unclaimed.load(std::memory_order_relaxed);
+    while (static_cast<uint32_t>(at >> 32) == epoch && static_cast<uint32_t>(at) > 0) {
+      if (!unclaimed.compare_exchange_weak(at, at - 1, std::memory_order_acq_rel))
+        continue;
+      // The loop cannot end before this piece, so what was read above is of this loop.
+      auto [begin, end] = rangeOf(last - first, pieces - static_cast<uint32_t>(at), pieces);
+      body(data, first + begin, first + end, worker);
+      ++done;
+      at = unclaimed.load(std::memory_order_relaxed);
+    }
+  }
+  if (done > 0)
+    left.fetch_sub(done, std::memory_order_release);
 }
 
 void ThreadPool::moveAwayFromCaller() {
@@ -256,22 +287,31 @@ void ThreadPool::Region::run(int64_t tasks, RangeFunction function, void *argume
         &loop);
     return;
   }
-  pool.function = function;
-  pool.argument = argument;
-  pool.tasks = tasks;
-  uint32_t epoch = pool.epoch.fetch_add(1) + 1;
+  pool.function.store(function, std::memory_order_relaxed);
+  pool.argument.store(argument, std::memory_order_relaxed);
+  pool.tasks.store(tasks, std::memory_order_relaxed);
+  uint32_t epoch = pool.epoch.load(std::memory_order_relaxed) + 1;
+  int64_t left = 0;
+  for (int t = 0; t < pool.threadCount; ++t) {
+    auto [begin, end] = rangeOf(tasks, t, pool.threadCount);
+    left += piecesOf(end - begin);
+  }
+  pool.left.store(left, std::memory_order_relaxed);
+  for (int t = 0; t < pool.threadCount; ++t) {
+    auto [begin, end] = rangeOf(tasks, t, pool.threadCount);
+    pool.cursors[t].unclaimed.store(uint64_t{epoch} << 32 | static_cast<uint64_t>(piecesOf(end - begin)),
+                                    std::memory_order_release);
+  }
+  pool.epoch.store(epoch);
   if (pool.sleepers.load() > 0)
     futexWakeAll(pool.epoch);
-  if (auto [begin, end] = rangeOf(tasks, 0, pool.threadCount); begin < end)
-    function(argument, begin, end, 0);
-  for (auto &worker : pool.workers) {
-    int spins = 0;
-    while (worker->done.load(std::memory_order_acquire) != epoch) {
-      pause();
-      if (++spins >= spinsBeforeYield) {
-        sched_yield();
-        spins = 0;
-      }
+  pool.work(epoch, 0);
+  int spins = 0;
+  while (pool.left.load(std::memory_order_acquire) != 0) {
+    pause();
+    if (++spins >= spinsBeforeYield) {
+      sched_yield();
+      spins = 0;
     }
   }
 }

@@ -5,8 +5,13 @@
 // 70 us of a condition variable. They sleep when nothing has come for a while.
 //
 //   ThreadPool::Region region(pool);            // one wake-up for an inference
-//   region.run(tasks, function, argument);      // static, contiguous ranges
+//   region.run(tasks, function, argument);      // contiguous ranges
 //   region.run(...);
+//
+// Each worker has a contiguous range of the tasks and takes it in a few pieces;
+// who is done takes pieces of the others. So a worker that the system has put
+// aside (the machine is shared) holds up one piece and not its whole range, and
+// one that does not wake in time holds up nothing.
 //
 // One region at a time owns the workers; a second one (another context on the
 // same pool) runs its loops on its own thread alone, so that two callers never
@@ -56,8 +61,9 @@ public:
     Region(const Region &) = delete;
     Region &operator=(const Region &) = delete;
 
-    /// Calls `function` on ranges that cut [0, tasks) evenly: worker t gets
-    /// [tasks*t/T, tasks*(t+1)/T). Returns when all are done.
+    /// Calls `function` on ranges that cut [0, tasks): pieces of [tasks*t/T,
+    /// tasks*(t+1)/T) for worker t, ascending while nobody helps it. A worker may
+    /// be called several times or never. Returns when all are done.
     void run(int64_t tasks, RangeFunction function, void *argument);
     /// False when another region has the workers: everything runs here.
     bool isParallel() const { return owner; }
@@ -69,7 +75,9 @@ public:
 
 private:
   struct Worker;
+  struct Cursor;
   void workerLoop(Worker &worker);
+  void work(uint32_t epoch, int worker);
   void moveAwayFromCaller();
 
   int threadCount = 1;
@@ -78,12 +86,15 @@ private:
   uint32_t forkCount = 0;
   std::vector<int> cores; ///< a CPU of each physical core that we may use
   std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<Cursor[]> cursors; ///< one for each worker, the caller's first
 
-  // The current loop, written by the owner before `epoch` counts up.
-  RangeFunction function = nullptr;
-  void *argument = nullptr;
-  int64_t tasks = 0;
+  // The current loop, written by the owner before `epoch` counts up. A worker that comes late may read those of the
+  // next one; it finds out when it claims a piece.
+  std::atomic<RangeFunction> function{nullptr};
+  std::atomic<void *> argument{nullptr};
+  std::atomic<int64_t> tasks{0};
   alignas(64) std::atomic<uint32_t> epoch{0};
+  alignas(64) std::atomic<int64_t> left{0}; ///< pieces of the current loop that are not done
   alignas(64) std::atomic<uint32_t> sleepers{0};
   alignas(64) std::atomic<bool> busy{false};
   std::atomic<bool> inRegion{false};

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <gtest/gtest.h>
+#include <map>
+#include <mutex>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -43,26 +45,61 @@ TEST(ThreadPool, EveryTaskRunsOnce) {
   }
 }
 
-TEST(ThreadPool, RangesAreStaticAndContiguous) {
+TEST(ThreadPool, PiecesCutTheTasks) {
   ThreadPool pool(3);
   ThreadPool::Region region(pool);
-  struct Ranges {
-    int64_t begin[3] = {-1, -1, -1}, end[3] = {-1, -1, -1};
-  } ranges;
-  auto body = [](void *argument, int64_t begin, int64_t end, int worker) {
-    auto &r = *static_cast<Ranges *>(argument);
-    r.begin[worker] = begin;
-    r.end[worker] = end;
+  struct Pieces {
+    std::mutex mutex;
+    std::map<int64_t, int64_t> ends; ///< by begin
   };
-  region.run(10, body, &ranges);
-  EXPECT_EQ(ranges.begin[0], 0);
-  EXPECT_EQ(ranges.end[0], ranges.begin[1]);
-  EXPECT_EQ(ranges.end[1], ranges.begin[2]);
-  EXPECT_EQ(ranges.end[2], 10);
-  Ranges huge;
-  region.run(INT64_MAX, body, &huge);
-  EXPECT_EQ(huge.end[0], huge.begin[1]);
-  EXPECT_EQ(huge.end[2], INT64_MAX);
+  auto body = [](void *argument, int64_t begin, int64_t end, int) {
+    auto &pieces = *static_cast<Pieces *>(argument);
+    std::lock_guard<std::mutex> lock(pieces.mutex);
+    pieces.ends[begin] = end;
+  };
+  for (int64_t tasks : {int64_t{10}, int64_t{1000}, INT64_MAX}) {
+    Pieces pieces;
+    region.run(tasks, body, &pieces);
+    int64_t at = 0;
+    for (auto [begin, end] : pieces.ends) {
+      EXPECT_EQ(begin, at);
+      EXPECT_GT(end, begin);
+      at = end;
+    }
+    EXPECT_EQ(at, tasks);
+    EXPECT_LE(pieces.ends.size(), 24u); // a call is not free
+  }
+}
+
+TEST(ThreadPool, AStalledWorkerHoldsUpOnePiece) {
+  ThreadPool pool(2);
+  ThreadPool::Region region(pool);
+  struct Stall {
+    std::atomic<int> done{0};
+    std::atomic<bool> stalled{false};
+  } stall;
+  // Whoever gets the first task waits until all others are done: by the other thread, or they never are.
+  region.run(
+      16,
+      [](void *argument, int64_t begin, int64_t end, int) {
+        auto &stall = *static_cast<Stall *>(argument);
+        for (int64_t i = begin; i < end; ++i) {
+          if (!stall.stalled.exchange(true))
+            while (stall.done.load() != 15)
+              std::this_thread::yield();
+          ++stall.done;
+        }
+      },
+      &stall);
+  EXPECT_EQ(stall.done, 16);
+}
+
+TEST(ThreadPool, LoopsOfChangingSizeOneAfterTheOther) {
+  // Workers come late to most of them: more threads than cores.
+  ThreadPool pool(6);
+  ThreadPool::Region region(pool);
+  for (int round = 0; round < 3000; ++round)
+    expectOnceEach(region, round % 7 == 0 ? 200 : round % 5);
 }
 
 TEST(ThreadPool, WakesUpAfterSleep) {
