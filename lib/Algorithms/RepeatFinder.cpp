@@ -8,6 +8,7 @@
 #include "bessemer/Algorithms/RepeatFinder.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 
 namespace bessemer {
@@ -206,21 +207,27 @@ private:
     return size_t(std::unique(read.begin(), read.end()) - read.begin());
   }
 
-  /// Moves the start, as long as no iteration is lost, to the narrowest cut.
+  /// Of two starts with the same iterations, is the cut before `a` the better one?
+  bool cutsBetter(const RepeatRun &a, const RepeatRun &b) const {
+    auto order = [&](const RepeatRun &run) {
+      return std::tuple(run.liveAcross, ops[run.start].joinsProducer, run.start);
+    };
+    return order(a) < order(b);
+  }
+
+  /// Moves the start, as long as no iteration is lost, to the best cut.
   void chooseCut(RepeatRun &run, Interval interval) const {
     run.liveAcross = cutWidth(run);
     RepeatRun best = run;
     // Earlier starts too: the one found is the first of its kind only.
     size_t first = std::max(interval.begin, run.start >= run.period ? run.start - run.period + 1 : size_t(0));
-    // Widths cost little; the exact test is made where the width is smaller.
+    // Widths cost little; the exact test is made where the cut is better.
     for (size_t start = first; start < run.start + run.period; ++start) {
       RepeatRun other{start, run.period, run.count, 0};
       if (other.end() > interval.end)
         break;
       other.liveAcross = cutWidth(other);
-      bool better =
-          other.liveAcross < best.liveAcross || (other.liveAcross == best.liveAcross && other.start < best.start);
-      if (better && measure(start, run.period, other.end()).count >= run.count)
+      if (cutsBetter(other, best) && measure(start, run.period, other.end()).count >= run.count)
         best = other;
     }
     run = best;

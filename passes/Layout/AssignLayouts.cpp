@@ -91,14 +91,25 @@ private:
     return op && (chosen.contains(op) || isFromLast(op));
   }
 
+  /// A chosen op reads it, so that it is transposed in any case.
+  bool isTransposed(Value value) const {
+    return llvm::any_of(value.getUsers(), [&](Operation *user) {
+      return isToLast(user) || (chosen.contains(user) && llvm::is_contained(images(user), value));
+    });
+  }
+
   /// Transposes that are saved by taking `op` in, less those that it costs.
   int64_t gain(Operation *op) const {
     llvm::SetVector<Value> operands;
     for (Value image : images(op))
       operands.insert(image);
     int64_t sum = 0;
-    for (Value image : operands)
-      sum += isAvailable(image) ? 1 : isKnownAtLoad(image) || isReshapeToLast(image.getType()) ? 0 : -1;
+    for (Value image : operands) {
+      if (isAvailable(image))
+        ++sum;
+      else if (!isKnownAtLoad(image) && !isReshapeToLast(image.getType()) && !isTransposed(image))
+        --sum;
+    }
     bool wanted = false, unwanted = false;
     for (Operation *user : op->getResult(0).getUsers())
       (chosen.contains(user) || isToLast(user) ? wanted : unwanted) = true;

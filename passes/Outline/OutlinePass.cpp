@@ -189,10 +189,11 @@ struct OutlineRepeatsPass : outline::impl::OutlineRepeatsBase<OutlineRepeatsPass
     for (Operation &op : body.without_terminator()) {
       if (isa<bess::WeightOp, bess::ConstantOp>(op))
         continue;
-      RepeatOp repeat{structuralHash(&op), {}};
+      RepeatOp repeat{structuralHash(&op), {}, false};
       for (Value operand : op.getOperands()) {
         auto it = positions.find(operand.getDefiningOp());
         repeat.producers.push_back(it == positions.end() ? -1 : it->second);
+        repeat.joinsProducer |= op.hasTrait<bess::Elementwise>() && it != positions.end();
       }
       positions[&op] = ops.size();
       ops.push_back(&op);

@@ -34,6 +34,9 @@ struct RepeatOp {
   /// For each operand the position of the op that makes it, smaller than this
   /// op's own; -1 for graph inputs, weights and constants.
   std::vector<int32_t> producers;
+  /// Computed element by element from what another op makes, and so in one
+  /// kernel with it if nothing stands between them: a bad place for a cut.
+  bool joinsProducer = false;
 };
 
 /// Ops [start + i * period, start + (i + 1) * period) are the same for all
@@ -57,9 +60,9 @@ struct RepeatOptions {
 
 /// Disjoint runs, sorted by start. Taken greedily: each time the run that saves
 /// the most ops, (count - 1) * period; of equal ones, the shortest period. Of
-/// the starts that keep all iterations, the one with the narrowest cut (the
-/// earliest of those). Time about linear: each of a few dozen candidate periods
-/// takes a pass.
+/// the starts that keep all iterations, the one with the narrowest cut; of
+/// those, one before an op that joins no producer; of those, the earliest. Time
+/// about linear: each of a few dozen candidate periods takes a pass.
 std::vector<RepeatRun> findRepeats(std::span<const RepeatOp> ops, const RepeatOptions &options);
 
 /// Why `run` is no repeat, or nullopt when it is one. Looks at all iterations.

@@ -56,6 +56,26 @@ func.func private @layer(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32> {bess.
 
 // -----
 
+// A residual of a layer: what the convolution reads is transposed in any case, and so can be the add.
+// CHECK-LABEL: func.func private @residual(%arg0: tensor<1x8x8x4xf32>, %arg1: tensor<4x4x1x1xf32> {bess.weight}) -> tensor<1x8x8x4xf32>
+// CHECK-NOT: bess.transpose
+// CHECK: return
+func.func @residuals(%x: tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32> {
+  %w = bess.weight "w" <file = "m.onnx", offset = 0, length = 64> : tensor<4x4x1x1xf32>
+  %0 = func.call @residual(%x, %w) : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32>
+  %1 = func.call @residual(%0, %w) : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32>
+  return %1 : tensor<1x4x8x8xf32>
+}
+func.func private @residual(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32> {bess.weight}) -> tensor<1x4x8x8xf32> {
+  %0 = bess.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64}
+    : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32>
+  %1 = bess.add %0, %x : (tensor<1x4x8x8xf32>, tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+  %2 = bess.relu %1 : (tensor<1x4x8x8xf32>) -> tensor<1x4x8x8xf32>
+  return %2 : tensor<1x4x8x8xf32>
+}
+
+// -----
+
 // The mean over a plane has the same order in both layouts, and a plane of one
 // place needs no transpose.
 // CHECK-LABEL: func.func @mean

@@ -44,3 +44,30 @@ func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {
   %3 = bess.relu %2 : (tensor<4xf32>) -> tensor<4xf32>
   return %3 : tensor<4xf32>
 }
+
+// -----
+
+// A layer ends with the relu that joins its add, although three layers could begin with one.
+// CHECK-LABEL: func.func @main
+func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %w0 = bess.weight "w0" <file = "m.onnx", offset = 0, length = 64> : tensor<4x4xf32>
+  %w1 = bess.weight "w1" <file = "m.onnx", offset = 64, length = 64> : tensor<4x4xf32>
+  // CHECK: %[[X:.*]] = bess.relu
+  // CHECK: %[[A:.*]] = {{.*}}call @layer_0(%[[X]],
+  // CHECK: %[[B:.*]] = {{.*}}call @layer_0(%[[A]],
+  // CHECK-NEXT: return %[[B]]
+  %0 = bess.neg %x : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %1 = bess.relu %0 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %2 = bess.matmul %1, %w0 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %3 = bess.add %1, %2 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %4 = bess.relu %3 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %5 = bess.matmul %4, %w1 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %6 = bess.add %4, %5 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %7 = bess.relu %6 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %7 : tensor<4x4xf32>
+}
+// CHECK: func.func private @layer_0
+// CHECK-NEXT: bess.matmul
+// CHECK-NEXT: bess.add
+// CHECK-NEXT: bess.relu
+// CHECK-NEXT: return

@@ -105,6 +105,24 @@ TEST(RepeatFinder, CutsWhereTheFewestValuesCross) {
   EXPECT_EQ(runs[0], (RepeatRun{1, 4, 10, 1}));
 }
 
+TEST(RepeatFinder, CutsBehindWhatJoinsItsProducer) {
+  // relu, conv, add five times, and a relu: as good as conv, add, relu.
+  Ops ops{{99, {}}};
+  for (int i = 0; i < 5; ++i) {
+    int32_t at = int32_t(ops.size());
+    ops.push_back({1, {at - 1}, true});
+    ops.push_back({2, {at}});
+    ops.push_back({3, {at, at + 1}, true});
+  }
+  ops.push_back({1, {int32_t(ops.size()) - 1}, true});
+  std::vector<RepeatRun> runs = findRepeats(ops, {});
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_EQ(runs[0], (RepeatRun{2, 3, 5, 1}));
+  // Without the last relu an iteration would be lost.
+  ops.pop_back();
+  EXPECT_EQ(findRepeats(ops, {})[0], (RepeatRun{1, 3, 5, 1}));
+}
+
 TEST(RepeatFinder, DifferentWiringIsNoRepeat) {
   // Equal hashes, but each second op reads another distance back.
   Ops ops;
