@@ -3,7 +3,8 @@
 // Convolution of images [N, spatial.., C]: a matrix product whose rows are the
 // places of the result and whose columns are the output channels of a group. Of a
 // 1x1 convolution with stride 1 the left operand is the image; else patches of a
-// block of places are copied to scratch memory, once for all columns of a task.
+// block of places are copied to scratch memory, once for all panels of columns
+// that a thread computes.
 // A depthwise convolution multiplies and adds rows of channels.
 #include "passes/Tile/ChannelsLast.h"
 #include "passes/Tile/MatmulProgram.h"
@@ -20,9 +21,7 @@ using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
 namespace {
-constexpr int64_t wantedTasks = 16;    ///< enough for a few threads to share evenly
-constexpr int64_t wantedColumns = 128; ///< of a task with patches, when the number of tasks is not known
-constexpr int64_t fewRows = 64;        ///< are one block
+constexpr int64_t fewRows = 64; ///< are one task
 
 SymbolicExpr placesOf(ConvOp conv) {
   return product(ArrayRef<SymbolicExpr>(getDims(conv.getY().getType())).drop_back());
@@ -133,21 +132,12 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   std::optional<int64_t> knownRows = rows.isConstant();
   int64_t block = knownRows && *knownRows <= std::max(fewRows, wanted) ? *knownRows : blockOfRows(knownRows, wanted);
   bool wholeBlocks = knownRows && *knownRows % block == 0;
-  // Panels of a task: one when nothing has to be copied for it; else all, unless there would be few tasks.
-  int64_t panelsOfTask = direct ? 1 : panels;
-  if (!direct) {
-    int64_t blocks = knownRows ? llvm::divideCeil(*knownRows, block) * groups : 0;
-    auto enough = [&](int64_t count) {
-      return knownRows ? blocks * (panels / count) >= wantedTasks : count * width <= wantedColumns;
-    };
-    while (panelsOfTask > 2 && !enough(panelsOfTask)) {
-      do
-        --panelsOfTask;
-      while (panels % panelsOfTask);
-    }
-  }
-  bool wholeColumns = perGroup % width == 0 || panelsOfTask == panels;
-  int64_t columns = panelsOfTask == panels ? perGroup : panelsOfTask * width;
+  // When only the run knows the rows, its tasks are even, too.
+  SymbolicExpr some = SymbolicExpr::max(rows, 1);
+  SymbolicExpr taskRows =
+      knownRows ? SymbolicExpr(block) : SymbolicExpr::ceilDiv(some, SymbolicExpr::ceilDiv(some, block));
+  bool wholeColumns = perGroup % width == 0 || panels == 1;
+  int64_t columns = panels == 1 ? perGroup : width;
 
   Epilogue epilogue{p, conv, groups, perGroup};
   SmallVector<SmallVector<SymbolicExpr>> views;
@@ -165,13 +155,16 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
     }
   }
   views.push_back({rows, SymbolicExpr(groups), SymbolicExpr(perGroup)});
-  p.begin(views, {SymbolicExpr::ceilDiv(rows, block), SymbolicExpr(groups),
-                  SymbolicExpr(llvm::divideCeil(panels, panelsOfTask))});
+  // Panels run fastest: a thread that has several of them copies the patches once.
+  p.begin(views, {SymbolicExpr::ceilDiv(rows, taskRows), SymbolicExpr(groups), SymbolicExpr(panels)});
+  p.setSchedule(chooseMatmulSchedule({knownRows, depth, perGroup, /*streamed=*/true, width, block}, p.schedule));
 
-  Value zero = p.index(0), firstRow = p.mul(p.gridId(0), p.index(block)), group = p.gridId(1);
-  Value firstPanel = p.mul(p.gridId(2), p.index(panelsOfTask)), column = p.mul(firstPanel, p.index(width));
+  Value zero = p.index(0), firstRow = p.mul(p.gridId(0), p.indexOf(taskRows)), group = p.gridId(1);
+  Value panel = p.gridId(2), column = p.mul(panel, p.index(width));
   Extent rowExtent =
-      wholeBlocks ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(rows), firstRow))};
+      wholeBlocks
+          ? Extent::of(block)
+          : Extent{-1, p.minimum(p.index(block), p.minimum(p.indexOf(taskRows), p.sub(p.indexOf(rows), firstRow)))};
   unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(),
            wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
   Value left;
@@ -188,13 +181,11 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
                                    group, out, sizes, window, conv.getStrides(), conv.getDilations(),
                                    conv.getPads().take_front(window.size()));
   }
-  Value right;
-  if (panelsOfTask == 1 && columns == width)
-    right = p.loadStored(p.view(wNumber), {group, firstPanel, zero, zero}, {2, 3},
-                         {Extent::of(depth), Extent::of(width)}, true);
-  else
-    right = p.loadStored(p.view(wNumber), {group, firstPanel, zero, zero}, {1, 2, 3},
-                         {Extent::of(panelsOfTask), Extent::of(depth), Extent::of(width)}, true);
+  // Of the only panel of a group some columns may not exist.
+  Value right = columns == width ? p.loadStored(p.view(wNumber), {group, panel, zero, zero}, {2, 3},
+                                                {Extent::of(depth), Extent::of(width)}, true)
+                                 : p.loadStored(p.view(wNumber), {group, panel, zero, zero}, {1, 2, 3},
+                                                {Extent::of(1), Extent::of(depth), Extent::of(width)}, true);
   Value sum = p.dot(left, right, columns);
   Value result = epilogue.emit(sum, firstRow, group, column, {rowExtent, Extent::of(columns)}, wholeColumns);
   if (!result)

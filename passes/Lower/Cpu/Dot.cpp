@@ -60,7 +60,7 @@ LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly, cons
   bool partial = type.isDynamicDim(1) || type.getDimSize(1) % width != 0;
 
   DotColumns part{dot, memory.lookup(dot.getA()), right, extent(dot.getA(), 1), {}, width, {}, {}, {}, false};
-  part.streamed = !panels && !partial && type.getDimSize(1) == width && dots.prefetchBlocks > 0;
+  part.streamed = dots.prefetchBlocks > 0 && (panels || type.getDimSize(1) == width);
   // Polynomials over all rows of a block at once would spill: their epilogue is
   // a loop over the rows. So it is where there is a block for each number of
   // rows.

@@ -84,8 +84,15 @@ struct RunCopier {
 };
 } // namespace
 
+static bool dependsOn(Value value, Value on) {
+  Operation *op = value.getDefiningOp();
+  return value == on || (op && llvm::any_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, on); }));
+}
+
 /// For each place and each row of the window: one copy where all of the row lies
 /// in the image (and its taps are neighbours), else tap by tap; zeros outside.
+/// Points of the grid that follow each other along an axis on which the places
+/// do not depend (the panels) find them where the first one has put them.
 LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
   auto view = cast<tile::ViewType>(op.getView().getType());
   auto dims = bess::parseDims(view.getDims());
@@ -118,8 +125,15 @@ LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
   for (int64_t i = 0; i < spatial; ++i)
     extents.push_back(viewExtent(op.getView(), i + 1));
 
-  auto rows = scf::ForOp::create(b, index(0), extent(op.getTile(), 0), index(1));
   OpBuilder::InsertionGuard guard(b);
+  Value innermost = kernel.getGridId(bess::parseDims(kernel.getGrid()).size() - 1);
+  if (op->getBlock() == &kernel.getBody().front() &&
+      llvm::none_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, innermost); })) {
+    Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, mapped(innermost), index(0));
+    auto absent = scf::IfOp::create(b, arith::OrIOp::create(b, first, firstOfRange), /*withElseRegion=*/false);
+    b.setInsertionPointToStart(absent.thenBlock());
+  }
+  auto rows = scf::ForOp::create(b, index(0), extent(op.getTile(), 0), index(1));
   b.setInsertionPointToStart(rows.getBody());
   // The place in the result, and where its window begins in the image.
   Value rest = add(mapped(op.getFirst()), rows.getInductionVar());

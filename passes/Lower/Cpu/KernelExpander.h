@@ -155,6 +155,7 @@ private:
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> groupOf;                    ///< store -> the last of its group
   llvm::SmallVector<Value> bufferPointers;
   Value workspace, scratchOffset;
+  Value firstOfRange; ///< i1: no point of the grid was computed before this one, in this call
   SymbolicExpr scratchBound = 0, workspaceBytes = 0;
 };
 

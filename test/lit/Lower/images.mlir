@@ -27,6 +27,34 @@ tile.kernel @patches grid <"4"> views 3 outputs 1 symbols 0 kind "conv" reason "
 
 // -----
 
+// Points that differ in the panel alone share the patches: they are copied where
+// the panel is the first one, or the point the first of the call.
+// CHECK: func.func @shared
+// CHECK-SAME: %[[BEGIN:[^ ]*]]: i64, %{{[^ ]*}}: i64,
+// CHECK-DAG: %[[FROM:.*]] = arith.index_cast %[[BEGIN]] : i64 to index
+// CHECK: scf.for %[[POINT:.*]] = %[[FROM]]
+// CHECK: %[[START:.*]] = arith.cmpi eq, %[[POINT]], %[[FROM]]
+// CHECK: %[[PANEL:.*]] = arith.remui %[[POINT]]
+// CHECK: %[[FIRST:.*]] = arith.cmpi eq, %[[PANEL]],
+// CHECK: %[[COPY:.*]] = arith.ori %[[FIRST]], %[[START]]
+// CHECK: scf.if %[[COPY]]
+tile.kernel @shared grid <"4", "2"> views 3 outputs 1 symbols 0 kind "conv" reason "" schedule {} {
+^bb0(%x: !tile.view<<"1", "4", "4", "1", "8">, f32>, %w: !tile.view<<"1", "2", "72", "16">, f32>, %y: !tile.view<<"16", "32">, f32>, %i: index, %panel: index):
+  %zero = arith.constant 0 : index
+  %four = arith.constant 4 : index
+  %width = arith.constant 16 : index
+  %first = arith.muli %i, %four : index
+  %column = arith.muli %panel, %width : index
+  %0 = tile.patches %x at %first group %zero out(%four, %four) {window = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1>}
+    : !tile.view<<"1", "4", "4", "1", "8">, f32> -> tensor<4x72xf32>
+  %1 = tile.load %w[%zero, %panel, %zero, %zero] dims [2, 3] {in_bounds} : !tile.view<<"1", "2", "72", "16">, f32> -> tensor<72x16xf32>
+  %2 = tile.dot %0, %1 : tensor<4x72xf32>, tensor<72x16xf32> -> tensor<4x16xf32>
+  tile.store %2, %y[%first, %column] dims [0, 1] {in_bounds} : tensor<4x16xf32>, !tile.view<<"16", "32">, f32>
+  tile.return
+}
+
+// -----
+
 // A row at a computed place is a vector; outside it is zero. A sum of products
 // down the rows is a chain of fused multiply-adds.
 // CHECK: func.func @depthwise
