@@ -7,10 +7,12 @@
 namespace bessemer {
 namespace {
 
-// Constants of the model; measured on a Zen 4 core (bench/conv_stacks.py).
-constexpr double bytesPerCycle = 8;     ///< of weights, which come from the third-level cache or from memory
-constexpr double transformCycles = 2.5; ///< for one vector of a transformed image or product: read, combine, write
-constexpr double fixedCycles = 20000;   ///< two more kernels
+// Constants of the model, fitted to the kernels of ResNet-50 and of bench/conv_stacks.py on an AVX-512 Xeon
+// (docs/benchmarks.md).
+constexpr double efficiency = 0.85;          ///< of the products a cycle, which matrix products reach
+constexpr double bytesPerCycle = 3.75;       ///< of weights, which come from main memory
+constexpr double transformBytesPerCycle = 7; ///< of the transformed image and of the products: written or read
+constexpr double fixedCycles = 20000;        ///< two more kernels
 constexpr double gain = 0.9; ///< what is not clearly faster stays direct: it is more exact and takes less memory
 
 int64_t ceilDiv(int64_t n, int64_t d) { return (n + d - 1) / d; }
@@ -33,19 +35,17 @@ std::string millions(double cycles) {
 
 double convCycles(const ConvShape &s, const ConvMachine &machine, int64_t tile) {
   double channels = static_cast<double>(s.channels), outputs = static_cast<double>(s.outputs),
-         rate = static_cast<double>(machine.productsPerCycle);
-  if (tile == 0) {
-    int64_t places = s.images * s.height * s.width;
-    return static_cast<double>(places) * 9 * channels * outputs / (rate * rowEfficiency(places, machine)) +
-           36 * channels * outputs / bytesPerCycle;
-  }
+         rate = static_cast<double>(machine.productsPerCycle) * efficiency;
+  auto productCycles = [&](double points, int64_t rows) {
+    return std::max(points * static_cast<double>(rows) * channels * outputs / (rate * rowEfficiency(rows, machine)),
+                    points * 4 * channels * outputs / bytesPerCycle);
+  };
+  if (tile == 0)
+    return productCycles(9, s.images * s.height * s.width);
   int64_t tiles = s.images * ceilDiv(s.height, tile) * ceilDiv(s.width, tile);
-  double points = static_cast<double>((tile + 2) * (tile + 2)),
-         vectors = std::ceil(channels / static_cast<double>(machine.lanes)) +
-                   std::ceil(outputs / static_cast<double>(machine.lanes));
-  return points * static_cast<double>(tiles) * channels * outputs / (rate * rowEfficiency(tiles, machine)) +
-         points * 4 * channels * outputs / bytesPerCycle +
-         points * static_cast<double>(tiles) * vectors * transformCycles + fixedCycles;
+  double points = static_cast<double>((tile + 2) * (tile + 2));
+  return productCycles(points, tiles) +
+         points * static_cast<double>(tiles) * 4 * (channels + outputs) / transformBytesPerCycle + fixedCycles;
 }
 
 ConvChoice chooseConvAlgorithm(const ConvShape &shape, const ConvMachine &machine) {

@@ -13,8 +13,8 @@ using namespace bessemer;
 using namespace bessemer::bess;
 
 namespace {
-/// An extent that only the run knows is taken to be that of a middle layer.
-constexpr int64_t unknownExtent = 32;
+/// A size of the model's input that only the run knows is taken to be that of a usual image.
+constexpr int64_t usualSize = 224;
 
 struct ChooseConvAlgorithm : bessemer::impl::ChooseConvAlgorithmBase<ChooseConvAlgorithm> {
   void runOnOperation() override {
@@ -37,10 +37,12 @@ struct ChooseConvAlgorithm : bessemer::impl::ChooseConvAlgorithmBase<ChooseConvA
         !isKnownAtLoad(conv.getW()))
       return;
     auto y = getDims(conv.getY().getType());
-    auto extent = [&](unsigned dim) { return y[dim].isConstant().value_or(dim == 0 ? 1 : unknownExtent); };
+    auto extent = [&](unsigned dim) {
+      std::optional<int64_t> size = y[dim].evaluate([&](std::string_view) { return dim == 0 ? 1 : usualSize; });
+      return std::max<int64_t>(size.value_or(1), 1);
+    };
     ConvShape shape{extent(0), extent(1), extent(2), weights.getDimSize(1), weights.getDimSize(0)};
-    ConvChoice choice = chooseConvAlgorithm(
-        shape, {2 * schedule.lanes(), schedule.lanes(), schedule.blockRows(schedule.panelColumns())});
+    ConvChoice choice = chooseConvAlgorithm(shape, {2 * schedule.lanes(), schedule.blockRows(schedule.panelColumns())});
     OpBuilder builder(conv);
     conv->setAttr("bess.reason", builder.getStringAttr(choice.reason));
     if (choice.tile == 0)

@@ -3,15 +3,16 @@
 // Which algorithm for a 3x3 convolution with stride 1 on a CPU: direct, or
 // Winograd's F(2x2, 3x3) or F(4x4, 3x3).
 //
-// Estimated cycles of one core: products at the rate of the fused multiply-adds,
-// weights once from far memory, and for Winograd the passes of the transforms.
+// Estimated cycles of one core: products at the rate of the fused multiply-adds
+// or weights from far memory, whichever takes longer (they are prefetched while
+// the core multiplies); for Winograd besides the passes of the transforms.
 //
-//   56x56, 64 -> 64 channels, 16 products a cycle:
-//     direct   56*56*9*64*64 / 16                       = 7.2 M cycles
-//     F(4, 3)  36 * 196 * 64*64 / 16 + transforms 0.5 M  = 2.3 M   <- chosen
+//   AVX2, 56x56, 64 -> 64 channels, 16 products a cycle, of which 0.85 are reached:
+//     direct   56*56*9*64*64 / 13.6                       = 8.5 M cycles
+//     F(4, 3)  36 * 196 * 64*64 / 13.6 + transforms 0.5 M  = 2.7 M   <- chosen
 //
-//   7x7, 512 -> 512: F(4, 3) would read 37.7 MB of weights for 4 tiles; F(2, 3) reads
-//   16.8 MB for 16 tiles, direct convolution 9.4 MB.
+//   AVX-512, 7x7, 512 -> 512: F(2, 3) would read 16.8 MB of weights, for which the
+//   core waits 4.5 M cycles, direct convolution 9.4 MB while it multiplies for 4.2 M.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,6 @@ struct ConvShape {
 
 struct ConvMachine {
   int64_t productsPerCycle; ///< fused multiply-adds of f32
-  int64_t lanes;            ///< f32 elements of a vector register
   int64_t blockRows;        ///< rows of a register block
 };
 

@@ -6,17 +6,23 @@
 namespace bessemer {
 namespace {
 
-constexpr ConvMachine avx2{16, 8, 6};
+constexpr ConvMachine avx2{16, 6}, avx512{32, 14};
 
 TEST(ConvCost, TheExampleOfTheHeader) {
   ConvShape early{1, 56, 56, 64, 64};
-  EXPECT_NEAR(convCycles(early, avx2, 0), 7.2e6, 0.1e6);
-  EXPECT_NEAR(convCycles(early, avx2, 4), 2.3e6, 0.2e6);
+  EXPECT_NEAR(convCycles(early, avx2, 0), 8.5e6, 0.1e6);
+  EXPECT_NEAR(convCycles(early, avx2, 4), 2.7e6, 0.1e6);
   EXPECT_EQ(chooseConvAlgorithm(early, avx2).tile, 4);
 }
 
 TEST(ConvCost, FewTilesAndManyWeightsWantTheSmallerTile) {
   EXPECT_NE(chooseConvAlgorithm({1, 7, 7, 512, 512}, avx2).tile, 4);
+}
+
+TEST(ConvCost, WeightsThatTheCoreWouldWaitForStaySmall) {
+  EXPECT_EQ(chooseConvAlgorithm({1, 7, 7, 512, 512}, avx512).tile, 0);
+  EXPECT_EQ(chooseConvAlgorithm({1, 14, 14, 256, 256}, avx512).tile, 2);
+  EXPECT_EQ(chooseConvAlgorithm({1, 28, 28, 128, 128}, avx512).tile, 4);
 }
 
 TEST(ConvCost, FewChannelsStayDirect) {
