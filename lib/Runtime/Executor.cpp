@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Runtime/Executor.h"
+#include "lib/Runtime/FlushDenormals.h"
 #include "lib/Runtime/Weights.h"
 
 #include "bessemer/Support/KernelFault.h"
@@ -199,6 +200,7 @@ Status Executor::launch(const Step &step, void *const *buffers, const int64_t *i
       tasks,
       [](void *data, int64_t begin, int64_t end, int worker) {
         const auto &a = *static_cast<const LaunchArguments *>(data);
+        FlushDenormals flush;
         a.kernel(a.buffers, a.integers, begin, end, a.workspace + a.workspaceStride * worker);
       },
       &arguments);

@@ -70,3 +70,10 @@ def test_windows_that_make_no_sense_are_refused(tmp_path, op, attributes):
     nodes = [helper.make_node(op, operands, ["y"], name="window", **{"kernel_shape": kernel, **attributes})]
     path = save(tmp_path / "m.onnx", nodes, {"x": [1, 1, 4, 4]}, {"w": np.ones((1, 1, *kernel), np.float32)})
     refused("compile", path, "-o", tmp_path / "m.bsm", naming=["window", "expected"])
+
+
+def test_denormals_become_zero_in_kernels_alone(tmp_path):
+    path = save(tmp_path / "m.onnx", [helper.make_node("Mul", ["x", "x"], ["y"])], {"x": [64]})
+    small = np.full(64, 1e-20, np.float32)
+    assert not bessemer.compile(path)({"x": small})["y"].any()
+    assert (small * small).all()  # the thread that called computes with them as before
