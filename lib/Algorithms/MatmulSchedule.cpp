@@ -36,7 +36,7 @@ MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule 
   if (shape.depth)
     wanted = std::clamp<int64_t>(machine.l2Bytes / 2 / (4 * std::max<int64_t>(*shape.depth, 1)) / most * most, 4 * most,
                                  24 * most);
-  schedule.taskRows = shape.taskRows ? shape.taskRows : chooseTaskRows(shape.rows, wanted);
+  schedule.taskRows = chooseTaskRows(shape.rows, wanted);
 
   int64_t rows = most, blocks = 0;
   if (shape.rows) {

@@ -157,7 +157,10 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   views.push_back({rows, SymbolicExpr(groups), SymbolicExpr(perGroup)});
   // Panels run fastest: a thread that has several of them copies the patches once.
   p.begin(views, {SymbolicExpr::ceilDiv(rows, taskRows), SymbolicExpr(groups), SymbolicExpr(panels)});
-  p.setSchedule(chooseMatmulSchedule({knownRows, depth, perGroup, /*streamed=*/true, width, block}, p.schedule));
+  std::optional<int64_t> rowsOfTask = knownRows ? std::optional(block) : std::nullopt;
+  MatmulSchedule schedule = chooseMatmulSchedule({rowsOfTask, depth, perGroup, /*streamed=*/true, width}, p.schedule);
+  schedule.taskRows = block;
+  p.setSchedule(schedule);
 
   Value zero = p.index(0), firstRow = p.mul(p.gridId(0), p.indexOf(taskRows)), group = p.gridId(1);
   Value panel = p.gridId(2), column = p.mul(panel, p.index(width));

@@ -34,7 +34,6 @@ struct MatmulShape {
   /// The right operand lies in panels and is read from main memory: a weight.
   bool streamed = false;
   int64_t panelColumns = 0; ///< of the panels; 0: the machine's
-  int64_t taskRows = 0;     ///< rows of a task; 0: as many as the L2 cache holds
 };
 
 struct MatmulSchedule {
