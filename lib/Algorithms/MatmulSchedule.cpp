@@ -9,6 +9,9 @@ namespace {
 /// More makes code larger and nothing faster.
 constexpr int64_t depthUnroll = 4;
 constexpr int64_t cacheLine = 64;
+/// Fourteen rows of two registers leave one of 32 beside the operands, and with a prefetch in the loop LLVM spills a
+/// sum.
+constexpr int64_t mostRows = 13;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -29,7 +32,7 @@ int64_t chooseTaskRows(std::optional<int64_t> rows, int64_t wanted) {
 MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule &machine) {
   MatmulSchedule schedule;
   int64_t columns = shape.panelColumns ? shape.panelColumns : machine.panelColumns();
-  int64_t most = machine.blockRows(columns);
+  int64_t most = std::min(machine.blockRows(columns), mostRows);
 
   // The task's rows stay in half of the L2 cache; panels go through the rest.
   int64_t wanted = 16 * most;
@@ -40,7 +43,7 @@ MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule 
 
   int64_t rows = most, blocks = 0;
   if (shape.rows) {
-    // Even blocks: 128 rows of at most 14 are eight blocks of 13 and two of 12.
+    // Even blocks: 128 rows of at most 13 are eight blocks of 13 and two of 12.
     blocks = ceilDiv(schedule.taskRows, most);
     rows = ceilDiv(schedule.taskRows, blocks);
   }
@@ -53,10 +56,11 @@ MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule 
                     std::to_string(schedule.taskRows) + " rows a task for the L2 cache";
   if (shape.streamed) {
     // One line for each step of the inner loop is as thin as it can be spread.
-    // With unknown rows: what 16 rows need, for they suffer most.
+    // Where the rows are unknown so are their blocks: fewer spread it thicker.
     int64_t linesPerStep = std::max<int64_t>(1, depthUnroll * columns * 4 / cacheLine);
-    schedule.prefetchBlocks = blocks ? std::min(blocks, linesPerStep) : std::min<int64_t>(2, linesPerStep);
-    schedule.reason += ", the next panel prefetched during " + std::to_string(schedule.prefetchBlocks) + " of them";
+    schedule.prefetchBlocks = blocks ? std::min(blocks, linesPerStep) : linesPerStep;
+    schedule.reason += ", the next panel prefetched during " + std::string(blocks ? "" : "at most ") +
+                       std::to_string(schedule.prefetchBlocks) + " of them";
   }
   return schedule;
 }
@@ -89,29 +93,35 @@ std::string checkMatmulSchedule(const MatmulSchedule &schedule, const CpuSchedul
   return {};
 }
 
+/// Sizes below this are even where blocks are large: half the code, and what
+/// is rounded up is little.
+static constexpr int64_t fineRows = 10;
+static int64_t sizeStep(int64_t most) { return most > 8 ? 2 : 1; }
+
 RowBlocks evenRowBlocks(int64_t rows, int64_t most) {
   RowBlocks result;
   if (rows <= 0)
     return result;
-  int64_t step = most > 8 ? 2 : 1;
-  auto up = [&](int64_t n) { return n == 1 ? n : std::min(most, ceilDiv(n, step) * step); };
-  if (rows >= most)
-    result.size = up(ceilDiv(rows, ceilDiv(rows, most)));
-  else if (rows % step == 0 || rows == 1)
+  int64_t step = sizeStep(most);
+  auto up = [&](int64_t n) { return n == 1 || n >= fineRows ? n : std::min(most, ceilDiv(n, step) * step); };
+  if (rows >= most) {
+    // One block more may fit better: of at most 14, 256 rows are 20 blocks of 13, not 19 of 14.
+    int64_t count = ceilDiv(rows, most), size = up(ceilDiv(rows, count)), smaller = up(ceilDiv(rows, count + 1));
+    result.size = ceilDiv(rows, smaller) * smaller < ceilDiv(rows, size) * size ? smaller : size;
+  } else if (up(rows) == rows) {
     result.size = rows;
-  else
+  } else {
     result.size = up(ceilDiv(rows, 2));
+  }
   result.count = ceilDiv(rows, result.size);
   return result;
 }
 
 std::vector<int64_t> rowBlockSizes(int64_t most) {
   std::vector<int64_t> sizes = {1};
-  int64_t step = most > 8 ? 2 : 1;
-  for (int64_t size = step == 1 ? 2 : step; size < most; size += step)
-    sizes.push_back(size);
-  if (most > 1)
-    sizes.push_back(most);
+  for (int64_t size = 2; size <= most; ++size)
+    if (size == most || size >= fineRows || size % sizeStep(most) == 0)
+      sizes.push_back(size);
   return sizes;
 }
 

@@ -51,6 +51,7 @@ void bessemer::addPhasePasses(Phase phase, OpPassManager &passes, const CompileO
     return;
   case Phase::tile: return options.compileKernels ? addTilePasses(passes) : void();
   case Phase::plan: return plan::addPlanPasses(passes, options);
-  case Phase::lower: return options.compileKernels ? addLowerPasses(passes, options.machine.target) : void();
+  case Phase::lower:
+    return options.compileKernels ? addLowerPasses(passes, options.machine.target, options.numerics) : void();
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Lower/MathApproximation.h"
 #include "passes/Lower/Passes.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -17,6 +18,8 @@ using namespace bessemer;
 
 namespace {
 struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsToLlvm> {
+  using LowerKernelsToLlvmBase::LowerKernelsToLlvmBase;
+
   void getDependentDialects(DialectRegistry &registry) const override {
     bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsToLlvm>::getDependentDialects(registry);
     pipeline().getDependentDialects(registry);
@@ -58,6 +61,11 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
       // the positions of a long text are.
       populateMathPolynomialApproximationPatterns(
           patterns, [](StringRef name) { return !llvm::is_contained({"math.sin", "math.cos", "math.tan"}, name); });
+      bool gpu = llvm::any_of(kernels.getOps<func::FuncOp>(), [](auto f) { return f->hasAttr("bess.block"); });
+      if (!gpu)
+        addExpPattern(patterns);
+      if (!gpu && !upstreamErf)
+        addErfPattern(patterns);
       if (failed(applyPatternsGreedily(kernels, std::move(patterns))))
         return signalPassFailure();
       OpPassManager manager = pipeline();
@@ -70,13 +78,13 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
 };
 } // namespace
 
-void bessemer::addLowerPasses(OpPassManager &manager, StringRef target) {
+void bessemer::addLowerPasses(OpPassManager &manager, StringRef target, const Numerics &numerics) {
   if (target == "cuda") {
     manager.addPass(createAssignGpuLayouts());
     manager.addPass(createLowerTileToGpu());
   } else {
     manager.addPass(createLowerTileToCpu());
   }
-  manager.addPass(createLowerKernelsToLlvm());
+  manager.addPass(createLowerKernelsToLlvm({/*upstreamErf=*/!numerics.reassociate}));
   manager.addPass(createVerifyLowered());
 }

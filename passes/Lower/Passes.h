@@ -3,6 +3,7 @@
 // lower: tile programs -> the LLVM dialect.
 #pragma once
 
+#include "bessemer/Support/CompileOptions.h"
 #include "dialects/Tile/Tile.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -23,5 +24,5 @@ namespace bessemer {
 
 /// The phase: tile programs -> the LLVM dialect in a nested module @kernels.
 /// `target`: as MachineInfo has it, "cpu" or "cuda".
-void addLowerPasses(mlir::OpPassManager &manager, llvm::StringRef target = "cpu");
+void addLowerPasses(mlir::OpPassManager &manager, llvm::StringRef target = "cpu", const Numerics &numerics = {});
 } // namespace bessemer

@@ -69,11 +69,12 @@ def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
 def LowerKernelsToLlvm : Pass<"bessemer-lower-kernels-to-llvm", "::mlir::ModuleOp"> {
   let summary = "take the functions of the nested module @kernels to the LLVM dialect";
   let description = [{
-    Transcendental functions become polynomials (upstream `math`), loops become
-    branches, vectors LLVM vectors. `main` and the other host functions are left alone.
+    Transcendental functions become polynomials (upstream `math`; exp and erf on a CPU those of `passes/Lower/MathApproximation.h`),
+    loops become branches, vectors LLVM vectors. `main` and the other host functions are left alone.
     A function with `bess.block` becomes a GPU kernel: `nvvm.kernel`, `nvvm.reqntid`.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::vector::VectorDialect"];
+  let options = [Option<"upstreamErf", "upstream-erf", "bool", "false", "erf by upstream's polynomials, three times as long">];
 }
 
 def VerifyLowered : Pass<"bessemer-verify-lowered", "::mlir::ModuleOp"> {

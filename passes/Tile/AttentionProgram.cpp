@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Attention for one head and a stretch of queries: keys go to panels in
-// scratch memory once, scores of a block of rows stay on chip.
-#include "passes/Tile/ProgramBuilder.h"
+// Attention for one head and a stretch of queries: keys and values go to panels
+// in scratch memory once; then a few queries at a time, whose scores stay on
+// chip.
+#include "passes/Tile/MatmulProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -59,11 +60,17 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
     views[number(op.getMask())] = maskDims;
   }
 
-  // Queries that share a set of key panels, and rows of scores at a time.
-  int64_t chunk = 512, block = 4 * p.schedule.blockRows(p.schedule.panelColumns());
-  p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, chunk)});
+  // Queries that share a set of panels, and those whose scores are on chip at a time: two register blocks. Both are
+  // shared out evenly, for a small block at the end takes as long as a large one.
+  constexpr int64_t mostOfTask = 512;
+  // The distance between rows of scores is known only when the kernel runs, so that 12 are enough for a block.
+  int64_t width = p.schedule.panelColumns(), mostAtATime = 2 * std::min<int64_t>(p.schedule.blockRows(width), 12);
+  SymbolicExpr ofTask = evenTaskRows(q.length, mostOfTask), atATime = evenTaskRows(ofTask, mostAtATime);
+  if (std::optional<int64_t> known = ofTask.isConstant(); known && q.length.isConstant())
+    atATime = blockOfRows(known, 2 * mostAtATime); // loops with constant bounds, where there is a divisor
+  p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, mostOfTask)});
   ImplicitLocOpBuilder &b = p.b;
-  Value batch = p.gridId(0), head = p.gridId(1), first = p.mul(p.gridId(2), p.index(chunk));
+  Value batch = p.gridId(0), head = p.gridId(1), first = p.mul(p.gridId(2), p.indexOf(ofTask));
   Value zero = p.index(0);
   Value keyHead = *group == SymbolicExpr::constant(1) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(*group));
   Extent keys = p.extentOf(k.length), d = Extent::of(*depth), dv = Extent::of(*valueDepth);
@@ -71,38 +78,30 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   auto raw = [&](Value operand, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents) -> Value {
     return p.loadStored(p.view(number(operand)), offsets, dims, extents, true);
   };
-  Value keyTile = raw(op.getK(), k.at(batch, keyHead, zero, zero), k.tileDims(), {keys, d});
-  auto keyType = cast<RankedTensorType>(keyTile.getType());
-  int64_t width = p.schedule.panelColumns();
-  Value panels = tile::PanelsOp::create(
-      b, RankedTensorType::get({ShapedType::kDynamic, *depth, width}, keyType.getElementType()), keyTile, width, true);
-  Value valueTile = raw(op.getV(), v.at(batch, keyHead, zero, zero), v.tileDims(), {keys, dv});
+  auto inPanels = [&](Value tile, int64_t rows, bool transposed) -> Value {
+    auto type = RankedTensorType::get({ShapedType::kDynamic, rows, width}, getElementTypeOrSelf(tile.getType()));
+    return tile::PanelsOp::create(b, type, tile, width, transposed);
+  };
+  Value keyPanels = inPanels(raw(op.getK(), k.at(batch, keyHead, zero, zero), k.tileDims(), {keys, d}), *depth, true);
+  Value values = raw(op.getV(), v.at(batch, keyHead, zero, zero), v.tileDims(), {keys, dv});
+  Value valuePanels = inPanels(values, cast<RankedTensorType>(values.getType()).getDimSize(0), false);
 
-  std::optional<int64_t> length = q.length.isConstant();
-  // Whole blocks where the length allows it: their loops have constant bounds.
-  if (length) {
-    if (*length <= block)
-      block = std::max<int64_t>(*length, 1); // there may be no query
-    else
-      for (int64_t candidate = block; candidate >= block / 2; --candidate)
-        if (std::min(*length, chunk) % candidate == 0 && *length % candidate == 0) {
-          block = candidate;
-          break;
-        }
-  }
-  bool whole = length && *length % block == 0 && (*length <= chunk || (*length % chunk == 0 && chunk % block == 0));
-  Value end = p.minimum(p.indexOf(q.length), p.add(first, p.index(chunk)));
-  auto loop = scf::ForOp::create(b, first, end, p.index(block));
+  std::optional<int64_t> length = q.length.isConstant(), step = atATime.isConstant(), task = ofTask.isConstant();
+  bool whole = length && step && task && *length % *task == 0 && *task % *step == 0;
+  Value rowsAtATime = p.indexOf(atATime);
+  Value end = p.minimum(p.indexOf(q.length), p.add(first, p.indexOf(ofTask)));
+  auto loop = scf::ForOp::create(b, first, end, rowsAtATime);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPoint(loop.getBody()->getTerminator());
     Value row = loop.getInductionVar();
-    Extent rows = whole ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(end, row))};
+    Extent rows = whole ? Extent::of(*step) : Extent{-1, p.minimum(rowsAtATime, p.sub(end, row))};
+    Value shift = op.getCausalBottomRight() ? p.sub(p.indexOf(k.length), p.indexOf(q.length)) : Value();
     SmallVector<Extent> shape = {rows, keys};
     Type f32 = b.getF32Type();
     Value queries = raw(op.getQ(), q.at(batch, head, row, zero), q.tileDims(), {rows, d});
-    Value scores =
-        arith::MulFOp::create(b, p.dot(queries, panels), p.constant(op.getScale().convertToDouble(), f32, shape));
+    Value products = p.dot(queries, keyPanels), scale = p.constant(op.getScale().convertToDouble(), f32, shape);
+    Value scores = arith::MulFOp::create(b, products, scale);
     double softcap = op.getSoftcap().convertToDouble();
     if (softcap > 0) {
       Value cap = p.constant(softcap, f32, shape);
@@ -121,15 +120,15 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
       if (getElementTypeOrSelf(op.getMask().getType()).isInteger(1)) {
         scores = arith::SelectOp::create(b, mask, scores, unseen);
       } else {
-        scores = arith::AddFOp::create(b, scores, mask);
+        scores = softcap > 0 ? Value(arith::AddFOp::create(b, scores, mask))
+                             : Value(math::FmaOp::create(b, products, scale, mask));
       }
       mayBeEmpty = true;
     }
     if (op.getCausal()) {
       Value query = p.iota(row, 0, shape), key = p.iota(zero, 1, shape);
       if (op.getCausalBottomRight()) {
-        Value shift = arith::IndexCastOp::create(b, b.getI64Type(), p.sub(p.indexOf(k.length), p.indexOf(q.length)));
-        query = arith::AddIOp::create(b, query, p.splat(shift, shape));
+        query = arith::AddIOp::create(b, query, p.splat(arith::IndexCastOp::create(b, b.getI64Type(), shift), shape));
         mayBeEmpty = true;
       }
       Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, key, query);
@@ -137,6 +136,8 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
     }
     SmallVector<Extent> column = {rows, Extent::of(1)};
     Value largest = p.reduce("max", scores, 1);
+    // A NaN that it steps over is in the sum of the weights, and so in the result.
+    largest.getDefiningOp()->setAttr("skip_nan", b.getUnitAttr());
     if (mayBeEmpty) // A row in which nothing is seen: exp(-inf - 0) = 0.
       largest = arith::MaximumFOp::create(b, largest, p.constant(-std::numeric_limits<float>::max(), f32, column));
     Value weights = math::ExpOp::create(b, arith::SubFOp::create(b, scores, p.broadcast(largest, shape)));
@@ -146,7 +147,7 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
       total = arith::SelectOp::create(b, none, p.constant(1, f32, column), total);
     }
     SmallVector<Extent> outShape = {rows, dv};
-    Value sum = p.dot(weights, valueTile);
+    Value sum = p.dot(weights, valuePanels);
     Value result = arith::DivFOp::create(b, sum, p.broadcast(total, outShape));
     p.store(result, p.view(views.size() - 1), y.at(batch, head, row, zero), y.tileDims(), true);
   }

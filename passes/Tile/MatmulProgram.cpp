@@ -49,6 +49,13 @@ int64_t tilegen::blockOfRows(std::optional<int64_t> rows, int64_t wanted) {
   return wanted;
 }
 
+SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
+  if (std::optional<int64_t> known = rows.isConstant(); known && *known % most == 0)
+    return most;
+  SymbolicExpr tasks = SymbolicExpr::max(SymbolicExpr::ceilDiv(rows, most), 1);
+  return SymbolicExpr::ceilDiv(rows, tasks);
+}
+
 tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
   auto yield = cast<YieldOp>(body.getTerminator());
@@ -88,9 +95,10 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   int64_t width = packed ? *w.back().isConstant() : p.schedule.panelColumns();
   MatmulShape shape = {rows.isConstant(), depth.isConstant(), columns.isConstant(), /*streamed=*/packed, width};
   MatmulSchedule schedule = chooseMatmulSchedule(shape, p.schedule);
-  int64_t block = schedule.taskRows;
   std::optional<int64_t> knownRows = rows.isConstant();
-  bool wholeBlocks = knownRows && *knownRows % block == 0;
+  // Rows that come in no whole tasks are shared out evenly: threads end together.
+  SymbolicExpr block = evenTaskRows(rows, schedule.taskRows), tasks = SymbolicExpr::ceilDiv(rows, schedule.taskRows);
+  bool wholeBlocks = knownRows && *knownRows % *block.isConstant() == 0;
 
   SmallVector<SmallVector<SymbolicExpr>> views;
   Type resultType = matmul.getY().getType();
@@ -112,16 +120,16 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   SymbolicExpr panelCount = SymbolicExpr::ceilDiv(columns, width);
   bool ownPanels = !packed && matmul.getTransposeB();
   // Panels that the kernel makes itself serve all rows and columns of a batch.
-  SmallVector<SymbolicExpr> grid = {batches, SymbolicExpr::ceilDiv(rows, block)};
+  SmallVector<SymbolicExpr> grid = {batches, tasks};
   if (!ownPanels)
     grid.push_back(panelCount);
   p.begin(views, grid);
   p.setSchedule(schedule);
 
-  Value batch = p.gridId(0), firstRow = p.mul(p.gridId(1), p.index(block));
+  Value batch = p.gridId(0), taskRows = p.indexOf(block), firstRow = p.mul(p.gridId(1), taskRows);
   Value column = ownPanels ? p.index(0) : p.mul(p.gridId(2), p.index(width));
   Extent rowExtent =
-      wholeBlocks ? Extent::of(block) : Extent{-1, p.minimum(p.index(block), p.sub(p.indexOf(rows), firstRow))};
+      wholeBlocks ? Extent::of(*block.isConstant()) : Extent{-1, p.minimum(taskRows, p.sub(p.indexOf(rows), firstRow))};
   std::optional<int64_t> knownColumns = columns.isConstant();
   Extent columnExtent = ownPanels ? p.extentOf(columns) : Extent::of(width);
   bool wholeColumns = ownPanels || (knownColumns && *knownColumns % width == 0);

@@ -19,4 +19,7 @@ mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeav
 /// all blocks are whole; else `wanted`.
 int64_t blockOfRows(std::optional<int64_t> rows, int64_t wanted);
 
+/// … of rows that are known only when the kernel runs: in as few tasks of at most `most` rows as hold them, and evenly.
+SymbolicExpr evenTaskRows(const SymbolicExpr &rows, int64_t most);
+
 } // namespace bessemer::tilegen

@@ -20,6 +20,8 @@ using namespace mlir;
 using namespace bessemer;
 
 static constexpr int64_t cacheLine = 64;
+/// Rows of the left operand whose distance is known only when the kernel runs take a general register each.
+static constexpr int64_t pointerRows = 12;
 
 /// A stretch of columns of a dot, at most a register block wide.
 struct KernelExpander::DotColumns {
@@ -30,15 +32,30 @@ struct KernelExpander::DotColumns {
   Value mask, rightMask; ///< of what is stored, of what is read
   MemoryTile buffer;     ///< sums of a block, where the epilogue reads them from memory
   bool streamed;         ///< the next panel follows in memory
+
+  /// The most rows of a block, of those that its registers have room for.
+  int64_t mostRows(int64_t inRegisters) const {
+    return matchPattern(a.rowStride, m_Constant()) ? inRegisters : std::min(inRegisters, pointerRows);
+  }
+  /// Cache lines of the next panel that each step of the inner loop fetches when they are spread over so many row
+  /// blocks; 0: none are.
+  int64_t prefetchLines(const MatmulSchedule &schedule, int64_t blocks) const {
+    int64_t bytes = schedule.unroll * width * ((right.element.getIntOrFloatBitWidth() + 7) / 8);
+    return streamed ? llvm::divideCeil(bytes, cacheLine * std::max<int64_t>(blocks, 1)) : 0;
+  }
 };
 
 struct KernelExpander::RowBlock {
   Value row; ///< the first
   int64_t rows;
-  Value number;   ///< of the block, from 0
-  int64_t spread; ///< blocks over which the prefetch of the next panel is spread
-  bool buffered;  ///< sums go through memory to the epilogue
-  Value done;     ///< leading rows that the block before has stored; null: none
+  Value number; ///< of the block, from 0
+  /// Prefetches of the next panel in a step of the inner loop, and how many
+  /// lines a step goes on: fewer where there are many blocks to spread it over.
+  int64_t prefetches;
+  Value prefetchStep;
+  Value prefetchBlocks; ///< that take part in it
+  bool buffered;        ///< sums go through memory to the epilogue
+  Value done;           ///< leading rows that the block before has stored; null: none
 };
 
 LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly, const PointFn &fn) {
@@ -109,22 +126,23 @@ int64_t KernelExpander::blockRowsFor(int64_t columns) {
 
 /// Even blocks: 128 rows of at most 14 are 8 blocks of 13 and 2 of 12.
 LogicalResult KernelExpander::knownRowBlocks(DotColumns &columns, int64_t rows, bool buffered, const PointFn &fn) {
-  int64_t blocks = llvm::divideCeil(rows, blockRowsFor(columns.width));
+  int64_t blocks = llvm::divideCeil(rows, columns.mostRows(blockRowsFor(columns.width)));
   if (blocks == 0)
     return success();
   int64_t small = rows / blocks, large = small + 1, largeCount = rows % blocks;
-  int64_t spread = std::min(blocks, dots.prefetchBlocks);
+  int64_t lines = columns.prefetchLines(dots, std::min(blocks, dots.prefetchBlocks));
+  Value step = index(lines), taking = index(dots.prefetchBlocks);
   auto loop = [&](int64_t first, int64_t last, int64_t size) -> LogicalResult {
     if (first == last)
       return success();
     int64_t firstRow = first == 0 ? 0 : largeCount * large;
     if (last - first == 1)
-      return dotBlock(columns, {index(firstRow), size, index(first), spread, buffered, {}}, fn);
+      return dotBlock(columns, {index(firstRow), size, index(first), lines, step, taking, buffered, {}}, fn);
     auto loop = scf::ForOp::create(b, index(first), index(last), index(1));
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value row = add(mul(loop.getInductionVar(), index(size)), index(firstRow - first * size));
-    return dotBlock(columns, {row, size, loop.getInductionVar(), spread, buffered, {}}, fn);
+    return dotBlock(columns, {row, size, loop.getInductionVar(), lines, step, taking, buffered, {}}, fn);
   };
   if (failed(loop(0, largeCount, large)))
     return failure();
@@ -136,26 +154,35 @@ LogicalResult KernelExpander::knownRowBlocks(DotColumns &columns, int64_t rows, 
 /// what it computes again is not stored again (the result may lie on an
 /// operand).
 LogicalResult KernelExpander::freeRowBlocks(DotColumns &columns, Value rows, const PointFn &fn) {
-  int64_t most = blockRowsFor(columns.width), step = most > 8 ? 2 : 1;
+  int64_t most = columns.mostRows(blockRowsFor(columns.width));
+  std::vector<int64_t> sizes = rowBlockSizes(most);
   auto compare = [&](arith::CmpIPredicate predicate, Value x, Value y) {
     return Value(arith::CmpIOp::create(b, predicate, x, y));
   };
   auto select = [&](Value condition, Value x, Value y) { return Value(arith::SelectOp::create(b, condition, x, y)); };
-  auto ceilDiv = [&](Value x, Value y) { return div(add(x, sub(y, index(1))), y); };
-  auto up = [&](Value n) {
-    Value whole = Value(arith::MinUIOp::create(b, index(most), mul(ceilDiv(n, index(step)), index(step))));
-    return select(compare(arith::CmpIPredicate::ule, n, index(1)), index(1), whole);
+  auto ceilDiv = [&](Value x, Value y) { return div(sub(add(x, y), index(1)), y); };
+  // The next size for which there is code.
+  auto up = [&](Value x) {
+    Value result = index(most);
+    for (int64_t size : llvm::reverse(ArrayRef<int64_t>(sizes).drop_back()))
+      result = select(compare(arith::CmpIPredicate::ule, x, index(size)), index(size), result);
+    return result;
   };
-  Value many = arith::MaxUIOp::create(b, rows, index(most));
-  Value ofMany = up(ceilDiv(many, ceilDiv(many, index(most))));
   Value few = arith::MaxUIOp::create(b, rows, index(1));
-  Value exact = compare(arith::CmpIPredicate::eq, arith::RemUIOp::create(b, few, index(step)), index(0));
-  exact = arith::OrIOp::create(b, exact, compare(arith::CmpIPredicate::eq, few, index(1)));
-  Value ofFew = select(exact, few, up(ceilDiv(few, index(2))));
-  Value size = select(compare(arith::CmpIPredicate::uge, rows, index(most)), ofMany, ofFew);
+  Value atLeast = ceilDiv(few, index(most));
+  Value size = up(ceilDiv(few, atLeast)), smaller = up(ceilDiv(few, add(atLeast, index(1))));
+  auto computed = [&](Value size) { return mul(ceilDiv(few, size), size); };
+  Value ofMany = select(compare(arith::CmpIPredicate::ult, computed(smaller), computed(size)), smaller, size);
+  Value exact = up(few);
+  Value ofFew = select(compare(arith::CmpIPredicate::eq, exact, few), exact, up(ceilDiv(few, index(2))));
+  size = select(compare(arith::CmpIPredicate::uge, few, index(most)), ofMany, ofFew);
   Value count = ceilDiv(rows, size);
 
-  std::vector<int64_t> sizes = rowBlockSizes(most);
+  // What the fewest blocks need is in the code; more of them go on more slowly.
+  Value full = index(columns.prefetchLines(dots, 1));
+  Value step = arith::MaxUIOp::create(b, ceilDiv(full, arith::MaxUIOp::create(b, count, index(1))), index(1));
+  Value taking = ceilDiv(full, step);
+
   auto choice =
       scf::IndexSwitchOp::create(b, TypeRange(), size, ArrayRef<int64_t>(sizes).drop_back(), sizes.size() - 1);
   for (auto [i, known] : llvm::enumerate(sizes)) {
@@ -168,9 +195,11 @@ LogicalResult KernelExpander::freeRowBlocks(DotColumns &columns, Value rows, con
     b.setInsertionPointToStart(loop.getBody());
     Value wanted = mul(loop.getInductionVar(), index(known));
     Value row = arith::MinUIOp::create(b, wanted, sub(rows, index(known)));
-    // A small block: there is one, or there are two of them.
-    int64_t spread = 2 * known <= most ? 1 : dots.prefetchBlocks;
-    if (failed(dotBlock(columns, {row, known, loop.getInductionVar(), spread, true, sub(wanted, row)}, fn)))
+    // A small block may be the only one; of others there are at least two.
+    int64_t lines = columns.prefetchLines(dots, 2 * known <= most ? 1 : std::min<int64_t>(2, dots.prefetchBlocks));
+    RowBlock block{row,    known, loop.getInductionVar(), lines, arith::MinUIOp::create(b, step, index(lines)),
+                   taking, true,  sub(wanted, row)};
+    if (failed(dotBlock(columns, block, fn)))
       return failure();
   }
   return success();
@@ -241,43 +270,46 @@ SmallVector<Value> KernelExpander::dotSums(DotColumns &columns, const RowBlock &
 
   // The next panel, spread over the row blocks; once it is there, this one's
   // own lines, which cost next to nothing.
-  int64_t rowBytes = width * ((right.element.getIntOrFloatBitWidth() + 7) / 8);
-  int64_t lines = columns.streamed ? llvm::divideCeil(unroll * rowBytes, cacheLine * block.spread) : 0;
+  int64_t rowBytes = width * ((right.element.getIntOrFloatBitWidth() + 7) / 8), lines = block.prefetches;
+  auto beyond = [&](Value from, Value bytes) -> Value {
+    Value offset = arith::IndexCastOp::create(b, b.getI64Type(), bytes);
+    return LLVM::GEPOp::create(b, from.getType(), b.getI8Type(), from, ArrayRef<LLVM::GEPArg>{offset});
+  };
   Value prefetchFrom;
   if (lines) {
-    Value next = address(right, columns.depth, index(0));
-    Value start = mul(block.number, mul(div(whole, index(unroll)), index(lines * cacheLine)));
-    auto pointer = LLVM::LLVMPointerType::get(b.getContext());
-    Value offset = arith::IndexCastOp::create(b, b.getI64Type(), start);
-    Value place = LLVM::GEPOp::create(b, pointer, b.getI8Type(), next, ArrayRef<LLVM::GEPArg>{offset});
-    Value open = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, block.number, index(block.spread));
+    Value start = mul(block.number, mul(div(whole, index(unroll)), mul(block.prefetchStep, index(cacheLine))));
+    Value place = beyond(address(right, columns.depth, index(0)), start);
+    Value open = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, block.number, block.prefetchBlocks);
     prefetchFrom = arith::SelectOp::create(b, open, place, right.base);
   }
   auto prefetch = [&](Value from, Value bytes, unsigned locality) {
-    auto pointer = LLVM::LLVMPointerType::get(b.getContext());
-    Value offset = arith::IndexCastOp::create(b, b.getI64Type(), bytes);
-    Value place = LLVM::GEPOp::create(b, pointer, b.getI8Type(), from, ArrayRef<LLVM::GEPArg>{offset});
-    LLVM::Prefetch::create(b, place, /*rw=*/0, locality, /*data cache=*/1);
+    LLVM::Prefetch::create(b, beyond(from, bytes), /*rw=*/0, locality, /*data cache=*/1);
   };
 
-  auto depthLoop = [&](Value from, Value to, int64_t by, ValueRange initial) -> SmallVector<Value> {
-    auto loop = scf::ForOp::create(b, from, to, index(by), initial);
+  auto depthLoop = [&](Value from, Value to, int64_t by, SmallVector<Value> carried) -> SmallVector<Value> {
+    // The prefetch's place is carried, too: a register, where computing it would take some from the sums.
+    bool fetches = by == unroll && lines;
+    if (fetches)
+      carried.push_back(prefetchFrom);
+    auto loop = scf::ForOp::create(b, from, to, index(by), carried);
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value k = loop.getInductionVar();
-    SmallVector<Value> sums(loop.getRegionIterArgs());
+    SmallVector<Value> sums(loop.getRegionIterArgs().take_front(rows));
     for (int64_t u = 0; u < by; ++u)
       sums = step(add(k, index(u)), sums);
-    if (by == unroll)
+    if (fetches) {
+      Value place = loop.getRegionIterArgs().back();
       for (int64_t line = 0; line < lines; ++line)
-        prefetch(prefetchFrom, add(mul(k, index(lines * cacheLine / unroll)), index(line * cacheLine)),
-                 /*L2=*/2);
+        prefetch(place, index(line * cacheLine), /*L2=*/2);
+      sums.push_back(beyond(place, mul(block.prefetchStep, index(cacheLine))));
+    }
     if (by == unroll && columns.streamed && dots.prefetchRows)
       for (int64_t line = 0; line * cacheLine < unroll * rowBytes; ++line)
         prefetch(right.base, add(mul(add(k, index(dots.prefetchRows)), index(rowBytes)), index(line * cacheLine)),
                  /*L1=*/3);
     scf::YieldOp::create(b, sums);
-    return loop.getResults();
+    return SmallVector<Value>(loop.getResults().take_front(rows));
   };
   SmallVector<Value> sums = depthLoop(index(0), whole, unroll, SmallVector<Value>(rows, zero));
   if (unroll > 1 && !(known && constantDepth.getInt() % unroll == 0))

@@ -95,6 +95,18 @@ SymbolicExpr KernelExpander::extentBound(Value tile, unsigned dim) {
   return size ? bound(size) : SymbolicExpr::invalid();
 }
 
+/// Is an index of the program computed from the kernel's symbols alone?
+static bool isExact(tile::KernelOp kernel, Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    int64_t number = static_cast<int64_t>(argument.getArgNumber()) - kernel.getViews();
+    return argument.getOwner() == &kernel.getBody().front() && number >= 0 && number < kernel.getSymbols();
+  }
+  Operation *op = value.getDefiningOp();
+  // Of a difference `bound` knows no more than what is taken away from.
+  return isa<arith::ArithDialect>(op->getDialect()) && !isa<arith::SubIOp>(op) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isExact(kernel, operand); });
+}
+
 /// What an index of the program is at most, over the kernel's symbols. Indices
 /// are not negative, so a subtraction is at most its left operand.
 SymbolicExpr KernelExpander::bound(Value value) {
@@ -127,6 +139,10 @@ SymbolicExpr KernelExpander::bound(Value value) {
   }
   if (isa<arith::MaxSIOp, arith::MaxUIOp>(op))
     return SymbolicExpr::max(operand(0), operand(1));
+  // A quotient is largest where its divisor is smallest: 1, unless it is known.
+  bool division = isa<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op);
+  if (division && !isExact(kernel, op->getOperand(1)))
+    return operand(0);
   if (isa<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp>(op))
     return SymbolicExpr::floorDiv(operand(0), operand(1));
   if (isa<arith::CeilDivSIOp, arith::CeilDivUIOp>(op))

@@ -326,16 +326,25 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
     }
     llvm_unreachable("a kind of reduction");
   };
+  // One instruction, where a maximum that keeps a NaN takes three.
+  bool skipsNan = op->hasAttr("skip_nan") && kind == tile::ReductionKind::Max;
+  auto combineHere = [&](Value sum, Value v) -> Value {
+    if (!skipsNan)
+      return combine(kind, sum, v);
+    return arith::SelectOp::create(b, arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, v, sum), v, sum);
+  };
   auto horizontal = [&](Value v) -> Value {
     // Halves are added first: a tree of vector adds, not a chain of scalar ones.
-    while (cast<VectorType>(v.getType()).getDimSize(0) > schedule.lanes()) {
+    while (cast<VectorType>(v.getType()).getDimSize(0) > (skipsNan ? 1 : schedule.lanes())) {
       int64_t half = cast<VectorType>(v.getType()).getDimSize(0) / 2;
       Value low = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{0}, ArrayRef<int64_t>{half},
                                                         ArrayRef<int64_t>{1});
       Value high = vector::ExtractStridedSliceOp::create(b, v, ArrayRef<int64_t>{half}, ArrayRef<int64_t>{half},
                                                          ArrayRef<int64_t>{1});
-      v = combine(kind, low, high);
+      v = combineHere(low, high);
     }
+    if (skipsNan)
+      return vector::ExtractOp::create(b, v, int64_t(0));
     return vector::ReductionOp::create(b, kindOf(), v, arith::FastMathFlags::reassoc);
   };
   auto reduceRow = [&](Value row) -> FailureOr<Value> {
@@ -359,7 +368,7 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
       FailureOr<Value> value = visit(point);
       if (failed(value))
         return failure();
-      scf::YieldOp::create(b, ValueRange{combine(kind, loop.getRegionIterArgs()[0], *value)});
+      scf::YieldOp::create(b, ValueRange{combineHere(loop.getRegionIterArgs()[0], *value)});
       return Value(loop.getResult(0));
     };
     Value whole = mul(div(end, index(width)), index(width));
@@ -371,7 +380,7 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
       FailureOr<Value> tail = loop(whole, end, std::min(width, schedule.lanes()), true);
       if (failed(tail))
         return failure();
-      result = combine(kind, result, horizontal(*tail));
+      result = combineHere(result, horizontal(*tail));
     }
     return result;
   };
@@ -398,17 +407,51 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
   return success();
 }
 
-/// Copies a [K, N] tile (or [N, K] when transposed) into panels, zeros behind
-/// the last column.
+/// Copies a [K, N] tile (or [N, K] when transposed) into panels. What is behind
+/// the last column is not defined: no result reads it.
 LogicalResult KernelExpander::expandPanels(tile::PanelsOp op) {
   if (failed(ensureMaterialized(op.getX())))
     return failure();
   MemoryTile from = memory.lookup(op.getX());
-  int64_t block = op.getBlock();
+  int64_t block = op.getBlock(), lanes = std::min(schedule.lanes(), block);
   unsigned rowDim = op.getTransposed() ? 1 : 0, columnDim = 1 - rowDim;
   Value rows = extent(op.getX(), rowDim), columns = extent(op.getX(), columnDim);
   MemoryTile to = allocatePanels(rows, columns, extentBound(op.getX(), rowDim), extentBound(op.getX(), columnDim),
                                  block, from.element);
+  // Rows of the panels that are made by transposing squares of registers.
+  Value squares = index(0);
+  bool plainMemory = !from.columnStride && !from.validRows && !from.validColumns && !from.condition;
+  if (op.getTransposed() && plainMemory && llvm::isPowerOf2_64(lanes) && block % lanes == 0)
+    squares = mul(div(rows, index(lanes)), index(lanes));
+  // Columns `row`.. of the tile become rows `column`.. of the panel, from its column `toColumn` on; behind the last the
+  // last again. Each step zips the two halves of the rows; after log2(lanes) of them row and column have changed
+  // places.
+  auto transposeSquare = [&](const MemoryTile &from, Value row, Value column, const MemoryTile &to, int64_t toColumn) {
+    SmallVector<Value> values;
+    Value last = sub(columns, index(1));
+    for (int64_t i = 0; i < lanes; ++i) {
+      Value at = arith::MinUIOp::create(b, add(row, index(i)), last);
+      values.push_back(loadVector(address(from, at, column), from.element, lanes, {}));
+    }
+    SmallVector<int64_t> low, high;
+    for (int64_t i = 0; i < lanes / 2; ++i) {
+      low.append({i, i + lanes});
+      high.append({i + lanes / 2, i + lanes + lanes / 2});
+    }
+    for (int64_t step = 1; step < lanes; step *= 2) {
+      SmallVector<Value> next;
+      for (int64_t i = 0; i < lanes / 2; ++i) {
+        next.push_back(vector::ShuffleOp::create(b, values[i], values[i + lanes / 2], low));
+        next.push_back(vector::ShuffleOp::create(b, values[i], values[i + lanes / 2], high));
+      }
+      values = next;
+    }
+    for (auto [i, value] : llvm::enumerate(values)) {
+      Point write(add(column, index(i)), index(toColumn), lanes, {});
+      storeAt(to, write, value);
+    }
+  };
+  MemoryTile plain = from;
   if (op.getTransposed()) {
     // Row k, column n of the panels is element (n, k).
     Value rowStride = from.columnStride ? from.columnStride : index(1);
@@ -416,20 +459,29 @@ LogicalResult KernelExpander::expandPanels(tile::PanelsOp op) {
     from.rowStride = rowStride;
     std::swap(from.validRows, from.validColumns);
   }
+  IntegerAttr knownColumns;
+  bool whole = matchPattern(columns, m_Constant(&knownColumns)) && knownColumns.getInt() % block == 0;
   Value panels = div(add(columns, index(block - 1)), index(block));
   auto overPanels = scf::ForOp::create(b, index(0), panels, index(1));
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(overPanels.getBody());
   Value panel = overPanels.getInductionVar();
   Value first = mul(panel, index(block));
-  auto overRows = scf::ForOp::create(b, index(0), rows, index(1));
-  b.setInsertionPointToStart(overRows.getBody());
-  Value row = overRows.getInductionVar();
-  Point read(row, first, block, tailMask(first, columns, block));
-  Value value = loadAt(from, read, cast<RankedTensorType>(op.getX().getType()).getElementType());
   MemoryTile place = to;
   place.base = address(to, index(0), index(0), panel);
   place.panelStride = {};
+  if (!matchPattern(squares, m_Zero())) {
+    auto overSquares = scf::ForOp::create(b, index(0), squares, index(lanes));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(overSquares.getBody());
+    for (int64_t column = 0; column < block; column += lanes)
+      transposeSquare(plain, add(first, index(column)), overSquares.getInductionVar(), place, column);
+  }
+  auto overRows = scf::ForOp::create(b, squares, rows, index(1));
+  b.setInsertionPointToStart(overRows.getBody());
+  Value row = overRows.getInductionVar();
+  Point read(row, first, block, whole ? Value() : tailMask(first, columns, block));
+  Value value = loadAt(from, read, cast<RankedTensorType>(op.getX().getType()).getElementType());
   Point write(row, index(0), block, {});
   storeAt(place, write, value);
   memory[op.getTile()] = to;

@@ -10,12 +10,12 @@
 // and asks for two lines of the next panel (two rows of 16 floats).
 //--- ok.mlir
 // CHECK: func.func @dot
-// CHECK: scf.for {{.*}} step %c2{{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>) {
+// CHECK: scf.for {{.*}} step %c2{{.*}} iter_args({{.*}}) -> (vector<16xf32>, vector<16xf32>, !llvm.ptr) {
 // CHECK-COUNT-4: vector.fma
 // CHECK-NOT: vector.fma
 // CHECK-COUNT-1: llvm.intr.prefetch
 // CHECK-NOT: llvm.intr.prefetch
-// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>) {
+// CHECK: scf.for {{.*}} iter_args({{.*}}) -> (vector<16xf32>, !llvm.ptr) {
 // CHECK-COUNT-2: vector.fma
 module attributes {bess.target = {}} {
 tile.kernel @dot grid <"1"> views 3 outputs 1 symbols 0 kind "matmul" reason ""

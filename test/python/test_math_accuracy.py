@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""The polynomials of exp and erf (passes/Lower/MathApproximation.h) keep the bounds that are stated of them. Also holds
+them to infinities, NaN and where they saturate: a GELU multiplies what is left of 1 + erf by a large number."""
+
+import math
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import bessemer
+
+SPECIAL = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-30, -1e-30, 3.4e38, -3.4e38, 88.72, 88.73, -86.9, -87.5, -104, 3.83, 3.85],
+                   np.float32)
+
+
+def run(op, values, numerics=None):
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph([helper.make_node(op, ["x"], ["y"])], op, [info("x", TensorProto.FLOAT, ["n"])],
+                              [info("y", TensorProto.FLOAT, ["n"])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    onnx.checker.check_model(model)
+    return bessemer.compile(model.SerializeToString(), numerics=numerics)({"x": values})["y"]
+
+
+def ulps(got, exact):
+    return np.abs(got.astype(np.float64) - exact) / np.spacing(np.maximum(np.abs(exact), 1e-37).astype(np.float32))
+
+
+def test_exp():
+    x = np.concatenate([np.linspace(-86.9, 88.7, 300_001, dtype=np.float32), np.linspace(-1, 1, 50_001, dtype=np.float32)])
+    assert ulps(run("Exp", x), np.exp(x.astype(np.float64))).max() <= 1
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(run("Exp", SPECIAL), np.exp(SPECIAL), rtol=1e-6, atol=1.7e-38)
+
+
+@pytest.mark.parametrize("numerics, most", [(None, 4), ("strict", 3)])
+def test_erf(numerics, most):
+    x = np.concatenate([np.linspace(-5, 5, 200_001, dtype=np.float32), np.logspace(-30, 0, 1001, dtype=np.float32)])
+    exact, got = np.array([math.erf(v) for v in x]), run("Erf", x, numerics)
+    assert ulps(got, exact).max() <= most and np.abs(got - exact).max() <= 2e-7
+    special = run("Erf", SPECIAL, numerics)
+    assert np.isnan(special[4]) and special[2] == 1 and special[3] == -1 and special[7] == 1 and special[15] == 1
+
+
+def test_gelu_vanishes_far_below_zero():
+    x = np.array([-5.5, -10, -1e4, -1e30], np.float32)
+    np.testing.assert_allclose(run("Gelu", x), 0, atol=1e-6)
