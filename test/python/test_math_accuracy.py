@@ -35,11 +35,11 @@ def test_exp():
         np.testing.assert_allclose(run("Exp", SPECIAL), np.exp(SPECIAL), rtol=1e-6, atol=1.7e-38)
 
 
-@pytest.mark.parametrize("numerics, most", [(None, 4), ("strict", 3)])
-def test_erf(numerics, most):
+@pytest.mark.parametrize("numerics", [None, "strict"])
+def test_erf(numerics):
     x = np.concatenate([np.linspace(-5, 5, 200_001, dtype=np.float32), np.logspace(-30, 0, 1001, dtype=np.float32)])
     exact, got = np.array([math.erf(v) for v in x]), run("Erf", x, numerics)
-    assert ulps(got, exact).max() <= most and np.abs(got - exact).max() <= 2e-7
+    assert ulps(got, exact).max() <= 4 and np.abs(got - exact).max() <= 2e-7
     special = run("Erf", SPECIAL, numerics)
     assert np.isnan(special[4]) and special[2] == 1 and special[3] == -1 and special[7] == 1 and special[15] == 1
 
