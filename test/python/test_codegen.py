@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The contract of the generated code, read off the disassembly: inner loops of matrix products do fused multiply-adds
-of the target's full width, more of them than they read operands, and touch no vector on the stack; no loop of a product, of
-attention or of an activation gathers. The code is not run, so any machine can check all targets."""
+of the target's full width, more of them than they read operands, and touch no vector on the stack; no loop of a product,
+of attention or of an activation gathers. The code is not run, so any machine can check all targets."""
 
 import pathlib
 import re
@@ -16,8 +16,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BESSEMER = ROOT / "build" / "bin" / "bessemer"
 OBJDUMP = "/usr/lib/llvm-22/bin/llvm-objdump"
 
-# Target, the multiply-add as the disassembler writes it, the registers it must use, how a vector on the stack looks, and
-# a read of memory (not a prefetch, not an address, not a store).
+# Target, the multiply-add as the disassembler writes it, the registers it must use, how a vector on the stack looks,
+# and a read of memory (not a prefetch, not an address, not a store).
 READS_X86 = r"^(?!lea|prefetch)\S+\s+(?:[^(]*,\s*)?[^,\s]*\([^)]*\)(?:\{1to\d+\})?,"
 TARGETS = {
     "x86-64-v3": (r"vfmadd\w+ps", r"%ymm", r"ymm.*\(%rsp\)|\(%rsp\).*ymm", READS_X86),
@@ -27,7 +27,8 @@ TARGETS = {
 
 
 def save(path, nodes, inputs, outputs, weights=()):
-    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in {**inputs, **outputs}.items()}
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+              for name, shape in {**inputs, **outputs}.items()}
     graph = helper.make_graph(nodes, "g", [values[n] for n in inputs], [values[n] for n in outputs],
                               [numpy_helper.from_array(array.astype(numpy.float32), name) for name, array in weights])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
@@ -49,7 +50,8 @@ def write_attention(path, length):
         nodes += [helper.make_node("Constant", [], [name + "s"], value=shape),
                   helper.make_node("Reshape", [name, name + "s"], [name + "r"]),
                   helper.make_node("Transpose", [name + "r"], [name + "t"], perm=order)]
-    nodes += [helper.make_node("MatMul", ["qt", "kt"], ["scores"]), helper.make_node("Mul", ["scores", "scale"], ["scaled"]),
+    nodes += [helper.make_node("MatMul", ["qt", "kt"], ["scores"]),
+              helper.make_node("Mul", ["scores", "scale"], ["scaled"]),
               helper.make_node("Softmax", ["scaled"], ["p"], axis=-1), helper.make_node("MatMul", ["p", "vt"], ["yt"]),
               helper.make_node("Transpose", ["yt"], ["y"], perm=[0, 2, 1, 3])]
     save(path, nodes, {n: [1, length, 128] for n in "qkv"}, {"y": [1, length, 2, 64]}, [("scale", numpy.array(0.125))])
