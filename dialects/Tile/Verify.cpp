@@ -109,6 +109,21 @@ LogicalResult KernelOp::verify() {
       if (failed(verifyExpression(*this, "dimensions of a view", dim, symbols)))
         return failure();
   }
+  // How far apart the rows of a view lie, where its dimensions do not tell: see bessemer-append-in-place.
+  if (auto strides = (*this)->getAttrOfType<ArrayAttr>("bess.strides")) {
+    if (static_cast<int64_t>(strides.size()) != views)
+      return emitOpError("expected bess.strides for each of ") << views << " views, got " << strides.size();
+    for (auto [i, attribute] : llvm::enumerate(strides)) {
+      auto own = dyn_cast<bess::DimsAttr>(attribute);
+      int64_t rank = viewOf(getView(i)).getRank();
+      if (own && static_cast<int64_t>(own.getExprs().size()) != rank)
+        return emitOpError("expected a stride for each of ")
+               << rank << " dimensions of view " << i << ", got " << own.getExprs().size();
+      for (const SymbolicExpr &stride : own ? bess::parseDims(own) : SmallVector<SymbolicExpr>())
+        if (failed(verifyExpression(*this, "strides of a view", stride, symbols)))
+          return failure();
+    }
+  }
   for (const SymbolicExpr &extent : bess::parseDims(getGrid()))
     if (failed(verifyExpression(*this, "extents of the grid", extent, symbols)))
       return failure();

@@ -87,7 +87,7 @@ typedef struct bessemer_tensor {
   int32_t rank;
   int64_t shape[BESSEMER_MAX_RANK];
   int64_t strides[BESSEMER_MAX_RANK]; /* in elements; read when has_strides */
-  int32_t has_strides;                /* inputs only; 0: contiguous, row-major */
+  int32_t has_strides;                /* inputs, and outputs of bessemer_cache; 0: contiguous, row-major */
   int32_t reserved;
   void *data;
   int64_t capacity; /* outputs: bytes at `data`; 0: exactly what `shape` takes */
@@ -147,6 +147,10 @@ typedef struct bessemer_load_options {
    * each run. A shape for which nothing fits gives BESSEMER_BAD_INPUT and a sentence
    * with the smallest limit and what makes it so. */
   int64_t memory_limit;
+  /* Bytes that tensors whose size only the data tells (NonZero, what a loop collects)
+   * may take at a time in a run; 0: 4 GiB. A run that needs more fails with
+   * BESSEMER_OUT_OF_MEMORY. */
+  int64_t pool_limit;
 } bessemer_load_options;
 
 /* ---- programs -------------------------------------------------------------- */
@@ -178,6 +182,23 @@ BESSEMER_API bessemer_status bessemer_output(const bessemer_program *program, si
 /* The position of a name, or -1. */
 BESSEMER_API int64_t bessemer_find_input(const bessemer_program *program, const char *name);
 BESSEMER_API int64_t bessemer_find_output(const bessemer_program *program, const char *name);
+/* A cache that a run appends to: output number `output` is input number `input`
+ * with new elements behind it along dimension `axis` (past and present of a
+ * decoder). Both may lie in one buffer with room for more along that dimension:
+ * when the two tensors have the same `data` and the strides of the whole buffer
+ * (has_strides), a run writes the new elements and moves nothing of the old ones.
+ * With such an output and any other input the run copies, and is right as well.
+ * The caches of one run have the same room. */
+typedef struct bessemer_cache {
+  size_t input;
+  size_t output;
+  int32_t axis;
+  int32_t reserved;
+} bessemer_cache;
+
+BESSEMER_API size_t bessemer_cache_count(const bessemer_program *program);
+BESSEMER_API bessemer_status bessemer_cache_at(const bessemer_program *program, size_t index, bessemer_cache *cache);
+
 /* Bytes of weights that the program holds in memory (those mapped from a file
  * are not counted). */
 BESSEMER_API int64_t bessemer_weight_bytes(const bessemer_program *program);
@@ -201,7 +222,8 @@ BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context, con
  * written there. dtype, rank and shape of the outputs are set on success.
  * An output may lie on the memory of an input of the same size: that input is
  * donated to it. The result is right in any case; it costs no copy when the
- * program reads the input before it writes the output.
+ * program reads the input before it writes the output. An output that is longer
+ * than its input may share a buffer with it as bessemer_cache says.
  * The first run of a shape plans its memory; later ones allocate nothing, unless
  * a size depends on the data or the runtime makes the outputs. */
 BESSEMER_API bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,

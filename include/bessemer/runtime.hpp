@@ -125,6 +125,8 @@ struct LoadOptions {
   bessemer_allocator allocator{};                ///< zeroed: the C library
   bessemer_thread_pool threadPool{};             ///< zeroed: the runtime's own threads
   std::vector<bessemer_host_weight> hostWeights; ///< their bytes must outlive the program
+  int64_t memoryLimit = 0;                       ///< bytes of an arena and the weights in memory; 0: none
+  int64_t poolLimit = 0;                         ///< bytes of tensors whose size only the data tells; 0: 4 GiB
 
   bessemer_load_options c() const {
     bessemer_load_options options{};
@@ -135,6 +137,8 @@ struct LoadOptions {
     options.thread_pool = threadPool;
     options.host_weights = hostWeights.data();
     options.host_weight_count = hostWeights.size();
+    options.memory_limit = memoryLimit;
+    options.pool_limit = poolLimit;
     options.weight_folder = weightFolder.empty() ? nullptr : weightFolder.c_str();
     return options;
   }
@@ -180,6 +184,13 @@ public:
     return found(bessemer_find_output(handle(), name.c_str()), "output", name);
   }
   int64_t weightBytes() const { return bessemer_weight_bytes(handle()); }
+  /// What a run appends to: see bessemer_cache.
+  std::vector<bessemer_cache> caches() const {
+    std::vector<bessemer_cache> list(bessemer_cache_count(handle()));
+    for (size_t i = 0; i < list.size(); ++i)
+      check(bessemer_cache_at(handle(), i, &list[i]));
+    return list;
+  }
 
 private:
   static size_t found(int64_t position, const char *what, const std::string &name) {

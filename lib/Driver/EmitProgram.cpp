@@ -169,6 +169,14 @@ LogicalResult ProgramEmitter::run() {
   for (auto [i, function] : llvm::enumerate(order))
     if (failed(FunctionEmitter(*this, function, program.functions[i]).run()))
       return failure();
+  if (auto caches = main->getAttrOfType<DictionaryAttr>("bess.caches")) {
+    program.cacheCapacity = cast<StringAttr>(caches.get("capacity")).str();
+    program.cacheCopied = cast<StringAttr>(caches.get("copied")).str();
+    for (Attribute pair : cast<ArrayAttr>(caches.get("pairs"))) {
+      ArrayRef<int64_t> numbers = cast<DenseI64ArrayAttr>(pair).asArrayRef();
+      program.caches.push_back({int32_t(numbers[0]), int32_t(numbers[1]), int32_t(numbers[2])});
+    }
+  }
   // Weights that only make others are freed when those are made.
   for (auto [i, weight] : llvm::enumerate(program.weights))
     weight.temporary = !readAtRunTime.count(i);

@@ -116,7 +116,15 @@ ProgramEstimate bessemer::estimateProgram(const Program &program, const Symbolic
   estimate.kernels.resize(program.kernels.size());
   Estimator estimator(program, flopsPerSecond, bytesPerSecond, estimate);
   estimator.bindEntry(sizes);
-  estimator.count(program.functions.front().body, estimate.sizes, 1);
+  SymbolicExpr::Values values = estimate.sizes;
+  if (!program.caches.empty()) {
+    // As a decoder that appends in place.
+    const AppendedCache &cache = program.caches.front();
+    values[program.cacheCapacity] =
+        program.functions.front().outputs[cache.output].dims[cache.axis].evaluate(values).value_or(1);
+    values[program.cacheCopied] = 0;
+  }
+  estimator.count(program.functions.front().body, values, 1);
   estimate.arenaBytes = estimator.arena();
   return estimate;
 }

@@ -31,7 +31,8 @@ bool overlap(const void *a, int64_t aBytes, const void *b, int64_t bBytes) {
 constexpr size_t maxPlans = 64;
 } // namespace
 
-Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes, std::vector<int64_t> &symbols) {
+Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches,
+                            std::vector<int64_t> &symbols) {
   const PreparedFunction &entry = *model->prepared().functions.front();
   const Function &source = *entry.source;
   if (shapes.size() != source.inputs.size())
@@ -76,6 +77,8 @@ Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes, std::v
                                    input.dims[d].str() + " = " + (value ? std::to_string(*value) : "?"));
     }
   }
+  if (Status status = bindCaches(caches, symbols, defined); !status.ok())
+    return status;
   symbols.resize(entry.boundSymbols);
   return {};
 }
@@ -97,12 +100,10 @@ Status Executor::checkGuards(const std::vector<int64_t> &symbols) {
 }
 
 Status Executor::prepareMemory(Plan &plan) {
-  if (Status status = ensureWorkspace(plan.workspaceBytes); !status.ok())
-    return status;
   int64_t total = plan.arenaBytes, area = 0;
   bool limited = streamer != nullptr;
   if (limited) {
-    if (Status status = streamer->decide(plan); !status.ok())
+    if (Status status = streamer->decide(plan, workspaceTotal(plan.workspaceBytes)); !status.ok())
       return status;
     // What streams comes behind the arena. A block left from other shapes would count.
     constexpr int64_t align = memoryAlignment;
@@ -116,6 +117,8 @@ Status Executor::prepareMemory(Plan &plan) {
     if (!arena.data())
       return Status::error(StatusCode::OutOfMemory, "no memory for an arena of " + std::to_string(total) + " bytes");
   }
+  if (Status status = ensureWorkspace(plan.workspaceBytes); !status.ok())
+    return status;
   if (limited)
     if (Status status = streamer->enter(plan, static_cast<char *>(arena.data()) + area); !status.ok())
       return status;
@@ -123,14 +126,15 @@ Status Executor::prepareMemory(Plan &plan) {
   return {};
 }
 
-Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, Plan *&plan) {
+Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches, Plan *&plan) {
   plan = nullptr;
-  if (lastPlan && std::equal(shapes.begin(), shapes.end(), lastShapes.begin(), lastShapes.end())) {
+  if (lastPlan && caches == lastCaches &&
+      std::equal(shapes.begin(), shapes.end(), lastShapes.begin(), lastShapes.end())) {
     plan = lastPlan;
     return {};
   }
   std::vector<int64_t> symbols;
-  if (Status status = bindShapes(shapes, symbols); !status.ok())
+  if (Status status = bindShapes(shapes, caches, symbols); !status.ok())
     return status;
   for (auto &candidate : plans)
     if (candidate->key == symbols)
@@ -151,6 +155,7 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, Plan *&p
   }
   lastPlan = plan;
   lastShapes.assign(shapes.begin(), shapes.end());
+  lastCaches = caches;
   return {};
 }
 
@@ -164,7 +169,7 @@ std::vector<int64_t> Executor::staticShape(const Plan &plan, const std::vector<E
 Status Executor::outputShapes(std::span<const std::vector<int64_t>> inputs,
                               std::vector<std::vector<int64_t>> &outputs) {
   Plan *plan = nullptr;
-  if (Status status = findPlan(inputs, plan); !status.ok())
+  if (Status status = findPlan(inputs, {}, plan); !status.ok())
     return status;
   outputs.clear();
   for (const auto &dims : plan->function->outputDims)
@@ -174,7 +179,7 @@ Status Executor::outputShapes(std::span<const std::vector<int64_t>> inputs,
 
 Status Executor::arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes) {
   Plan *plan = nullptr;
-  if (Status status = findPlan(inputs, plan); !status.ok())
+  if (Status status = findPlan(inputs, {}, plan); !status.ok())
     return status;
   bytes = plan->arenaBytes;
   return {};
@@ -215,6 +220,17 @@ static bool isContiguous(const Tensor &tensor) {
   return true;
 }
 
+/// From the first byte to the last.
+static int64_t spannedBytes(const Tensor &tensor) {
+  int64_t bytes = checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(), tensor.shape.size());
+  if (tensor.strides.size() != tensor.shape.size() || bytes <= 0)
+    return bytes;
+  int64_t last = 0;
+  for (size_t d = 0; d < tensor.shape.size(); ++d)
+    last += (tensor.shape[d] - 1) * tensor.strides[d];
+  return (last + 1) * (bitWidth(tensor.dtype) / 8);
+}
+
 static void gather(char *&out, const char *in, const Tensor &tensor, size_t dim, int64_t element) {
   if (dim == tensor.shape.size()) {
     std::memcpy(out, in, static_cast<size_t>(element));
@@ -225,22 +241,32 @@ static void gather(char *&out, const char *in, const Tensor &tensor, size_t dim,
     gather(out, in + i * tensor.strides[dim] * element, tensor, dim + 1, element);
 }
 
-Status Executor::packInputs(std::span<const Tensor> inputs, std::vector<void *> &pointers) {
+Status Executor::packInputs(std::span<const Tensor> inputs, std::span<const Tensor> outputs,
+                            std::vector<void *> &pointers) {
   packed.resize(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (isContiguous(inputs[i])) {
-      pointers[i] = inputs[i].data;
-      continue;
-    }
     const Tensor &tensor = inputs[i];
     int64_t bytes = checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(), tensor.shape.size());
+    const AppendedCache *cache = cacheOfInput(i);
+    const Tensor *target = cache ? &outputs[cache->output] : nullptr;
+    // A cache that stays where it is, or that is copied to where it is, but further apart.
+    bool stays = cache && !lastCaches.copied;
+    bool moves = cache && !stays && !target->strides.empty() &&
+                 overlap(tensor.data, spannedBytes(tensor), target->data, spannedBytes(*target));
+    if (stays || (isContiguous(tensor) && !moves)) {
+      pointers[i] = tensor.data;
+      continue;
+    }
     if (packed[i].size() < bytes)
       packed[i] = MemoryBlock::make(model->loadOptions().allocator, bytes);
     if (!packed[i].data())
       return Status::error(StatusCode::OutOfMemory,
                            "no memory for a contiguous copy of input '" + model->entry().inputs[i].name + "'");
     auto *out = static_cast<char *>(packed[i].data());
-    gather(out, static_cast<const char *>(tensor.data), tensor, 0, bitWidth(tensor.dtype) / 8);
+    if (tensor.strides.empty())
+      std::memcpy(out, tensor.data, static_cast<size_t>(bytes));
+    else
+      gather(out, static_cast<const char *>(tensor.data), tensor, 0, bitWidth(tensor.dtype) / 8);
     pointers[i] = packed[i].data();
   }
   return {};
@@ -259,10 +285,12 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<v
     if (output.dtype != DType::Undefined && output.dtype != argument.dtype)
       return Status::error(StatusCode::BadInput, prefix + "expected " + std::string(name(argument.dtype)) + ", got " +
                                                      std::string(name(output.dtype)));
-    if (!output.strides.empty() && !isContiguous(output))
+    const AppendedCache *cache = cacheOfOutput(o);
+    if (!output.strides.empty() && !cache && !isContiguous(output))
       return Status::error(StatusCode::Unsupported, prefix + "expected contiguous memory");
     output.dtype = argument.dtype;
-    output.strides.clear();
+    if (!cache || lastCaches.capacity < 0)
+      output.strides.clear();
     if (plan.function->dynamicOutput[o])
       continue; // when its shape is known, see finishOutputs
     std::vector<int64_t> shape = staticShape(plan, plan.function->outputDims[o]);
@@ -270,6 +298,10 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<v
     if (bytes < 0)
       return Status::error(StatusCode::Failed,
                            prefix + "expected a tensor of less than 2^63 bytes, got shape " + shapeText(shape));
+    if (!output.strides.empty()) {
+      Tensor whole{argument.dtype, shape, nullptr, output.strides};
+      bytes = spannedBytes(whole);
+    }
     if (!output.data) {
       auto block = std::make_shared<MemoryBlock>(MemoryBlock::make(model->loadOptions().allocator, bytes));
       if (!block->data())
@@ -286,8 +318,14 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<v
     output.shape = std::move(shape);
     void *target = output.data;
     for (size_t i = 0; i < inputs.size(); ++i) {
+      if (cache && !lastCaches.copied && static_cast<size_t>(cache->input) == i)
+        continue; // it is appended to
       int64_t inputBytes =
           checkedByteSize(static_cast<uint8_t>(source.inputs[i].dtype), lastShapes[i].data(), lastShapes[i].size());
+      if (!output.strides.empty() && overlap(output.data, bytes, inputs[i], inputBytes))
+        return Status::error(StatusCode::Unsupported,
+                             prefix + "expected memory that no other input lies in, got some of input '" +
+                                 source.inputs[i].name + "'");
       if (!overlap(output.data, bytes, inputs[i], inputBytes) ||
           plan.function->lastInputUse[i] < plan.function->firstOutputUse[o] || target != output.data)
         continue;
@@ -336,7 +374,10 @@ Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) 
   if (Status status = checkInputs(inputs); !status.ok())
     return status;
   Plan *plan = nullptr;
-  bool same = lastPlan && lastShapes.size() == inputs.size();
+  CacheUse caches;
+  if (Status status = findCaches(inputs, outputs, caches); !status.ok())
+    return status;
+  bool same = lastPlan && caches == lastCaches && lastShapes.size() == inputs.size();
   for (size_t i = 0; same && i < inputs.size(); ++i)
     same = inputs[i].shape == lastShapes[i];
   if (same) {
@@ -345,14 +386,15 @@ Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) 
     std::vector<std::vector<int64_t>> shapes;
     for (const Tensor &input : inputs)
       shapes.push_back(input.shape);
-    if (Status status = findPlan(shapes, plan); !status.ok())
+    if (Status status = findPlan(shapes, caches, plan); !status.ok())
       return status;
   }
   plan->lastUse = ++runs;
+  pool.begin();
   if (Status status = prepareMemory(*plan); !status.ok())
     return status;
   std::vector<void *> pointers(inputs.size());
-  if (Status status = packInputs(inputs, pointers); !status.ok())
+  if (Status status = packInputs(inputs, outputs, pointers); !status.ok())
     return status;
   if (Status status = placeOutputs(*plan, outputs, pointers); !status.ok())
     return status;

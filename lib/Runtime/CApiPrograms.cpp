@@ -53,6 +53,10 @@ Status runtime::convertOptions(const bessemer_load_options *options, LoadOptions
   if (o.memory_limit < 0)
     return invalid("expected a memory limit that is not negative");
   converted.memoryLimit = o.memory_limit;
+  if (o.pool_limit < 0)
+    return invalid("expected a pool limit that is not negative");
+  if (o.pool_limit > 0)
+    converted.poolLimit = o.pool_limit;
   if (o.weight_folder)
     converted.weightFolder = o.weight_folder;
   converted.customKernels = registeredKernels();
@@ -168,6 +172,22 @@ int64_t bessemer_find_input(const bessemer_program *program, const char *name) {
 }
 int64_t bessemer_find_output(const bessemer_program *program, const char *name) {
   return program ? find(program->outputs, name) : -1;
+}
+size_t bessemer_cache_count(const bessemer_program *program) {
+  return program ? program->model->program().caches.size() : 0;
+}
+bessemer_status bessemer_cache_at(const bessemer_program *program, size_t index, bessemer_cache *cache) {
+  return guarded([&]() -> Status {
+    if (!program || !cache)
+      return invalid("expected a program and a place for the answer, got a null pointer");
+    const std::vector<AppendedCache> &caches = program->model->program().caches;
+    if (index >= caches.size())
+      return Status::error(StatusCode::InvalidArgument, "expected a position in [0, " + std::to_string(caches.size()) +
+                                                            "), got " + std::to_string(index));
+    *cache = {static_cast<size_t>(caches[index].input), static_cast<size_t>(caches[index].output), caches[index].axis,
+              0};
+    return {};
+  });
 }
 int64_t bessemer_weight_bytes(const bessemer_program *program) { return program ? program->model->weightBytes() : 0; }
 

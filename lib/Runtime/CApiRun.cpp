@@ -124,7 +124,7 @@ bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *i
       return status;
     for (size_t o = 0; o < output_count; ++o) {
       setShape(outputs[o], out[o].dtype, out[o].shape);
-      outputs[o].has_strides = 0;
+      outputs[o].has_strides = !out[o].strides.empty();
       if (outputs[o].data)
         continue;
       outputs[o].data = out[o].data;

@@ -40,6 +40,7 @@ public:
     where = "entry guards";
     for (const Guard &guard : program.entryGuards)
       checkGuard(guard);
+    checkCaches();
     if (error.empty())
       checkCallCycles();
     if (error.empty())
@@ -115,6 +116,32 @@ private:
     for (const Argument &argument : arguments) {
       dtype(argument.dtype);
       exprs(argument.dims);
+    }
+  }
+
+  void checkCaches() {
+    where = "caches";
+    if (program.caches.empty() || !ok())
+      return;
+    const Function &entry = program.functions.front();
+    if (program.cacheCapacity.empty() || program.cacheCopied.empty() || program.cacheCapacity == program.cacheCopied)
+      fail("expected names of two symbols, got '" + program.cacheCapacity + "' and '" + program.cacheCopied + "'");
+    for (const AppendedCache &cache : program.caches) {
+      if (!index(cache.input, entry.inputs.size(), "an input") ||
+          !index(cache.output, entry.outputs.size(), "an output"))
+        return;
+      const Argument &input = entry.inputs[cache.input], &output = entry.outputs[cache.output];
+      if (!index(cache.axis, input.dims.size(), "an axis"))
+        return;
+      if (input.dtype != output.dtype || input.dims.size() != output.dims.size() || bitWidth(input.dtype) % 8 != 0)
+        return fail("expected '" + output.name + "' to be '" + input.name + "' with more elements");
+      for (size_t d = 0; d < input.dims.size(); ++d)
+        if (static_cast<int32_t>(d) != cache.axis && !(input.dims[d] == output.dims[d]))
+          return fail("expected '" + output.name + "' to differ from '" + input.name + "' along axis " +
+                      std::to_string(cache.axis) + " alone");
+      const AppendedCache &first = program.caches.front();
+      if (!(output.dims[cache.axis] == entry.outputs[first.output].dims[first.axis]))
+        return fail("expected caches of one length, got '" + output.name + "'");
     }
   }
 

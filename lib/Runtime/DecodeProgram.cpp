@@ -18,7 +18,7 @@ public:
   std::string error;
 
   void program(const Json &json, std::span<const uint8_t> constants, Program &out) {
-    Fields f = fields(json, "program", 10);
+    Fields f = fields(json, "program", 13);
     out.target = text(f[0]);
     out.triple = text(f[1]);
     out.features = texts(f[2]);
@@ -38,6 +38,12 @@ public:
       out.entryGuards.push_back(guard(g, 0));
     });
     out.memoryLimit = i64(f[9]);
+    each(f[10], [&](const Json &item) {
+      Fields c = fields(item, "cache", 3);
+      out.caches.push_back({i32(c[0]), i32(c[1]), i32(c[2])});
+    });
+    out.cacheCapacity = text(f[11]);
+    out.cacheCopied = text(f[12]);
   }
 
 private:

@@ -51,6 +51,7 @@ public:
     return tuple({f.name, list(f.inputs), list(f.outputs), list(f.buffers), list(f.body),
                   f.frameBytes ? Json(*f.frameBytes) : Json()});
   }
+  Json one(const AppendedCache &c) { return tuple({c.input, c.output, c.axis}); }
   Json one(const Guard &g) { return tuple({g.relation, expr(g.lhs), expr(g.rhs), g.message}); }
   Json one(const std::pair<std::string, SymbolicExpr> &pair) { return tuple({pair.first, expr(pair.second)}); }
   Json one(const std::pair<std::string, AttributeExpr> &attribute) {
@@ -119,9 +120,19 @@ Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor, std::ve
   }
   Json kernels = encoder.list(program.kernels), weights = encoder.list(program.weights),
        functions = encoder.list(program.functions), guards = encoder.list(program.entryGuards);
-  Json all = std::vector<Json>{
-      program.target,   program.triple,     encoder.list(program.features), encoder.texts,     std::move(kernels),
-      std::move(parts), std::move(weights), std::move(functions),           std::move(guards), program.memoryLimit};
+  Json all = std::vector<Json>{program.target,
+                               program.triple,
+                               encoder.list(program.features),
+                               encoder.texts,
+                               std::move(kernels),
+                               std::move(parts),
+                               std::move(weights),
+                               std::move(functions),
+                               std::move(guards),
+                               program.memoryLimit,
+                               encoder.list(program.caches),
+                               program.cacheCapacity,
+                               program.cacheCopied};
   if (!encoder.error.empty())
     return Status::error(StatusCode::InvalidArgument, encoder.error);
   cbor = Json::to_cbor(all);

@@ -16,26 +16,46 @@
 
 namespace bessemer::runtime {
 
-/// Blocks for buffers whose size only the data tells, kept for the next run up
-/// to a bound.
+/// Blocks for buffers whose size only the data tells: so many bytes at a time, kept for
+/// the next run up to a bound.
 class BufferPool {
 public:
-  explicit BufferPool(const Allocator &allocator) : allocator(allocator) {}
-  /// A block of at least `bytes` bytes; empty when there is no memory.
+  BufferPool(const Allocator &allocator, int64_t limit) : allocator(allocator), limit(limit) {}
+  /// When nothing of an earlier run is in use any more.
+  void begin() {
+    used = 0;
+    refused = false;
+  }
+  /// A block of at least `bytes` bytes; empty when there is no memory, or the limit is reached.
   MemoryBlock take(int64_t bytes);
   void give(MemoryBlock block);
+  /// Why `take` gave nothing.
+  std::string refusal(int64_t bytes) const;
+  bool wasRefused() const { return refused; }
 
 private:
   static constexpr int64_t maxKept = int64_t{256} << 20;
   Allocator allocator;
+  int64_t limit;
   std::multimap<int64_t, MemoryBlock> blocks; // by size
-  int64_t kept = 0;
+  int64_t kept = 0, used = 0;
+  bool refused = false; // by the limit
+};
+
+/// How a run finds the caches that it appends to (Program::caches).
+struct CacheUse {
+  int64_t capacity = -1; ///< places along the axis; -1: outputs are contiguous
+  bool copied = true;    ///< false: what is appended to lies in the outputs already
+  bool operator==(const CacheUse &) const = default;
 };
 
 class Executor {
 public:
   /// `limited`: under the model's memory limit; what derives weights is not.
   explicit Executor(std::shared_ptr<const Model> model, bool limited = true);
+
+  /// Takes all memory of a run now, where the program's shapes are constant.
+  void warm();
 
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
   /// The same for any function of the program (weights are made by some), with
@@ -53,15 +73,23 @@ public:
 
 private:
   // Arguments.cpp: the entry's inputs and outputs.
-  Status bindShapes(std::span<const std::vector<int64_t>> shapes, std::vector<int64_t> &symbols);
+  Status bindShapes(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches,
+                    std::vector<int64_t> &symbols);
   Status checkGuards(const std::vector<int64_t> &symbols);
-  Status findPlan(std::span<const std::vector<int64_t>> shapes, Plan *&plan);
+  Status findPlan(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches, Plan *&plan);
   Status checkInputs(std::span<const Tensor> inputs);
-  Status packInputs(std::span<const Tensor> inputs, std::vector<void *> &pointers);
+  Status packInputs(std::span<const Tensor> inputs, std::span<const Tensor> outputs, std::vector<void *> &pointers);
   Status placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<void *const> inputs);
   Status finishOutputs(Plan &plan, std::span<Tensor> outputs);
   Status prepareMemory(Plan &plan);
   std::vector<int64_t> staticShape(const Plan &plan, const std::vector<ExprId> &dims) const;
+
+  // Caches.cpp
+  Status findCaches(std::span<const Tensor> inputs, std::span<const Tensor> outputs, CacheUse &use) const;
+  Status bindCaches(const CacheUse &use, std::vector<int64_t> &symbols, const std::vector<uint8_t> &defined) const;
+  /// The cache that an input or an output of the entry is, or null.
+  const AppendedCache *cacheOfInput(size_t input) const;
+  const AppendedCache *cacheOfOutput(size_t output) const;
 
   // Executor.cpp
   Status execute(Plan &plan, StepList &steps);
@@ -89,6 +117,8 @@ private:
   Status evaluateShape(const Frame &frame, BufferId buffer, std::vector<int64_t> &shape) const;
   Status fallbackAttributes(const Frame &frame, const Step &step, kernels::Attributes &attributes);
   Status ensureWorkspace(int64_t bytes);
+  /// Bytes that workspaces of so many each take for all threads.
+  int64_t workspaceTotal(int64_t bytes) const;
   Status failed(const Step &step, const std::string &text) const;
   static void define(Frame &frame, SymbolId symbol, int64_t value);
 
@@ -98,6 +128,7 @@ private:
   uint64_t runs = 0;
   Plan *lastPlan = nullptr;
   std::vector<std::vector<int64_t>> lastShapes; // of the inputs, for lastPlan
+  CacheUse lastCaches;                          // for lastPlan
   MemoryBlock arena, workspace;
   int64_t arenaTotal = 0; // as asked for: a block may be larger
   int64_t workspaceStride = 0;

@@ -35,6 +35,10 @@ std::vector<std::set<std::string>> boundOnEntry(const Program &program) {
       for (const SymbolicExpr &dim : input.dims)
         if (auto name = dim.isSymbol())
           bound[f].insert(std::string(*name));
+    if (f == 0 && !program.caches.empty()) {
+      bound[f].insert(program.cacheCapacity);
+      bound[f].insert(program.cacheCopied);
+    }
     std::vector<const Call *> calls;
     collectCalls(function.body, calls);
     for (const Call *call : calls)

@@ -113,7 +113,7 @@ private:
 Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   if (Status status = checkProgram(original); !status.ok())
     return Status::error(StatusCode::InvalidArgument, "cannot write the program: " + status.message);
-  // Only the part of the program that changes is copied: its weights.
+  // All but the code, which goes into a section of its own: the weights change.
   Program program;
   program.target = original.target;
   program.triple = original.triple;
@@ -123,6 +123,10 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   program.weights = original.weights;
   program.functions = original.functions;
   program.entryGuards = original.entryGuards;
+  program.caches = original.caches;
+  program.cacheCapacity = original.cacheCapacity;
+  program.cacheCopied = original.cacheCopied;
+  program.memoryLimit = original.memoryLimit;
 
   WeightSources sources(options);
   std::vector<std::pair<const uint8_t *, int64_t>> pieces; // of the weights section

@@ -101,6 +101,15 @@ LogicalResult FunctionPlan::assignBlock(Block &block, SymbolTableCollection &sym
 void FunctionPlan::assignResult(OpResult result) {
   if (!isa<TensorType>(result.getType()))
     return;
+  if (auto call = dyn_cast<func::CallOp>(result.getOwner())) {
+    Operation *callee = SymbolTable::lookupNearestSymbolFrom(call, call.getCalleeAttr());
+    auto it = calleeOverwrites.find(callee);
+    int64_t argument = it == calleeOverwrites.end() ? -1 : it->second[result.getResultNumber()];
+    if (argument >= 0 && isOurs(places.lookup(call.getOperand(argument)))) {
+      setPlace(result, places.lookup(call.getOperand(argument)));
+      return;
+    }
+  }
   if (int operand = inPlaceOperand(result); operand >= 0) {
     setPlace(result, places.lookup(result.getOwner()->getOperand(operand)));
     return;
@@ -225,6 +234,8 @@ void FunctionPlan::setPlace(Value value, Place place) {
 /// The operands are made in the result's memory where they can be: those that
 /// lie alone in a storage of their own. The others are copied there.
 void FunctionPlan::assignConcat(bess::ConcatOp concat) {
+  if (joinInPlace(concat))
+    return;
   assignResult(concat->getResult(0));
   int whole = places.lookup(concat.getY()).storage;
   viewConcats.insert(concat);
@@ -250,6 +261,25 @@ void FunctionPlan::assignConcat(bess::ConcatOp concat) {
   }
 }
 
+/// Operands that lie one behind the other already: pieces that were written over the
+/// pieces they were made of.
+bool FunctionPlan::joinInPlace(bess::ConcatOp concat) {
+  Place first = places.lookup(concat.getXs().front());
+  if (!isOurs(first))
+    return false;
+  SymbolicExpr offset = first.offset;
+  for (Value x : concat.getXs()) {
+    Place place = places.lookup(x);
+    if (place.storage != first.storage || !(place.offset == offset) || !x.getDefiningOp() ||
+        x.getParentBlock() != concat->getBlock())
+      return false;
+    offset += tensorBytes(x.getType());
+  }
+  viewConcats.insert(concat);
+  setPlace(concat.getY(), first);
+  return true;
+}
+
 /// Gives the storages that nothing lies in any more back.
 void FunctionPlan::dropAbsorbed() {
   if (absorbed.empty())
@@ -273,6 +303,43 @@ void FunctionPlan::dropAbsorbed() {
     renumber(storage);
 }
 
+/// Bytes of a storage, in constants; `end` is behind the last.
+struct FunctionPlan::Range {
+  int64_t begin = 0, end = 0;
+  bool meets(const Range &other) const { return begin < other.end && other.begin < end; }
+};
+
+std::optional<FunctionPlan::Range> FunctionPlan::rangeOf(Value value) const {
+  std::optional<int64_t> begin = places.lookup(value).offset.isConstant();
+  std::optional<int64_t> bytes = tensorBytes(value.getType()).isConstant();
+  if (!begin || !bytes)
+    return std::nullopt;
+  return Range{*begin, *begin + *bytes};
+}
+
+/// Is `value`, which lies at `range`, read at those of its bytes that `op` has `written`, by then or later?
+bool FunctionPlan::isReadFrom(Value value, const Range &range, const Range &written, Operation *op,
+                              Value operand) const {
+  if (!range.meets(written))
+    return false;
+  return llvm::any_of(value.getUsers(), [&](Operation *user) {
+    // A view reads nothing: who reads it does.
+    if (auto reshape = dyn_cast<bess::ReshapeOp>(user); reshape && user->getBlock() == op->getBlock() && user != op)
+      return isReadFrom(reshape.getY(), range, written, op, operand);
+    if (auto slice = dyn_cast<bess::SliceOp>(user); slice && user->getBlock() == op->getBlock()) {
+      std::optional<SymbolicExpr> offset = bess::contiguousOffset(slice);
+      std::optional<int64_t> at = offset ? offset->isConstant() : std::nullopt;
+      std::optional<int64_t> bytes = tensorBytes(slice.getY().getType()).isConstant();
+      if (at && bytes)
+        return isReadFrom(slice.getY(), {range.begin + *at, range.begin + *at + *bytes}, written, op, operand);
+    }
+    Operation *ancestor = op->getBlock()->findAncestorOpInBlock(*user);
+    if (ancestor == op)
+      return value != operand; // another view of the same bytes: the kernel reads them there, too
+    return !ancestor || !ancestor->isBeforeInBlock(op);
+  });
+}
+
 bool FunctionPlan::diesAt(Value value, Operation *op) const {
   // The use must be in the block of the definition, so that no loop runs it twice.
   if (value.getParentBlock() != op->getBlock())
@@ -280,19 +347,25 @@ bool FunctionPlan::diesAt(Value value, Operation *op) const {
   auto it = valuesIn.find(places.lookup(value).storage);
   if (it == valuesIn.end())
     return false;
+  std::optional<Range> written = rangeOf(value);
   for (Value other : it->second) {
     if (other.getParentBlock() != op->getBlock())
       return false;
-    for (Operation *user : other.getUsers()) {
-      Operation *ancestor = op->getBlock()->findAncestorOpInBlock(*user);
-      if (!ancestor || (ancestor != op && !ancestor->isBeforeInBlock(op)))
-        return false;
-      // Another view of the same bytes: the kernel reads them there, too.
-      if (ancestor == op && other != value)
-        return false;
-    }
+    // Where sizes are free, everything in the storage meets everything.
+    std::optional<Range> range = written ? rangeOf(other) : std::nullopt;
+    Range all{0, INT64_MAX};
+    if (isReadFrom(other, range ? *range : all, range ? *written : all, op, value))
+      return false;
   }
   return true;
+}
+
+/// May what lies there be written over, once nobody reads it?
+bool FunctionPlan::isOurs(const Place &place) const {
+  if (place.storage < 0 || pinned.contains(place.storage))
+    return false;
+  const Storage &storage = storages[place.storage];
+  return storage.kind == StorageKind::Arena || (storage.kind == StorageKind::Input && givenUp.contains(storage.index));
 }
 
 int FunctionPlan::inPlaceOperand(OpResult result) const {
@@ -308,15 +381,29 @@ int FunctionPlan::inPlaceOperand(OpResult result) const {
     return -1;
   Value value = launch->getOperand(operand);
   Place place = places.lookup(value);
-  if (place.storage < 0 || storages[place.storage].kind != StorageKind::Arena || pinned.contains(place.storage) ||
-      place.offset != SymbolicExpr(0))
+  if (!isOurs(place) || !(tensorBytes(value.getType()) == tensorBytes(result.getType())))
     return -1;
-  if (!(tensorBytes(value.getType()) == tensorBytes(result.getType())) ||
-      !(storages[place.storage].bytes == tensorBytes(result.getType())))
+  // All of a storage, or a part that is known.
+  bool whole = place.offset == SymbolicExpr(0) && storages[place.storage].bytes == tensorBytes(result.getType());
+  if (!whole && !rangeOf(value))
     return -1;
   if (llvm::count(launch->getOperands(), value) > 1 || !diesAt(value, launch))
     return -1;
   return operand;
+}
+
+SmallVector<int64_t> FunctionPlan::overwrites() {
+  SmallVector<int64_t> arguments;
+  for (Value value : function.front().getTerminator()->getOperands()) {
+    Place place = places.lookup(value);
+    bool over = place.storage >= 0 && storages[place.storage].kind == StorageKind::Input && value.getDefiningOp() &&
+                givenUp.contains(storages[place.storage].index) && place.offset == SymbolicExpr(0) &&
+                storages[place.storage].bytes == tensorBytes(value.getType());
+    int64_t argument = over ? storages[place.storage].index : -1;
+    // Two results cannot both have it.
+    arguments.push_back(llvm::is_contained(arguments, argument) ? -1 : argument);
+  }
+  return arguments;
 }
 
 /// What the function returns is made in the memory of the result where it can be.

@@ -37,9 +37,17 @@ class FunctionPlan {
 public:
   /// `frameBytes`: for each function that may be called, its frame size (-1: not constant).
   /// `bounds`: the largest values of bounded symbols, at which sizes are planned.
+  /// `overwritten`: for each function that may be called, the argument whose memory result i
+  /// has (-1: none), see overwrites().
   FunctionPlan(mlir::func::FuncOp function, const llvm::DenseMap<mlir::Operation *, int64_t> &frameBytes,
+               const llvm::DenseMap<mlir::Operation *, llvm::SmallVector<int64_t>> &overwritten,
                const SymbolicExpr::Bounds &bounds)
-      : function(function), calleeFrames(frameBytes), bounds(bounds) {}
+      : function(function), calleeFrames(frameBytes), calleeOverwrites(overwritten), bounds(bounds) {}
+
+  /// Every caller has given up this argument when it calls: its memory may be written over.
+  void mayOverwrite(int64_t argument) { givenUp.insert(argument); }
+  /// For each result the argument that it was written over, or -1.
+  llvm::SmallVector<int64_t> overwrites();
 
   /// Assigns storages and computes lifetimes. Emits a diagnostic when a value
   /// has a type that cannot lie in memory.
@@ -66,6 +74,12 @@ private:
   /// The operand whose bytes the result takes over, or -1.
   int inPlaceOperand(mlir::OpResult result) const;
   bool diesAt(mlir::Value value, mlir::Operation *op) const;
+  struct Range; // of bytes
+  bool isReadFrom(mlir::Value value, const Range &range, const Range &written, mlir::Operation *op,
+                  mlir::Value operand) const;
+  std::optional<Range> rangeOf(mlir::Value value) const;
+  bool isOurs(const Place &place) const;
+  bool joinInPlace(bess::ConcatOp concat);
   void addTemporaries(mlir::Operation *yield, llvm::ArrayRef<Place> targets);
   std::optional<int64_t> boundOf(const SymbolicExpr &bytes) const;
   void setPlace(mlir::Value value, Place place);
@@ -82,7 +96,9 @@ private:
 
   mlir::func::FuncOp function;
   const llvm::DenseMap<mlir::Operation *, int64_t> &calleeFrames;
+  const llvm::DenseMap<mlir::Operation *, llvm::SmallVector<int64_t>> &calleeOverwrites;
   const SymbolicExpr::Bounds &bounds;
+  llvm::DenseSet<int64_t> givenUp; ///< arguments
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<int, llvm::SmallVector<mlir::Value>> valuesIn; ///< the values of a storage, while places are assigned
   llvm::DenseSet<int> pinned;                                   ///< storages of values that a loop carries

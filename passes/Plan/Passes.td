@@ -23,6 +23,25 @@ def PrepareWeights : Pass<"bessemer-prepare-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::bessemer::bess::BessDialect", "::mlir::func::FuncDialect"];
 }
 
+def AppendInPlace : Pass<"bessemer-append-in-place", "::mlir::ModuleOp"> {
+  let summary = "let a cache that the program appends to stay where it is";
+  let description = [{
+    Where a result of the program is an argument with new elements behind it along one axis (past and present of a decoder), every
+    kernel that reads or writes the result takes its rows `cache.capacity` places apart (`bess.strides`): the caller may give both one buffer with
+    room for more than they hold. The kernel that joins them copies the past only when `cache.copied` is not 0. `bess.caches` on @main says
+    which arguments and results these are. Left alone is a cache that something reads as one piece of memory, that is used besides being
+    appended to, or whose length the shapes of the arguments do not tell.
+
+    ```mlir
+    // before
+    %1 = bess.launch @concat_0(%past, %0) {symbol_args = #bess.dims<"past", "seq">} ...
+    // after
+    %1 = bess.launch @concat_0_cache(%past, %0) {symbol_args = #bess.dims<"past", "seq", "`cache.capacity`", "`cache.copied`">} ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
 def PlanMemory : Pass<"bessemer-plan", "::mlir::ModuleOp"> {
   let summary = "assign every tensor to memory: aliases, lifetimes, offsets";
   let description = [{

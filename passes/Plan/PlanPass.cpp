@@ -29,10 +29,14 @@ struct PlanMemoryPass : plan::impl::PlanMemoryBase<PlanMemoryPass> {
       }
     SymbolTableCollection symbols;
     llvm::SetVector<Operation *> active;
+    getOperation().walk(
+        [&](func::CallOp call) { calls[symbols.lookupNearestSymbolFrom(call, call.getCalleeAttr())].push_back(call); });
     for (func::FuncOp function : getOperation().getOps<func::FuncOp>())
       if (failed(planFunction(function, symbols, active)))
         return signalPassFailure();
     frameBytes.clear();
+    overwritten.clear();
+    calls.clear();
   }
 
   LogicalResult planFunction(func::FuncOp function, SymbolTableCollection &symbols,
@@ -53,15 +57,55 @@ struct PlanMemoryPass : plan::impl::PlanMemoryBase<PlanMemoryPass> {
 
     if (failed(orderOps(function, symbols, frameBytes, limits)))
       return failure();
-    FunctionPlan plan(function, frameBytes, limits);
+    FunctionPlan plan(function, frameBytes, overwritten, limits);
+    for (BlockArgument argument : function.getArguments())
+      if (isGivenUp(function, argument.getArgNumber()))
+        plan.mayOverwrite(argument.getArgNumber());
     if (failed(plan.build(symbols)) || failed(plan.assignOffsets()))
       return failure();
     plan.annotate();
     frameBytes[function] = plan.frameBytes();
+    overwritten[function] = plan.overwrites();
     return success();
   }
 
+  /// Does no caller read the argument when the function has been called? The caller must have
+  /// made it itself, as a value of its own, in the block of the call.
+  bool isGivenUp(func::FuncOp function, unsigned argument) {
+    auto it = calls.find(function);
+    if (!function.isPrivate() || it == calls.end() || function->hasAttr("bess.prepare"))
+      return false;
+    return llvm::all_of(it->second, [&](func::CallOp call) {
+      Value value = call.getOperand(argument);
+      Operation *maker = value.getDefiningOp();
+      if (!isa_and_nonnull<bess::LaunchOp, func::CallOp>(maker) || maker->getBlock() != call->getBlock() ||
+          llvm::count(call.getOperands(), value) != 1)
+        return false;
+      return !isReadBehind(value, call);
+    });
+  }
+
+  static bool isReadBehind(Value value, func::CallOp call) {
+    return llvm::any_of(value.getUsers(), [&](Operation *user) {
+      if (user == call)
+        return false;
+      Operation *ancestor = call->getBlock()->findAncestorOpInBlock(*user);
+      if (!ancestor || !ancestor->isBeforeInBlock(call))
+        return true;
+      // What is a view of it (or joined with it) may be read later.
+      if (isa<bess::ReshapeOp, bess::SliceOp, bess::ConcatOp>(ancestor))
+        return llvm::any_of(ancestor->getResult(0).getUsers(),
+                            [&](Operation *reader) {
+                              return reader == call || isa<bess::ReshapeOp, bess::SliceOp, bess::ConcatOp>(reader);
+                            }) ||
+               isReadBehind(ancestor->getResult(0), call);
+      return false;
+    });
+  }
+
   llvm::DenseMap<Operation *, int64_t> frameBytes;
+  llvm::DenseMap<Operation *, SmallVector<int64_t>> overwritten;
+  llvm::DenseMap<Operation *, SmallVector<func::CallOp>> calls;
   SymbolicExpr::Bounds limits;
 };
 
@@ -69,6 +113,7 @@ struct PlanMemoryPass : plan::impl::PlanMemoryBase<PlanMemoryPass> {
 
 void plan::addPlanPasses(OpPassManager &passes, const CompileOptions &options) {
   passes.addPass(createPrepareWeights());
+  passes.addPass(createAppendInPlace());
   PlanMemoryOptions planOptions;
   for (const DimOption &dim : options.dims)
     if (!dim.exact)

@@ -28,6 +28,10 @@ class Argument(ctypes.Structure):
     ]
 
 
+class CachePair(ctypes.Structure):
+    _fields_ = [("input", c_size_t), ("output", c_size_t), ("axis", c_int32), ("reserved", c_int32)]
+
+
 class ThreadPool(ctypes.Structure):
     _fields_ = [("threads", c_int32), ("parallel", c_void_p), ("user", c_void_p)]
 
@@ -44,7 +48,7 @@ class LoadOptions(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_size_t), ("threads", c_int32), ("check_all_weights", c_int32), ("thread_pool", ThreadPool),
         ("allocator", Allocator), ("host_weights", POINTER(HostWeight)), ("host_weight_count", c_size_t),
-        ("weight_folder", c_char_p), ("memory_limit", c_int64),
+        ("weight_folder", c_char_p), ("memory_limit", c_int64), ("pool_limit", c_int64),
     ]
 
 
@@ -57,7 +61,7 @@ class CompileOptions(ctypes.Structure):
         ("struct_size", c_size_t), ("target", c_char_p), ("cpu", c_char_p), ("dims", POINTER(Dim)),
         ("dim_count", c_size_t), ("numerics", c_char_p), ("threads", c_int32), ("no_kernels", c_int32),
         ("directory", c_char_p), ("host_weights", POINTER(HostWeight)), ("host_weight_count", c_size_t),
-        ("progress", c_void_p), ("progress_user", c_void_p),
+        ("progress", c_void_p), ("progress_user", c_void_p), ("memory_limit", c_int64),
     ]
 
 
@@ -71,6 +75,8 @@ _RUNTIME = {
     "bessemer_output_count": (c_size_t, [c_void_p]),
     "bessemer_input": (c_int, [c_void_p, c_size_t, POINTER(Argument)]),
     "bessemer_output": (c_int, [c_void_p, c_size_t, POINTER(Argument)]),
+    "bessemer_cache_count": (c_size_t, [c_void_p]),
+    "bessemer_cache_at": (c_int, [c_void_p, c_size_t, POINTER(CachePair)]),
     "bessemer_weight_bytes": (c_int64, [c_void_p]),
     "bessemer_context_create": (c_int, [c_void_p, POINTER(c_void_p)]),
     "bessemer_context_release": (None, [c_void_p]),

@@ -48,6 +48,11 @@ class Program:
         self._local = threading.local()
         self.inputs = self._arguments(LIBRARY.bessemer_input_count, LIBRARY.bessemer_input)
         self.outputs = self._arguments(LIBRARY.bessemer_output_count, LIBRARY.bessemer_output)
+        self._cache_pairs = []
+        for index in range(LIBRARY.bessemer_cache_count(handle)):
+            pair = _library.CachePair()
+            check(LIBRARY.bessemer_cache_at(handle, index, byref(pair)))
+            self._cache_pairs.append((pair.input, pair.output, pair.axis))
 
     def _arguments(self, count, get):
         arguments = []
@@ -72,6 +77,11 @@ class Program:
     def diagnostics(self):
         """The compiler's warnings, one a line."""
         return self._compilation.diagnostics if self._compilation else ""
+
+    @property
+    def caches(self):
+        """What a run appends to: (input, output, axis) by name; see Cache."""
+        return [(self.inputs[i].name, self.outputs[o].name, axis) for i, o, axis in self._cache_pairs]
 
     @property
     def weight_bytes(self):
@@ -110,9 +120,13 @@ class Program:
                 if array is None:
                     continue
                 array = as_array(array)
-                if not array.flags.c_contiguous or not array.flags.writeable:
+                cache = any(output == i for _, output, _ in self._cache_pairs)
+                if not (array.flags.c_contiguous or cache) or not array.flags.writeable:
                     raise BadInput(f"output '{self.outputs[i].name}': expected a contiguous array that may be written")
-                alive.append(fill(outputs[i], array, self.outputs[i]))
+                given = fill(outputs[i], array, self.outputs[i])
+                if given.ctypes.data != array.ctypes.data:
+                    raise BadInput(f"output '{self.outputs[i].name}': expected strides of whole elements")
+                alive.append(given)
         check(LIBRARY.bessemer_run(self._context, inputs, len(self.inputs), outputs, len(self.outputs)))
         del alive
         return [out[i] if out is not None and out[i] is not None else take(outputs[i])
@@ -121,7 +135,8 @@ class Program:
     def __call__(self, *args, out=None, **kwargs):
         """Runs the model. Inputs by position or name give a list of arrays; one dict gives a dict.
 
-        out: arrays (or None) for the outputs, in order, to write into; an output may lie on an input of the same size.
+        out: arrays (or None) for the outputs, in order, to write into; an output may lie on an input of the same size,
+        and one of `caches` may be a view of the buffer that its input is a view of.
         """
         results = self._run(self._ordered(args, kwargs), out)
         if len(args) == 1 and isinstance(args[0], dict) and not kwargs:
@@ -152,6 +167,10 @@ class Program:
         check(LIBRARY.bessemer_arena_bytes(self._context, self._shapes(args, kwargs), len(self.inputs), byref(size)))
         return size.value
 
+    def prepare(self):
+        """Makes this thread's context now and not in its first run: where all shapes are constant, all memory of a run."""
+        _ = self._context
+
     def profile(self, *args, repeat=1, **kwargs):
         """Runs the model `repeat` times and returns what each instruction took: a list of dicts with name, kind,
         provenance, runs, seconds, flops and bytes (sums over the runs), the most expensive first."""
@@ -176,9 +195,10 @@ class Program:
         return f"Program(inputs={self.inputs}, outputs={self.outputs})"
 
 
-def load_options(threads=None, host_weights=None, memory=None):
+def load_options(threads=None, host_weights=None, memory=None, pool=None):
     """LoadOptions and what must stay alive with them."""
-    options = LoadOptions(struct_size=ctypes.sizeof(LoadOptions), threads=threads or 0, memory_limit=memory or 0)
+    options = LoadOptions(struct_size=ctypes.sizeof(LoadOptions), threads=threads or 0, memory_limit=memory or 0,
+                          pool_limit=pool or 0)
     alive = []
     if host_weights:
         items = (_library.HostWeight * len(host_weights))()
@@ -195,14 +215,15 @@ def load_options(threads=None, host_weights=None, memory=None):
     return options, alive
 
 
-def load(source, threads=None, host_weights=None, check_all_weights=False, memory=None):
+def load(source, threads=None, host_weights=None, check_all_weights=False, memory=None, pool=None):
     """Loads an artifact from a path or from bytes.
 
     threads: with the caller's; None: one for each physical core. host_weights: arrays for weights that were compiled
     as host pointers, by key. check_all_weights: hash weights of more than 256 MiB in the artifact whole, too.
     memory: bytes that the arena of a run and the weights in memory may take together; None: no limit.
+    pool: bytes that tensors whose size only the data tells may take at a time; None: 4 GiB.
     """
-    options, alive = load_options(threads, host_weights, memory)
+    options, alive = load_options(threads, host_weights, memory, pool)
     options.check_all_weights = int(check_all_weights)
     handle = c_void_p()
     if isinstance(source, (bytes, bytearray, memoryview)):

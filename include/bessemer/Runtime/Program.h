@@ -179,6 +179,14 @@ struct Constant {
   std::vector<uint8_t> bytes;
 };
 
+/// A cache that a run appends to: output `output` is input `input` with new elements behind it
+/// along `axis`. Kernels take the output's rows as far apart as the symbol
+/// Program::cacheCapacity says (in elements of the axis), and copy the input where
+/// Program::cacheCopied is 1; so both may be one buffer.
+struct AppendedCache {
+  int32_t input = 0, output = 0, axis = 0;
+};
+
 struct Program {
   std::string target;                ///< "cpu"
   std::string triple;                ///< of the code object
@@ -189,6 +197,8 @@ struct Program {
   std::vector<Function> functions; ///< functions[0] is the entry
   /// Bounds and facts on symbols at entry ("seq <= 512"), checked when inputs are bound.
   std::vector<Guard> entryGuards;
+  std::vector<AppendedCache> caches;
+  std::string cacheCapacity, cacheCopied; ///< symbols that the runtime binds; "" without caches
   /// Bytes that an arena and the weights in memory may take together; 0: no limit.
   int64_t memoryLimit = 0;
   std::vector<uint8_t> code; ///< an ELF shared object that exports the kernels

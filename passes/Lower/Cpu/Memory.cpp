@@ -24,6 +24,12 @@ Value KernelExpander::viewExtent(Value view, unsigned dim) {
 SmallVector<Value> KernelExpander::viewStrides(Value view) {
   auto dims = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
   SmallVector<Value> strides(dims.size());
+  if (auto given = kernel->getAttrOfType<ArrayAttr>("bess.strides"))
+    if (auto own = dyn_cast<bess::DimsAttr>(given[cast<BlockArgument>(view).getArgNumber()])) {
+      for (auto [value, stride] : llvm::zip(strides, bess::parseDims(own)))
+        value = fromExpr(stride);
+      return strides;
+    }
   SymbolicExpr stride = 1;
   for (int64_t i = dims.size() - 1; i >= 0; --i) {
     strides[i] = fromExpr(stride);

@@ -281,3 +281,54 @@ TEST(ApiRun, NullPointersAreRefused) {
   bessemer_tensor_release(nullptr);
   bessemer_cancel(nullptr);
 }
+
+TEST(ApiRun, AMemoryLimitIsKeptOrRefusedWithTheSmallest) {
+  bs::LoadOptions options;
+  options.threads = 1;
+  options.memoryLimit = 1;
+  std::vector<float> x = ramp(size_t(3 * inner));
+  std::string text;
+  {
+    bs::Context context(dense().made.load(options));
+    EXPECT_EQ(statusOf([&] { context.run(one(bs::Tensor::view(x.data(), {3, inner}))); }, &text), BESSEMER_BAD_INPUT);
+  }
+  size_t at = text.find("at least ");
+  ASSERT_NE(at, std::string::npos) << text;
+  options.memoryLimit = std::stoll(text.substr(at + 9));
+  bs::Context context(dense().made.load(options));
+  expectNear(context.run(one(bs::Tensor::view(x.data(), {3, inner})))[0], dense().answer(x));
+}
+
+TEST(ApiRun, ACacheIsAppendedToInItsBuffer) {
+  Graph graph;
+  graph.nodes.push_back(node("append", "Concat", {"past", "x"}, {"present"}, "", {intAttribute("axis", 1)}));
+  graph.inputs = {value("past", {"2", "p", "4"}), value("x", {"2", "s", "4"})};
+  graph.outputs = {value("present", {"2", "t", "4"})};
+  std::string model = graph.model();
+  bs::Program program = bs::Compilation::ofMemory(model.data(), model.size()).load();
+  std::vector<bessemer_cache> caches = program.caches();
+  ASSERT_EQ(caches.size(), 1u);
+  EXPECT_EQ(caches[0].input, 0u);
+  EXPECT_EQ(caches[0].output, 0u);
+  EXPECT_EQ(caches[0].axis, 1);
+  bessemer_cache none;
+  EXPECT_EQ(bessemer_cache_at(program.handle(), 1, &none), BESSEMER_INVALID_ARGUMENT);
+
+  constexpr int64_t room = 6;
+  std::vector<float> buffer(2 * room * 4, -1.0f), x = ramp(2 * 2 * 4);
+  bs::Context context(program);
+  for (int64_t past : {0, 2, 4}) {
+    std::vector<bs::Tensor> inputs, outputs;
+    inputs.push_back(bs::Tensor::view(buffer.data(), {2, past, 4}, {room * 4, 4, 1}));
+    inputs.push_back(bs::Tensor::view(x.data(), {2, 2, 4}));
+    outputs.push_back(bs::Tensor::view(buffer.data(), {2, past + 2, 4}, {room * 4, 4, 1}));
+    context.run(inputs, outputs);
+    EXPECT_EQ(outputs[0].data(), buffer.data());
+    EXPECT_EQ(outputs[0].raw.has_strides, 1);
+    for (int64_t row = 0; row < 2; ++row)
+      for (int64_t place = 0; place < room; ++place)
+        for (int64_t i = 0; i < 4; ++i)
+          EXPECT_EQ(buffer[size_t((row * room + place) * 4 + i)],
+                    place < past + 2 ? x[size_t((row * 2 + place % 2) * 4 + i)] : -1.0f);
+  }
+}
