@@ -59,6 +59,10 @@ typedef struct bessemer_compile_options {
    * BESSEMER_CANCELLED. May be NULL. */
   int (*progress)(void *user, const char *phase);
   void *progress_user;
+  /* Bytes that the arena of a run, the workspaces of its threads and the weights in memory
+   * may take together; 0: no limit. Where the sizes are known, kernels are computed in
+   * pieces or again if that is what it takes; the report says so. */
+  int64_t memory_limit;
 } bessemer_compile_options;
 
 /* Compiles. `options` may be NULL. On BESSEMER_BAD_FILE and BESSEMER_UNSUPPORTED

@@ -24,6 +24,7 @@ struct CompileOptions {
   int threads = 0;
   std::string directory = ".";                     ///< of external weights of a model in memory
   std::vector<bessemer_host_weight> hostWeights;   ///< external data by location; bytes must outlive the program
+  int64_t memoryLimit = 0;                         ///< see bessemer_compile_options; 0: none
   std::function<bool(const char *phase)> progress; ///< false ends the compilation; must not throw
 };
 
@@ -73,6 +74,7 @@ private:
     c.numerics = options.numerics.c_str();
     c.dims = options.dims.data();
     c.dim_count = options.dims.size();
+    c.memory_limit = options.memoryLimit;
     c.threads = options.threads;
     c.directory = options.directory.c_str();
     c.host_weights = options.hostWeights.data();

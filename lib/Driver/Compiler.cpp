@@ -13,6 +13,7 @@
 #include "lib/Driver/Dump.h"
 #include "lib/Driver/Emit.h"
 #include "lib/Driver/FillReport.h"
+#include "lib/Driver/FitMemory.h"
 #include "lib/Driver/Pipeline.h"
 
 #include "mlir/IR/Verifier.h"
@@ -133,36 +134,77 @@ private:
     } else if (info.phase == Phase::emit) {
       return emit();
     } else {
-      PassManager passes(&context, ModuleOp::getOperationName());
-      // Once a phase: verifying after each pass costs as much as the passes.
-      passes.enableVerifier(false);
-      addPhasePasses(info.phase, passes, options, shared, customOps, exposure);
-      if (passes.size() && (failed(passes.run(*module)) || failed(verify(*module)))) {
-        if (!diagnostics.anyError())
-          diagnostics.error("phase " + std::string(info.name) + " failed");
+      if (!runPasses(*module, info))
         return false;
-      }
+      // What may have to be computed in pieces: see emit().
+      if (info.phase == Phase::fuse && memoryLimit > 0 && exposure == Exposure::Nothing)
+        fused = module->clone();
     }
     std::string error = dumpPhase(*module, info, options.dumpDirectory);
     return error.empty() || fail(error);
   }
 
-  bool emit() {
-    if (options.machine.target != "cpu")
-      return fail("expected --compile-to=lower: a program for " + options.target + " has no host side yet");
-    runtime::Program program;
-    program.target = options.target;
-    program.triple = options.machine.triple;
-    if (failed(emitProgram(*module, program)))
+  bool runPasses(ModuleOp target, const PhaseInfo &info) {
+    PassManager passes(&context, ModuleOp::getOperationName());
+    // Once a phase: verifying after each pass costs as much as the passes.
+    passes.enableVerifier(false);
+    addPhasePasses(info.phase, passes, options, shared, customOps, exposure);
+    if (passes.size() && (failed(passes.run(target)) || failed(verify(target)))) {
+      if (!diagnostics.anyError())
+        diagnostics.error("phase " + std::string(info.name) + " failed");
       return false;
+    }
+    return true;
+  }
+
+  /// Under a memory limit: the module with the kernels in pieces, when that is what fits or costs less.
+  bool fitMemory(MemoryFitter &fitter) {
+    runtime::Program whole;
+    if (failed(emitProgram(*module, whole)))
+      return false;
+    addEntryGuards(whole);
+    if (!fitter.run(*fused, describeMemory(whole, options.threads)))
+      return false;
+    if (fitter.choices[fitter.best].module)
+      module = std::move(fitter.choices[fitter.best].module);
+    return true;
+  }
+
+  /// A module from the end of fuse to the program.
+  std::optional<ProgramMemory> describe(ModuleOp target) {
+    for (const PhaseInfo &info : phaseTable)
+      if (info.phase > Phase::fuse && info.phase < Phase::emit && !runPasses(target, info))
+        return std::nullopt;
+    runtime::Program program;
+    if (failed(emitProgram(target, program)))
+      return std::nullopt;
+    addEntryGuards(program);
+    return describeMemory(program, options.threads);
+  }
+
+  void addEntryGuards(runtime::Program &program) {
     for (const DimOption &dim : options.dims)
       if (!dim.exact)
         program.entryGuards.push_back(
             {"le", SymbolicExpr::symbol(dim.name), SymbolicExpr::constant(dim.value),
              "the program was compiled for " + dim.name + " <= " + std::to_string(dim.value)});
+  }
+
+  bool emit() {
+    if (options.machine.target != "cpu")
+      return fail("expected --compile-to=lower: a program for " + options.target + " has no host side yet");
+    MemoryFitter fitter(memoryLimit, options.machine.memoryGBs, [&](ModuleOp target) { return describe(target); });
+    if (fused && !fitMemory(fitter))
+      return false;
+    runtime::Program program;
+    program.target = options.target;
+    program.triple = options.machine.triple;
+    if (failed(emitProgram(*module, program)))
+      return false;
+    addEntryGuards(program);
     program.memoryLimit = memoryLimit;
     fillReport(*module, program, result.report);
-    if (std::string error = fillMemoryReport(program, options.machine, result.report); !error.empty())
+    if (std::string error = fillMemoryReport(*module, program, options, fitter.choices, result.report); !error.empty())
       return fail("--memory: " + error);
     for (ModuleOp kernels : llvm::to_vector(module->getOps<ModuleOp>())) {
       if (kernels.getSymName() != "kernels" || kernels.getBody()->empty())
@@ -193,6 +235,7 @@ private:
   simplify::SimplifyContext shared;
   std::unique_ptr<TargetBackend> backend;
   OwningOpRef<ModuleOp> module;
+  OwningOpRef<ModuleOp> fused; ///< as it left fuse, under a memory limit
   CompileResult result;
 };
 

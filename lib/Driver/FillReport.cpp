@@ -152,8 +152,19 @@ void bessemer::fillReport(ModuleOp module, const runtime::Program &program, Repo
       report.orders.push_back(function.getName().str() + ": " + order.str());
 }
 
-std::string bessemer::fillMemoryReport(const runtime::Program &program, const MachineInfo &machine, Report &report) {
-  ProgramMemory memory = describeMemory(program);
+/// What the passes of fuse have noted on the functions.
+static std::vector<std::string> notes(ModuleOp module, StringRef name) {
+  std::vector<std::string> texts;
+  for (func::FuncOp function : module.getOps<func::FuncOp>())
+    if (auto list = function->getAttrOfType<ArrayAttr>(name))
+      for (Attribute text : list)
+        texts.push_back(cast<StringAttr>(text).str());
+  return texts;
+}
+
+std::string bessemer::fillMemoryReport(ModuleOp module, const runtime::Program &program, const CompileOptions &options,
+                                       ArrayRef<MemoryChoice> choices, Report &report) {
+  ProgramMemory memory = describeMemory(program, options.threads);
   if (memory.known)
     report.liveBytes = largestLiveSum(memory.boxes);
   if (program.memoryLimit <= 0)
@@ -168,6 +179,20 @@ std::string bessemer::fillMemoryReport(const runtime::Program &program, const Ma
   }
   StreamPlan plan = planMemoryLimit(memory, program.memoryLimit);
   record.minimumBytes = plan.minimumBytes;
+  record.workspaceBytes = memory.workspaceBytes;
+  for (const MemoryChoice &choice : choices) {
+    record.choices.emplace_back(choice.pieces, choice.plan.minimumBytes);
+    record.minimumBytes = std::min(record.minimumBytes, choice.plan.minimumBytes);
+    if (choice.memory.launches == memory.launches && choice.memory.arenaBytes == memory.arenaBytes)
+      record.pieces = choice.pieces;
+  }
+  record.splits = notes(module, "bess.splits");
+  record.recomputed = notes(module, "bess.recomputed");
+  if (!choices.empty() && !(record.splits.empty() && record.recomputed.empty()))
+    record.reasons.push_back("in pieces, or computed again: " + std::to_string(memory.launches) +
+                             " kernels are launched instead of " + std::to_string(choices[0].memory.launches) +
+                             ", with them at least " + std::to_string(plan.minimumBytes) + " bytes, without " +
+                             std::to_string(choices[0].plan.minimumBytes));
   if (plan.fits) {
     record.totalBytes = plan.totalBytes;
     record.residentBytes = plan.residentBytes + memory.smallWeightBytes;
@@ -179,13 +204,14 @@ std::string bessemer::fillMemoryReport(const runtime::Program &program, const Ma
       streamed.insert(request.unit);
     record.streamedWeights = streamed.size();
     // Once out of the file's pages and once into place.
-    record.streamSeconds = 2.0 * double(plan.streamedBytes) / (machine.memoryGBs * 1e9);
+    record.streamSeconds = 2.0 * double(plan.streamedBytes) / (options.machine.memoryGBs * 1e9);
+    size_t named = 0;
     for (int unit : streamed)
-      if (record.reasons.size() < 8)
+      if (named < 8 && ++named)
         record.reasons.push_back("streamed: " + memory.unitNames[unit] + ", " + std::to_string(memory.unitBytes[unit]) +
                                  " bytes");
-    if (streamed.size() > record.reasons.size())
-      record.reasons.push_back("and " + std::to_string(streamed.size() - record.reasons.size()) + " more");
+    if (streamed.size() > named)
+      record.reasons.push_back("and " + std::to_string(streamed.size() - named) + " more");
     if (!streamed.empty())
       record.reasons.push_back(plan.readsAhead ? "each is read while the one before it is in use"
                                                : "each is read when it is needed: there is no room to read ahead");

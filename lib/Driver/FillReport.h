@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bessemer/Driver/Compiler.h"
+#include "lib/Driver/FitMemory.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -12,7 +13,8 @@ namespace bessemer {
 void recordPhase(mlir::ModuleOp module, const PhaseInfo &phase, double seconds, Report &report);
 void fillReport(mlir::ModuleOp module, const runtime::Program &program, Report &report);
 
-/// What the program's memory limit leads to. A sentence when no run can fit.
-std::string fillMemoryReport(const runtime::Program &program, const MachineInfo &machine, Report &report);
+/// What the program's memory limit leads to; `choices`: what was to choose from. A sentence when no run can fit.
+std::string fillMemoryReport(mlir::ModuleOp module, const runtime::Program &program, const CompileOptions &options,
+                             llvm::ArrayRef<MemoryChoice> choices, Report &report);
 
 } // namespace bessemer

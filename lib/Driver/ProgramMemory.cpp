@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Driver/ProgramMemory.h"
 
+#include "bessemer/Runtime/ThreadPool.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -16,7 +18,7 @@ int64_t aligned(int64_t bytes) { return (bytes + alignment - 1) / alignment * al
 
 class Describer {
 public:
-  Describer(const Program &program, ProgramMemory &out) : program(program), out(out) {
+  Describer(const Program &program, int threads, ProgramMemory &out) : program(program), threads(threads), out(out) {
     for (const Guard &guard : program.entryGuards)
       if (auto name = guard.lhs.isSymbol(); name && guard.relation == "le")
         if (auto most = guard.rhs.isConstant())
@@ -30,6 +32,9 @@ public:
     out.known &= program.functions[0].frameBytes.has_value();
     out.arenaBytes = program.functions[0].frameBytes.value_or(0);
     out.freeSymbols.assign(unknown.begin(), unknown.end());
+    int count = threads > 0 ? threads : ThreadPool::physicalCores();
+    // As Executor::ensureWorkspace lays them out.
+    out.workspaceBytes = (aligned(workspace) + alignment) * count;
   }
 
 private:
@@ -110,18 +115,19 @@ private:
     SymbolicExpr count = 1;
     for (const SymbolicExpr &dim : buffer.dims)
       count *= dim;
-    if (auto constant = count.isConstant())
-      return byteSize(buffer.dtype, *constant);
+    std::optional<int64_t> most = boundOf(count);
+    return most ? std::optional(byteSize(buffer.dtype, *most)) : std::nullopt;
+  }
+  std::optional<int64_t> boundOf(const SymbolicExpr &expr) {
+    if (auto constant = expr.isConstant())
+      return constant;
     bool bounded = true;
-    for (const std::string &symbol : count.symbols())
+    for (const std::string &symbol : expr.symbols())
       if (!bounds.count(symbol)) {
         unknown.insert(symbol);
         bounded = false;
       }
-    auto most = bounded ? count.upperBound(bounds) : std::nullopt;
-    if (!most)
-      return std::nullopt;
-    return byteSize(buffer.dtype, *most);
+    return bounded ? expr.upperBound(bounds) : std::nullopt;
   }
 
   /// `inputs`: the weight that each argument is, or -1.
@@ -168,9 +174,11 @@ private:
         for (BufferId id : ids)
           addUse(weightOf(function, id, inputs), time);
       };
-      if (auto *launch = std::get_if<Launch>(&instruction.op))
+      if (auto *launch = std::get_if<Launch>(&instruction.op)) {
         use(launch->buffers);
-      else if (auto *fallback = std::get_if<Fallback>(&instruction.op))
+        ++out.launches;
+        workspace = std::max(workspace, boundOf(launch->workspaceBytes).value_or(0));
+      } else if (auto *fallback = std::get_if<Fallback>(&instruction.op))
         use(fallback->inputs);
       else if (auto *copy = std::get_if<Copy>(&instruction.op))
         use({copy->source});
@@ -213,7 +221,9 @@ private:
   }
 
   const Program &program;
+  int threads;
   ProgramMemory &out;
+  int64_t workspace = 0; // the largest of a thread
   SymbolicExpr::Bounds bounds;
   std::vector<int32_t> units;
   std::map<int32_t, std::vector<int64_t>> times;
@@ -222,9 +232,9 @@ private:
 
 } // namespace
 
-ProgramMemory bessemer::describeMemory(const Program &program) {
+ProgramMemory bessemer::describeMemory(const Program &program, int threads) {
   ProgramMemory memory;
-  Describer(program, memory).run();
+  Describer(program, threads, memory).run();
   return memory;
 }
 
@@ -232,7 +242,7 @@ StreamPlan bessemer::planMemoryLimit(const ProgramMemory &memory, int64_t limit)
   StreamProblem problem;
   problem.unitBytes = memory.unitBytes;
   problem.uses = memory.uses;
-  problem.fixedBytes = aligned(memory.arenaBytes) + memory.smallWeightBytes;
+  problem.fixedBytes = aligned(memory.arenaBytes) + memory.workspaceBytes + memory.smallWeightBytes;
   problem.limit = limit;
   return planStreams(problem);
 }
@@ -253,11 +263,13 @@ std::string bessemer::limitTooSmall(const ProgramMemory &memory, const StreamPla
       message += (named.size() == 1 ? " (largest: '" : ", '") + box->name + "' " + text(box->bytes);
   if (!named.empty())
     message += ")";
+  message += ", workspaces " + text(memory.workspaceBytes);
   if (memory.smallWeightBytes)
     message += ", small weights " + text(memory.smallWeightBytes);
   if (plan.largestUnit >= 0)
     message += ", weights of one step up to " +
-               text(plan.minimumBytes - aligned(memory.arenaBytes) - memory.smallWeightBytes) + " (largest: '" +
-               memory.unitNames[plan.largestUnit] + "' " + text(memory.unitBytes[plan.largestUnit]) + ")";
+               text(plan.minimumBytes - aligned(memory.arenaBytes) - memory.workspaceBytes - memory.smallWeightBytes) +
+               " (largest: '" + memory.unitNames[plan.largestUnit] + "' " + text(memory.unitBytes[plan.largestUnit]) +
+               ")";
   return message;
 }

@@ -20,6 +20,8 @@ struct ProgramMemory {
   std::vector<std::string> freeSymbols;
   std::vector<ArenaBox> boxes;
   int64_t arenaBytes = 0;
+  int64_t workspaceBytes = 0;    ///< of all threads
+  int64_t launches = 0;          ///< of kernels in a run
   int64_t smallWeightBytes = 0;  ///< stay in memory whatever the limit is
   int64_t mappedWeightBytes = 0; ///< used where they lie in their file: the system gives and takes the pages
   /// Weights that can be read for each run: as the runtime groups them.
@@ -28,7 +30,8 @@ struct ProgramMemory {
   std::vector<StreamProblem::Use> uses;
 };
 
-ProgramMemory describeMemory(const runtime::Program &program);
+/// `threads`: that it will run with; 0: one for each physical core.
+ProgramMemory describeMemory(const runtime::Program &program, int threads = 0);
 
 /// The plan for a limit.
 StreamPlan planMemoryLimit(const ProgramMemory &memory, int64_t limit);

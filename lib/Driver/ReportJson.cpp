@@ -74,6 +74,18 @@ std::string bessemer::reportJson(const Report &report) {
     json.key("streamed_bytes").value(memory.streamedBytes);
     json.key("streamed_weights").value(memory.streamedWeights);
     json.key("reads_ahead").value(int64_t(memory.readsAhead));
+    json.key("workspace_bytes").value(memory.workspaceBytes);
+    json.key("pieces").value(memory.pieces);
+    json.key("splits").value(memory.splits);
+    json.key("recomputed").value(memory.recomputed);
+    json.key("choices").open('[');
+    for (auto [pieces, minimum] : memory.choices) {
+      json.open('{');
+      json.key("pieces").value(pieces);
+      json.key("minimum_bytes").value(minimum);
+      json.close('}');
+    }
+    json.close(']');
     json.key("reasons").value(memory.reasons);
     json.close('}');
   }

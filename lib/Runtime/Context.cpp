@@ -8,7 +8,9 @@
 
 namespace bessemer::runtime {
 
-Context::Context(std::shared_ptr<const Model> model) : executor(std::make_unique<Executor>(std::move(model))) {}
+Context::Context(std::shared_ptr<const Model> model) : executor(std::make_unique<Executor>(std::move(model))) {
+  executor->warm();
+}
 Context::~Context() = default;
 Context::Context(Context &&) noexcept = default;
 

@@ -47,8 +47,8 @@ Status Executor::executeCall(Plan &plan, Step &step) {
     return status;
   MemoryBlock memory = pool.take(inner.arenaBytes);
   if (!memory.data())
-    return Status::error(StatusCode::OutOfMemory, "no memory for the " + std::to_string(inner.arenaBytes) +
-                                                      " bytes of function '" + callee.source->name + "'");
+    return Status::error(StatusCode::OutOfMemory,
+                         "function '" + callee.source->name + "': " + pool.refusal(inner.arenaBytes));
   inner.setBase(Plan::arenaBase, memory.data());
   Frame &own = *inner.frames.front();
   for (size_t a = 0; a < op.arguments.size(); ++a) {

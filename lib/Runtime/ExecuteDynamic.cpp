@@ -60,8 +60,7 @@ Status Executor::locate(Plan &plan, Frame &frame, BufferId buffer, Place &place)
     if (storage.block.size() < place.bytes || !storage.block.data()) {
       MemoryBlock block = pool.take(place.bytes);
       if (!block.data())
-        return Status::error(StatusCode::OutOfMemory,
-                             "buffer '" + b.name + "': no memory for " + std::to_string(place.bytes) + " bytes");
+        return Status::error(StatusCode::OutOfMemory, "buffer '" + b.name + "': " + pool.refusal(place.bytes));
       // What a loop carries keeps its beginning.
       if (storage.block.data())
         std::memcpy(block.data(), storage.block.data(),

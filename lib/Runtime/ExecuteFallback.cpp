@@ -84,16 +84,20 @@ Status Executor::executeFallback(Plan &plan, Step &step) {
   }
 
   state.ready = true;
+  int64_t refusedBytes = 0;
   kernels::KernelCall call{op.op, state.attributes, state.inputPointers, state.outputs,
                            [&](size_t output, int64_t bytes) -> void * {
                              if (output >= made.size())
                                return nullptr;
                              made[output] = pool.take(bytes);
+                             refusedBytes = bytes;
                              return made[output].data();
                            }};
   const auto &custom = model->loadOptions().customKernels;
   auto it = custom.find(op.op);
   kernels::Result result = it != custom.end() ? it->second(call) : kernels::runKernel(call);
+  if (!result.ok() && pool.wasRefused())
+    return Status::error(StatusCode::OutOfMemory, failed(step, pool.refusal(refusedBytes)).message);
   if (!result.ok())
     return failed(step, result.error);
 

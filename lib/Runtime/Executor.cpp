@@ -11,18 +11,33 @@
 namespace bessemer::runtime {
 
 MemoryBlock BufferPool::take(int64_t bytes) {
+  refused = bytes > limit - used;
+  if (refused)
+    return {};
   auto it = blocks.lower_bound(std::max<int64_t>(bytes, 1));
   // Do not spend a block that is far too large.
   if (it != blocks.end() && it->first / 4 <= std::max<int64_t>(bytes, 4096)) {
     MemoryBlock block = std::move(it->second);
     kept -= block.size();
     blocks.erase(it);
+    used += block.size();
     return block;
   }
-  return MemoryBlock::make(allocator, bytes);
+  MemoryBlock block = MemoryBlock::make(allocator, bytes);
+  used += block.size();
+  return block;
+}
+
+std::string BufferPool::refusal(int64_t bytes) const {
+  if (!refused)
+    return "no memory for " + std::to_string(bytes) + " bytes";
+  return "expected at most " + std::to_string(limit) +
+         " bytes of tensors whose size only the data tells (the pool limit), got " + std::to_string(bytes) +
+         " beside the " + std::to_string(used) + " in use";
 }
 
 void BufferPool::give(MemoryBlock block) {
+  used = std::max<int64_t>(used - block.size(), 0);
   if (!block.data() || kept + block.size() > maxKept)
     return;
   kept += block.size();
@@ -31,9 +46,42 @@ void BufferPool::give(MemoryBlock block) {
 }
 
 Executor::Executor(std::shared_ptr<const Model> model, bool limited)
-    : model(std::move(model)), binder(*this->model), pool(this->model->loadOptions().allocator) {
+    : model(std::move(model)), binder(*this->model),
+      pool(this->model->loadOptions().allocator, this->model->loadOptions().poolLimit) {
   if (limited && this->model->memoryLimit() > 0)
     streamer = std::make_unique<WeightStreamer>(*this->model);
+}
+
+/// A write to each page, so that the memory is there.
+static void touch(const MemoryBlock &block) {
+  constexpr int64_t page = 4096;
+  auto *bytes = static_cast<volatile char *>(block.data());
+  for (int64_t at = 0; at < block.size(); at += page)
+    bytes[at] = 0;
+}
+
+void Executor::warm() {
+  const Function &entry = model->entry();
+  std::vector<std::vector<int64_t>> shapes;
+  for (const Argument &input : entry.inputs) {
+    shapes.emplace_back();
+    for (const SymbolicExpr &dim : input.dims) {
+      auto extent = dim.isConstant();
+      if (!extent)
+        return;
+      shapes.back().push_back(*extent);
+    }
+  }
+  Plan *plan = nullptr;
+  // What is wrong is said by the first run.
+  if (!findPlan(shapes, {}, plan).ok() || !prepareMemory(*plan).ok())
+    return;
+  touch(arena);
+  touch(workspace);
+  for (int worker = 0; worker < model->threadPool().threads(); ++worker)
+    std::memset(static_cast<char *>(workspace.data()) + workspaceStride * worker, 0, kernelFaultBytes);
+  if (streamer)
+    streamer->leave();
 }
 
 Status Executor::execute(Plan &plan, StepList &steps) {
@@ -252,10 +300,21 @@ void Executor::releaseStorage(Plan &plan) {
   }
 }
 
-Status Executor::ensureWorkspace(int64_t bytes) {
-  // A line apart, so that two threads never write the same one.
+/// A line apart, so that two threads never write the same one.
+static int64_t workspaceStrideOf(int64_t bytes) {
   int64_t align = memoryAlignment;
-  int64_t stride = (bytes + align - 1) / align * align + align;
+  return (bytes + align - 1) / align * align + align;
+}
+
+int64_t Executor::workspaceTotal(int64_t bytes) const {
+  int64_t total = 0;
+  if (__builtin_mul_overflow(workspaceStrideOf(bytes), model->threadPool().threads(), &total))
+    return INT64_MAX / 2;
+  return total;
+}
+
+Status Executor::ensureWorkspace(int64_t bytes) {
+  int64_t stride = workspaceStrideOf(bytes);
   if (stride <= workspaceStride)
     return {};
   int64_t total = 0;

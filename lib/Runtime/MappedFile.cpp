@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "lib/Runtime/MappedFile.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -41,6 +42,16 @@ Status MappedFile::open(const std::string &path, std::shared_ptr<MappedFile> &fi
   close(fd);
   file = std::move(made);
   return {};
+}
+
+void MappedFile::populate(int64_t offset, int64_t count) const {
+#ifdef MADV_POPULATE_READ
+  int64_t page = sysconf(_SC_PAGESIZE);
+  int64_t begin = offset / page * page, end = std::min(offset + count, length);
+  if (begin < end && bytes)
+    (void)madvise(const_cast<uint8_t *>(bytes) + begin, static_cast<size_t>(end - begin),
+                  MADV_POPULATE_READ); // since Linux 5.14; advice
+#endif
 }
 
 void MappedFile::forget(int64_t offset, int64_t count) const {

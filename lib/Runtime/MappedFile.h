@@ -21,6 +21,8 @@ public:
 
   const uint8_t *data() const { return bytes; }
   int64_t size() const { return length; }
+  /// The pages of a range are needed soon.
+  void populate(int64_t offset, int64_t length) const;
   /// The pages of a range are not needed soon.
   void forget(int64_t offset, int64_t length) const;
   /// Whether a page of the range that is touched brings those behind it (at first: yes).

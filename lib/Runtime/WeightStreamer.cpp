@@ -44,24 +44,26 @@ static std::string largestBuffers(const Plan &plan) {
   return text;
 }
 
-std::string WeightStreamer::tooSmall(const Plan &plan, const StreamPlan &streams) const {
+std::string WeightStreamer::tooSmall(const Plan &plan, const StreamPlan &streams, int64_t workspaceBytes) const {
   std::string text = "expected a memory limit of at least " + std::to_string(streams.minimumBytes) +
                      " bytes for these shapes, got " + std::to_string(model.memoryLimit()) + ": the arena takes " +
                      std::to_string(plan.arenaBytes);
   if (std::string largest = largestBuffers(plan); !largest.empty())
     text += " (largest: " + largest + ")";
+  text += ", workspaces " + std::to_string(workspaceBytes);
   if (model.weightBytes() > 0)
     text += ", small weights " + std::to_string(model.weightBytes());
   if (streams.largestUnit >= 0) {
     const WeightUnit &unit = model.weightStore().units()[plan.streamUnits[streams.largestUnit]];
     text += ", weights of one step up to " +
-            std::to_string(streams.minimumBytes - plan.arenaBytes - model.weightBytes()) + " (largest: '" +
-            model.program().weights[unit.members.front()].name + "' " + std::to_string(unit.bytes) + ")";
+            std::to_string(streams.minimumBytes - plan.arenaBytes - model.weightBytes() - workspaceBytes) +
+            " (largest: '" + model.program().weights[unit.members.front()].name + "' " + std::to_string(unit.bytes) +
+            ")";
   }
   return text;
 }
 
-Status WeightStreamer::decide(Plan &plan) {
+Status WeightStreamer::decide(Plan &plan, int64_t workspaceBytes) {
   if (plan.streams)
     return {};
   const std::vector<WeightUnit> &units = model.weightStore().units();
@@ -78,11 +80,11 @@ Status WeightStreamer::decide(Plan &plan) {
       problem.uses.push_back({static_cast<int64_t>(step), it->second});
     }
   constexpr int64_t align = memoryAlignment;
-  problem.fixedBytes = (plan.arenaBytes + align - 1) / align * align + model.weightBytes();
+  problem.fixedBytes = (plan.arenaBytes + align - 1) / align * align + model.weightBytes() + workspaceBytes;
   problem.limit = model.memoryLimit();
   auto streams = std::make_unique<StreamPlan>(planStreams(problem));
   if (!streams->fits)
-    return Status::error(StatusCode::BadInput, tooSmall(plan, *streams));
+    return Status::error(StatusCode::BadInput, tooSmall(plan, *streams, workspaceBytes));
   if (auto wrong = checkStreams(problem, *streams))
     return Status::error(StatusCode::Failed, "the plan of what is streamed is wrong: " + *wrong);
   plan.streams = std::move(streams);

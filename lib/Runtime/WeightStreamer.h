@@ -25,8 +25,8 @@ public:
   ~WeightStreamer();
 
   /// Decides for the plan's shapes, when that has not been done. Fails, with the smallest
-  /// limit that would do, when the limit is too small.
-  Status decide(Plan &plan);
+  /// limit that would do, when the limit is too small. `workspaceBytes`: of all threads.
+  Status decide(Plan &plan, int64_t workspaceBytes);
   /// Frees and loads so that the plan's resident units are in memory, and sets the
   /// bases of all its weights. `area`: StreamPlan::areaBytes bytes.
   Status enter(Plan &plan, void *area);
@@ -41,7 +41,7 @@ public:
 
 private:
   void work();
-  std::string tooSmall(const Plan &plan, const StreamPlan &streams) const;
+  std::string tooSmall(const Plan &plan, const StreamPlan &streams, int64_t workspaceBytes) const;
 
   const Model &model;
   std::map<int32_t, MemoryBlock> residents; ///< by unit

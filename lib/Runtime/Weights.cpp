@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <unistd.h>
 
 namespace bessemer::runtime {
 
@@ -404,6 +405,19 @@ void WeightStore::forgetMapped(const Program &program) const {
       sources[w].file->forget(sources[w].offset, program.weights[w].length);
 }
 
+/// Weights that are used where they are mapped come in now, not page by page in the first
+/// run; not what would fill a good part of the machine's memory.
+void WeightStore::populateMapped(const Program &program) const {
+  int64_t all = 0;
+  for (size_t w = 0; w < sources.size(); ++w)
+    all += sources[w].file && pointers[w] ? program.weights[w].length : 0;
+  if (all > int64_t{sysconf(_SC_PHYS_PAGES)} / 8 * sysconf(_SC_PAGESIZE))
+    return;
+  for (size_t w = 0; w < sources.size(); ++w)
+    if (sources[w].file && pointers[w])
+      sources[w].file->populate(sources[w].offset, program.weights[w].length);
+}
+
 Status WeightStore::load(const std::shared_ptr<const Model> &model) {
   const std::vector<Weight> &weights = model->program().weights;
   pointers.assign(weights.size(), nullptr);
@@ -449,6 +463,8 @@ Status WeightStore::load(const std::shared_ptr<const Model> &model) {
     }
   if (unitList.empty())
     groups.clear();
+  if (model->memoryLimit() == 0)
+    populateMapped(model->program());
   return {};
 }
 

@@ -70,6 +70,7 @@ private:
   void findKernelOnly(const Program &program);
   bool usableWhereMapped(const Weight &weight, int32_t index, const uint8_t *data) const;
   void drop(const Program &program, int32_t index);
+  void populateMapped(const Program &program) const;
   /// Memory for a derived weight of so many bytes; null: there is none.
   void *place(const Model &model, int32_t index, int64_t bytes);
 

@@ -82,6 +82,49 @@ def TakeFusionsApart : Pass<"bessemer-take-fusions-apart", "::mlir::ModuleOp"> {
   }];
 }
 
+def SplitRows : Pass<"bessemer-split-rows", "::mlir::ModuleOp"> {
+  let summary = "compute runs of fusions in pieces of their rows";
+  let description = [{
+    Under a memory limit. Where the widest values lie between fusions that compute row by row, the fusions run for some of the rows,
+    then for the next (bessemer/Algorithms/RowSplit.h chooses which). Slices of rows and the concat of the pieces move no bytes. Only
+    where the sizes are constant. `bess.splits` of a function says what was split.
+    ```mlir
+    // before
+    %0 = bess.fusion "matmul"(%x, %a) ... -> tensor<512x1536xf32>
+    %1 = bess.fusion "matmul"(%0, %b) ... -> tensor<512x384xf32>
+    // after, for 2 pieces
+    %x0 = bess.slice %x {offsets = #bess.dims<"0", "0">, ...} -> tensor<256x384xf32>
+    %2 = bess.fusion "matmul"(%x0, %a) ... -> tensor<256x1536xf32>
+    %3 = bess.fusion "matmul"(%2, %b) ... -> tensor<256x384xf32>
+    ...
+    %1 = bess.concat %3, %5 {axis = 0 : i64} -> tensor<512x384xf32>
+    ```
+  }];
+  let options = [Option<"pieces", "pieces", "int64_t", "2", "how many pieces">];
+}
+
+def Recompute : Pass<"bessemer-recompute", "::mlir::ModuleOp"> {
+  let summary = "compute what is cheap again instead of keeping it";
+  let description = [{
+    Under a memory limit. A fusion of elementwise ops and broadcasts whose operands are there in any case (weights, arguments) is computed
+    again behind the place where most bytes are live, when its result is not read there and that lowers the peak.
+    `bess.recomputed` of a function says what was.
+    ```mlir
+    // before
+    %m = bess.fusion "row"(%mask) ...
+    %0 = bess.fusion "row"(%x, %m) ...
+    %1 = bess.fusion "matmul"(%0, %w) ...      // the peak
+    %2 = bess.fusion "row"(%1, %m) ...
+    // after
+    %m = bess.fusion "row"(%mask) ...
+    %0 = bess.fusion "row"(%x, %m) ...
+    %1 = bess.fusion "matmul"(%0, %w) ...
+    %n = bess.fusion "row"(%mask) ...
+    %2 = bess.fusion "row"(%1, %n) ...
+    ```
+  }];
+}
+
 def VerifyFused : Pass<"bessemer-verify-fused", "::mlir::ModuleOp"> {
   let summary = "state the form that fuse leaves";
   let description = [{

@@ -83,6 +83,7 @@ def _options(target, dims, cpu, threads, numerics, directory, host_weights, memo
     options.cpu = cpu.encode() if cpu else None
     options.numerics = numerics.encode() if numerics else None
     options.threads = threads or 0
+    options.memory_limit = memory or 0
     options.directory = os.fsencode(directory) if directory else None
     items = _dims(dims or {})
     options.dims, options.dim_count = items, len(dims or {})
@@ -102,7 +103,8 @@ def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=Non
 
     model: a path, serialized bytes, or an onnx.ModelProto. dims: {"batch": 1, "seq": "<=512"}; the others stay free.
     cpu: LLVM's name of a processor; None: this machine's. numerics: as with `bessemer compile --numerics`.
-    memory: bytes that the arena of a run and the weights in memory may take together; weights that do not fit are read again in each run.
+    memory: bytes that the arena of a run and the weights in memory may take together; weights that do not fit are read again in
+    each run, and where all dims are bound kernels are computed in pieces if it takes that.
     directory: where external weights of a model in memory are; host_weights: arrays for them, by
     location (NumPy, DLPack or bytes; they are used where they are and kept alive). progress: called with the name of
     each phase as it begins; when it returns False, the compilation ends with bessemer.Cancelled.

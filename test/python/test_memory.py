@@ -8,8 +8,11 @@ import sys
 import xml.etree.ElementTree
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 
+import bessemer
 from model_zoo import MODELS, make
 from testing.engines import ROOT, TOOL, make_engine, worst_error
 
@@ -46,6 +49,7 @@ def test_minilm_is_right_at_the_smallest_limit_halfway_and_with_all(minilm_512, 
     artifact = tmp_path / "model.bsm"
     options = [f"--dim={name}={value}" for name, value in dims.items()]
     subprocess.run([TOOL, "compile", path, "-o", artifact, f"--memory={limit}", *options], check=True)
+    assert bessemer.load(artifact).weight_bytes < 1 << 20, "the artifact keeps the limit: contexts hold the weights"
     inputs = []
     for name, array in feeds.items():
         np.save(tmp_path / f"{name}.npy", array)
@@ -103,3 +107,40 @@ def test_bounded_dimensions_are_planned_at_their_bound():
                             capture_output=True, text=True, check=True)
     exact = explain(make("minilm"), {"batch": 1, "seq": 512})[1]
     assert int(json.loads(report.stdout)["arena_bytes"]) <= 1.02 * int(exact["arena_bytes"])
+
+
+def test_kernels_run_in_pieces_where_the_limit_asks_for_it(minilm_512):
+    """The smallest limit is below what the kernels take as a whole, and the report says what was done."""
+    path, _, dims, memory, _ = minilm_512
+    whole = next(choice["minimum_bytes"] for choice in memory["choices"] if choice["pieces"] == 0)
+    assert memory["minimum_bytes"] < 0.85 * whole
+    _, report, _ = explain(path, dims, f"--memory={memory['minimum_bytes']}")
+    memory = report["memory"]
+    assert memory["pieces"] > 1 and memory["total_bytes"] <= memory["limit"]
+    assert any("kernels in" in text for text in memory["splits"]) and memory["streamed_bytes"] > 0
+
+
+@pytest.mark.parametrize("name", ["vit-tiny", "resnet-tiny", "gpt2-tiny", "llama-tiny", "minilm"])
+def test_answers_are_right_at_the_smallest_limit(name):
+    path = make(name)
+    _, feeds = largest_case(name)
+    dims = bound_dims(path, feeds)
+    _, report, _ = explain(path, dims, "--memory=1T", "--threads=2")
+    program = bessemer.compile(str(path), dims=dims, threads=2, memory=report["memory"]["minimum_bytes"])
+    expected = make_engine("onnxruntime", path, threads=2)(feeds)
+    for output, value in program(feeds).items():
+        assert worst_error(value, expected[output]) <= 1, output
+    with pytest.raises(bessemer.Error, match="expected a memory limit of at least"):
+        bessemer.compile(str(path), dims=dims, threads=2, memory=report["memory"]["minimum_bytes"] - 1)
+
+
+def test_tensors_whose_size_the_data_tells_are_bounded(tmp_path):
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]>
+        g (float[n] x) => (int64[1, k] y) { y = NonZero(x) }""").SerializeToString()
+    bessemer.compile(model).save(tmp_path / "m.bsm")
+    program = bessemer.load(tmp_path / "m.bsm", pool=1024)
+    assert program(np.ones(100, np.float32))[0].shape == (1, 100)
+    assert program(np.ones(128, np.float32))[0].shape == (1, 128)
+    with pytest.raises(bessemer.OutOfMemory, match="expected at most 1024 bytes of tensors whose size only the data tells.*got 1032"):
+        program(np.ones(129, np.float32))
+    assert program(np.ones(128, np.float32))[0].shape == (1, 128)

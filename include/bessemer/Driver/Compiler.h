@@ -67,10 +67,13 @@ struct Report {
     bool known = false;       ///< false: sizes are free, decided when a run binds them
     int64_t totalBytes = 0;   ///< arena, weights that stay, and room for those that are read again
     int64_t minimumBytes = 0; ///< the smallest limit that fits
-    int64_t residentBytes = 0, streamedBytes = 0, areaBytes = 0;
+    int64_t residentBytes = 0, streamedBytes = 0, areaBytes = 0, workspaceBytes = 0;
     int64_t streamedWeights = 0;
     bool readsAhead = false;
-    double streamSeconds = 0; ///< to read what is streamed from memory, at the machine's bandwidth
+    double streamSeconds = 0;                    ///< to read what is streamed from memory, at the machine's bandwidth
+    int64_t pieces = 0;                          ///< in which kernels are computed; 0: as a whole
+    std::vector<std::string> splits, recomputed; ///< what is computed in pieces, and again
+    std::vector<std::pair<int64_t, int64_t>> choices; ///< pieces (1: whole) and the smallest limit with them
     std::vector<std::string> reasons;
   };
   std::optional<MemoryRecord> memory;

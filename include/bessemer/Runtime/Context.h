@@ -10,7 +10,8 @@
 //
 // The first run of a shape evaluates every expression and plans the frames;
 // later runs of it patch pointers and call kernels, and allocate nothing unless
-// a buffer's size depends on data.
+// a buffer's size depends on data. Where the program's shapes are constant a context does
+// that, and takes its memory, when it is made.
 #pragma once
 
 #include "bessemer/Runtime/Model.h"
@@ -27,7 +28,8 @@ struct Tensor {
   DType dtype = DType::Undefined;
   std::vector<int64_t> shape;
   void *data = nullptr;
-  /// In elements; empty: contiguous. Inputs only: others are copied first.
+  /// In elements; empty: contiguous. Inputs: others are copied first. Outputs: only those of
+  /// Program::caches, as parts of a larger buffer.
   std::vector<int64_t> strides;
   /// Outputs only. `capacity` is the size of `data` in bytes, -1: as large as
   /// the shape says. With `data` null the runtime makes the memory, and `owned`
@@ -62,6 +64,7 @@ public:
   ///
   /// An output may lie on an input of the same size: that input is donated. The
   /// result is right in any case, and no copy is made when the program allows.
+  /// An output of Program::caches may be one buffer with its input, see runtime.h.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
 
   /// Shapes of the outputs for shapes of the inputs; -1 where only the data tells.

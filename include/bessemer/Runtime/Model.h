@@ -49,6 +49,8 @@ struct LoadOptions {
   /// Bytes that the arena of a run and the weights in memory may take together;
   /// 0: no limit but the program's own. Weights that do not fit are read again in each run.
   int64_t memoryLimit = 0;
+  /// Bytes that buffers whose size only the data tells may take at a time in a run.
+  int64_t poolLimit = int64_t{4} << 30;
   /// Hash the weights of a self-contained artifact whole, whatever their size.
   bool checkAllWeights = false;
   /// Loading stops soon after it is set (weights take a while).

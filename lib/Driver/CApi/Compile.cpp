@@ -82,7 +82,10 @@ static Status compile(const bessemer_compile_options *given, bessemer_compilatio
   bessemer_compile_options o;
   if (Status status = convert(given, o, options); !status.ok())
     return status;
+  if (o.memory_limit < 0)
+    return invalid("expected a memory limit that is not negative");
   Compiler compiler(options);
+  compiler.memoryLimit = o.memory_limit;
   addHostParts(compiler, o);
   if (o.progress)
     compiler.onPhase = [&](const PhaseInfo &phase) {

@@ -142,6 +142,7 @@ int explain(const Arguments &arguments) {
   std::optional<int64_t> limit = compile.memoryLimit();
   if (!limit || !compile.convert(options) || (!picture.empty() && !checkWritable(picture)))
     return Refused;
+  options.threads = arguments.threads;
   if (!parseSizes(arguments.sizes, sizes, error)) {
     printError(error);
     return Refused;

@@ -118,6 +118,11 @@ std::string commands::reportText(const Report &report) {
       text += "  smallest limit  " + std::to_string(memory.minimumBytes) + " bytes\n";
       text += "  takes           " + std::to_string(memory.totalBytes) + " bytes: weights that stay " +
               std::to_string(memory.residentBytes) + ", room to read into " + std::to_string(memory.areaBytes) + "\n";
+      text += "  workspaces      " + std::to_string(memory.workspaceBytes) + " bytes of all threads\n";
+      for (const std::string &split : memory.splits)
+        text += "  in pieces       " + split + "\n";
+      for (const std::string &again : memory.recomputed)
+        text += "  computed again  " + again + "\n";
       char seconds[32];
       std::snprintf(seconds, sizeof seconds, "%.1f", memory.streamSeconds * 1000);
       text += "  streamed        " + std::to_string(memory.streamedBytes) + " bytes in each run, " +

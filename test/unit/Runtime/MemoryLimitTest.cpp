@@ -58,8 +58,8 @@ Program layeredProgram(LoadOptions &options, std::vector<std::vector<float>> &da
   return program;
 }
 
-/// The arena holds two values, each as large as a weight.
-constexpr int64_t arenaBytes = 2 * weightBytes;
+/// The arena holds two values, each as large as a weight; a line of workspace for each of two threads.
+constexpr int64_t arenaBytes = 2 * weightBytes + 2 * 64;
 
 Status runLimited(int64_t limit, int runs = 3) {
   LoadOptions options;
