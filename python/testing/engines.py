@@ -53,6 +53,7 @@ class BessemerPackage:
         if threads is not None:
             options["threads"] = threads
         self.function = bessemer_package().compile(str(path), **options)
+        self.function.prepare()
 
     def __call__(self, feeds):
         answers = self.function({name: feeds[name] for name in self.inputs})
