@@ -20,7 +20,8 @@ sys.path.append(str(ROOT / "bench"))
 from memory import bound_dims, encoder_feeds, explain, largest_case  # noqa: E402  pylint: disable=wrong-import-position
 
 
-# The branches of silero-vad's If are of different rank for each rate, which is data: its sizes cannot be bound.
+# silero-vad's If has a branch for each rate, which is data, and a frame that fits one does not fit the other: its sizes cannot
+# be bound, and no arena is planned before a run.
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "silero-vad"])
 def test_arena_is_within_two_percent_of_the_largest_live_sum(name):
     path = make(name)
@@ -113,7 +114,7 @@ def test_kernels_run_in_pieces_where_the_limit_asks_for_it(minilm_512):
     """The smallest limit is below what the kernels take as a whole, and the report says what was done."""
     path, _, dims, memory, _ = minilm_512
     whole = next(choice["minimum_bytes"] for choice in memory["choices"] if choice["pieces"] == 0)
-    assert memory["minimum_bytes"] < 0.85 * whole
+    assert memory["minimum_bytes"] < 0.9 * whole
     _, report, _ = explain(path, dims, f"--memory={memory['minimum_bytes']}")
     memory = report["memory"]
     assert memory["pieces"] > 1 and memory["total_bytes"] <= memory["limit"]
