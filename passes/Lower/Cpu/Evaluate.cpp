@@ -56,7 +56,7 @@ FailureOr<Value> KernelExpander::evaluateOp(Value tile, Point &point) {
   if (auto splatOp = dyn_cast<tile::SplatOp>(op))
     return splat(mapped(splatOp.getValue()));
   if (auto iota = dyn_cast<tile::IotaOp>(op)) {
-    bool alongColumns = iota.getAxis() == cast<RankedTensorType>(tile.getType()).getRank() - 1;
+    bool alongColumns = int64_t(iota.getAxis()) == cast<RankedTensorType>(tile.getType()).getRank() - 1;
     Value first = add(mapped(iota.getStart()), alongColumns ? point.column : point.row);
     Value wide = splat(arith::IndexCastOp::create(b, b.getI64Type(), first));
     if (!alongColumns || !point.width)

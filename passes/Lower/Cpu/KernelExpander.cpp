@@ -35,9 +35,9 @@ FailureOr<func::FuncOp> KernelExpander::expand(ModuleOp kernels) {
     Value place = LLVM::GEPOp::create(b, pointer, type, base, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(i)});
     return LLVM::LoadOp::create(b, type, place);
   };
-  for (int64_t i = 0; i < kernel.getViews(); ++i)
+  for (int64_t i = 0; i < int64_t(kernel.getViews()); ++i)
     bufferPointers.push_back(element(entry->getArgument(0), pointer, i));
-  for (int64_t i = 0; i < kernel.getSymbols(); ++i)
+  for (int64_t i = 0; i < int64_t(kernel.getSymbols()); ++i)
     mapping.map(kernel.getSymbolArgument(i), toIndex(element(entry->getArgument(1), i64, i)));
   workspace = entry->getArgument(4);
   scratchOffset = index(0);
@@ -99,7 +99,7 @@ SymbolicExpr KernelExpander::extentBound(Value tile, unsigned dim) {
 static bool isExact(tile::KernelOp kernel, Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     int64_t number = static_cast<int64_t>(argument.getArgNumber()) - kernel.getViews();
-    return argument.getOwner() == &kernel.getBody().front() && number >= 0 && number < kernel.getSymbols();
+    return argument.getOwner() == &kernel.getBody().front() && number >= 0 && number < int64_t(kernel.getSymbols());
   }
   Operation *op = value.getDefiningOp();
   // Of a difference `bound` knows no more than what is taken away from.
@@ -116,7 +116,7 @@ SymbolicExpr KernelExpander::bound(Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     int64_t first = kernel.getViews(), number = argument.getArgNumber();
     if (argument.getOwner() == &kernel.getBody().front()) {
-      if (number - first < kernel.getSymbols())
+      if (number - first < int64_t(kernel.getSymbols()))
         return SymbolicExpr::symbol(("s" + Twine(number - first)).str());
       return bess::parseDims(kernel.getGrid())[number - first - kernel.getSymbols()];
     }

@@ -14,7 +14,7 @@ using namespace bessemer;
 /// Does a traversal that asks for this value go on to the op's operands?
 static bool isLazy(Operation *op) {
   if (auto reduce = dyn_cast_or_null<tile::ReduceOp>(op))
-    return reduce.getAxis() != cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
+    return int64_t(reduce.getAxis()) != cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
   return op && (isElementwiseTileOp(op) || isa<tile::BroadcastOp, tile::GatherOp, tile::GatherRowsOp>(op));
 }
 

@@ -48,8 +48,8 @@ MemoryTile KernelExpander::viewTile(Value view, ValueRange offsets, ArrayRef<int
 
   MemoryTile result;
   result.element = type.getElementType();
-  result.base =
-      address({bufferPointers[cast<BlockArgument>(view).getArgNumber()], result.element, index(0)}, index(0), linear);
+  result.base = address({bufferPointers[cast<BlockArgument>(view).getArgNumber()], result.element, index(0), {}},
+                        index(0), linear);
   auto isUnit = [](Value v) { return matchPattern(v, m_One()); };
   auto stride = [&](size_t dim) { return isUnit(strides[dim]) ? Value() : strides[dim]; };
   auto valid = [&](size_t dim) { return sub(viewExtent(view, dim), mapped(offsets[dim])); };

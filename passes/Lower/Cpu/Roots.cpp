@@ -51,7 +51,7 @@ LogicalResult KernelExpander::expandOp(Operation &op) {
   if (auto check = dyn_cast<tile::CheckOp>(op))
     return expandCheck(check);
   if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
-    bool alongColumns = reduce.getAxis() == cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
+    bool alongColumns = int64_t(reduce.getAxis()) == cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
     return alongColumns ? expandReduce(reduce) : success();
   }
   if (isa<scf::ForOp>(op))
