@@ -35,3 +35,31 @@ void tile::setCpuSchedule(ModuleOp module, const CpuSchedule &schedule) {
                                  entry("vector_bytes", schedule.vectorBytes), entry("registers", schedule.registers),
                                  entry("l1_bytes", schedule.l1Bytes), entry("l2_bytes", schedule.l2Bytes)}));
 }
+
+std::optional<GpuMachine> tile::getGpuMachine(ModuleOp module) {
+  auto target = module->getAttrOfType<DictionaryAttr>(attributeName);
+  auto name = target ? target.getAs<StringAttr>("name") : StringAttr();
+  if (!name || name.getValue() != "cuda")
+    return std::nullopt;
+  auto number = [&](StringRef entry, int64_t otherwise) {
+    auto value = target.getAs<IntegerAttr>(entry);
+    return value ? value.getInt() : otherwise;
+  };
+  GpuMachine machine = gpuMachineOf(number("architecture", 80));
+  machine.multiprocessors = number("multiprocessors", machine.multiprocessors);
+  machine.sharedBytes = number("shared_bytes", machine.sharedBytes);
+  machine.tf32 = target.contains("tf32");
+  return machine;
+}
+
+void tile::setGpuMachine(ModuleOp module, const GpuMachine &machine) {
+  Builder builder(module.getContext());
+  NamedAttrList target(module->getAttrOfType<DictionaryAttr>(attributeName));
+  target.set("name", builder.getStringAttr("cuda"));
+  target.set("architecture", builder.getI64IntegerAttr(machine.architecture));
+  target.set("multiprocessors", builder.getI64IntegerAttr(machine.multiprocessors));
+  target.set("shared_bytes", builder.getI64IntegerAttr(machine.sharedBytes));
+  if (machine.tf32)
+    target.set("tf32", builder.getUnitAttr());
+  module->setAttr(attributeName, target.getDictionary(builder.getContext()));
+}

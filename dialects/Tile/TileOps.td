@@ -228,6 +228,20 @@ def Tile_DotOp : Tile_Op<"dot", [Pure]> {
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($tile)";
 }
+def Tile_ConvertOp : Tile_Op<"convert", [Pure]> {
+  let summary = "the same tile in another layout: the encoding of the result";
+  let description = [{
+    Placed by `bessemer-assign-gpu-layouts` where an op wants its operand elsewhere. How the elements get there (registers, shuffles, shared memory)
+    follows from the two layouts (`bessemer/Algorithms/LayoutConversion.h`). Without layouts it is the tile itself.
+    ```mlir
+    %p = tile.convert %w : tensor<64x64xf16, #tile.layout<"...">> -> tensor<64x64xf16, #tile.layout<"...">>
+    ```
+  }];
+  let hasVerifier = 1;
+  let arguments = (ins Tile_Tile:$x);
+  let results = (outs Tile_Tile:$tile);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($tile)";
+}
 def Tile_PanelsOp : Tile_Op<"panels", [Pure]> {
   let summary = "the [K, N] (or [N, K] with `transposed`) tile as panels [ceil(N / block), K, block] in scratch memory";
   let hasVerifier = 1;

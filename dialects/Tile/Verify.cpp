@@ -291,6 +291,13 @@ LogicalResult DotOp::verify() {
   return success();
 }
 
+LogicalResult ConvertOp::verify() {
+  RankedTensorType from = tileOf(getX()), to = tileOf(getTile());
+  if (from.getShape() != to.getShape() || from.getElementType() != to.getElementType())
+    return emitOpError("expected one shape and one element type, got ") << from << " and " << to;
+  return success();
+}
+
 LogicalResult PanelsOp::verify() {
   RankedTensorType from = tileOf(getX()), to = tileOf(getTile());
   int64_t block = getBlock();

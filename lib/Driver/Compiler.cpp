@@ -131,6 +131,12 @@ private:
       schedule.l1Bytes = options.machine.l1Bytes;
       schedule.l2Bytes = options.machine.l2Bytes;
       tile::setCpuSchedule(*module, schedule);
+      if (options.machine.target == "cuda") {
+        GpuMachine machine = gpuMachineOf(options.machine.cpu == "sm_80" ? 80 : 90);
+        machine.multiprocessors = options.machine.cores;
+        machine.sharedBytes = options.machine.l1Bytes;
+        tile::setGpuMachine(*module, machine);
+      }
     } else if (info.phase == Phase::emit) {
       return emit();
     } else {

@@ -17,7 +17,9 @@ namespace {
 struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   void runOnOperation() override {
     int64_t columns = tile::getCpuSchedule(getOperation()).panelColumns();
-    getOperation().walk([&](MatmulOp matmul) { pack(matmul, columns); });
+    // A GPU's product reads rows of 16 bytes as they are.
+    if (!tile::getGpuMachine(getOperation()))
+      getOperation().walk([&](MatmulOp matmul) { pack(matmul, columns); });
     getOperation().walk([&](ConvOp conv) { pack(conv, columns); });
     getOperation().walk([&](Operation *op) {
       if (isa<LstmOp, GruOp, RnnOp>(op))

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/TargetSchedule.h"
 #include "passes/Lower/Gpu/GpuExpander.h"
 #include "passes/Lower/Passes.h"
 
@@ -14,9 +15,12 @@ using namespace bessemer;
 namespace {
 struct AssignGpuLayouts : bessemer::impl::AssignGpuLayoutsBase<AssignGpuLayouts> {
   void runOnOperation() override {
-    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())
-      if (failed(bessemer::gpu::assignRowLayouts(kernel)))
+    GpuMachine machine = tile::getGpuMachine(getOperation()).value_or(GpuMachine());
+    for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>()) {
+      bool hasDot = kernel.getBody().walk([](tile::DotOp) { return WalkResult::interrupt(); }).wasInterrupted();
+      if (failed(hasDot ? bessemer::gpu::assignDotLayouts(kernel, machine) : bessemer::gpu::assignRowLayouts(kernel)))
         return signalPassFailure();
+    }
   }
 };
 
@@ -26,10 +30,11 @@ struct LowerTileToGpu : bessemer::impl::LowerTileToGpuBase<LowerTileToGpu> {
     SmallVector<tile::KernelOp> programs(module.getOps<tile::KernelOp>());
     if (programs.empty())
       return;
+    GpuMachine machine = tile::getGpuMachine(module).value_or(GpuMachine());
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto kernels = ModuleOp::create(builder, module.getLoc(), "kernels");
     for (tile::KernelOp program : programs) {
-      if (failed(bessemer::gpu::GpuExpander(program).expand(kernels)))
+      if (failed(bessemer::gpu::GpuExpander(program, machine).expand(kernels)))
         return signalPassFailure();
       program.erase();
     }

@@ -44,7 +44,7 @@ Value bessemer::tileSizeOperand(Value tile, unsigned dim) {
       return tileSizeOperand(dot.getA(), 0);
     if (auto panels = dot.getB().getDefiningOp<tile::PanelsOp>())
       return tileSizeOperand(panels.getX(), panels.getTransposed() ? 0 : 1);
-    return tileSizeOperand(dot.getB(), 1);
+    return tileSizeOperand(dot.getB(), dot.getTransposeB() ? 0 : 1);
   }
   if (auto reduce = dyn_cast<tile::ReduceOp>(op))
     if (cast<RankedTensorType>(reduce.getX().getType()).getRank() > type.getRank())

@@ -3,6 +3,7 @@
 // Attention for one head and a stretch of queries: keys and values go to panels
 // in scratch memory once; then a few queries at a time, whose scores stay on
 // chip.
+#include "passes/Tile/HeadView.h"
 #include "passes/Tile/MatmulProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,25 +17,10 @@ using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
 
-namespace {
-/// A [B, H, S, D] operand, which may lie in memory as [B, S, H, D].
-struct HeadView {
-  SymbolicExpr batch, heads, length, depth;
-  bool lengthFirst;
-
-  static HeadView of(Type type, StringRef layout) {
-    auto d = getDims(type);
-    bool lengthFirst = layout == "bshd";
-    return {d[0], lengthFirst ? d[2] : d[1], lengthFirst ? d[1] : d[2], d[3], lengthFirst};
-  }
-  SmallVector<Value> at(Value b, Value h, Value s, Value d) const {
-    return lengthFirst ? SmallVector<Value>{b, s, h, d} : SmallVector<Value>{b, h, s, d};
-  }
-  SmallVector<int64_t> tileDims() const { return {lengthFirst ? 1 : 2, 3}; }
-};
-} // namespace
-
 tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
+  if (p.gpu)
+    if (tile::KernelOp program = writeFlashAttentionProgram(p))
+      return program;
   Block &body = p.fusion.getBody().front();
   auto op = dyn_cast<AttentionOp>(body.front());
   if (!op || body.getOperations().size() != 2 || op.getValid())

@@ -56,6 +56,20 @@ SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
   return SymbolicExpr::ceilDiv(rows, tasks);
 }
 
+/// How a GPU cuts the product up; nullopt: it has no code for these types.
+static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, MatmulOp matmul, GpuMatmulShape shape) {
+  Type a = getElementTypeOrSelf(matmul.getA().getType()), right = getElementTypeOrSelf(matmul.getB().getType());
+  for (Type type : {a, right})
+    if (!type.isF32() && !type.isF16() && !type.isBF16())
+      return std::nullopt;
+  shape.elementBytes = std::max(a.getIntOrFloatBitWidth(), right.getIntOrFloatBitWidth()) / 8;
+  bool isHalf = a == right && !a.isF32(), isTf32 = machine.tf32 && a.isF32() && right.isF32();
+  shape.instruction = isHalf   ? MatmulInstruction::MmaHalf
+                      : isTf32 ? MatmulInstruction::MmaTf32
+                               : MatmulInstruction::Fma;
+  return chooseGpuMatmulSchedule(shape, machine);
+}
+
 tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
   auto yield = cast<YieldOp>(body.getTerminator());
@@ -92,12 +106,24 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     return {};
   }
 
-  int64_t width = packed ? *w.back().isConstant() : p.schedule.panelColumns();
-  MatmulShape shape = {rows.isConstant(), depth.isConstant(), columns.isConstant(), /*streamed=*/packed, width};
-  MatmulSchedule schedule = chooseMatmulSchedule(shape, p.schedule);
+  int64_t width;
+  MatmulSchedule schedule;
+  std::optional<GpuMatmulSchedule> onGpu;
+  if (p.gpu && !packed)
+    onGpu = gpuSchedule(*p.gpu, matmul,
+                        {batches.isConstant(), rows.isConstant(), columns.isConstant(), depth.isConstant()});
+  if (onGpu) {
+    width = onGpu->blockColumns;
+  } else {
+    width = packed ? *w.back().isConstant() : p.schedule.panelColumns();
+    MatmulShape shape = {rows.isConstant(), depth.isConstant(), columns.isConstant(), /*streamed=*/packed, width};
+    schedule = chooseMatmulSchedule(shape, p.schedule);
+  }
   std::optional<int64_t> knownRows = rows.isConstant();
   // Rows that come in no whole tasks are shared out evenly: threads end together.
-  SymbolicExpr block = evenTaskRows(rows, schedule.taskRows), tasks = SymbolicExpr::ceilDiv(rows, schedule.taskRows);
+  // A GPU's block has one size.
+  int64_t most = onGpu ? onGpu->blockRows : schedule.taskRows;
+  SymbolicExpr block = onGpu ? SymbolicExpr(most) : evenTaskRows(rows, most), tasks = SymbolicExpr::ceilDiv(rows, most);
   bool wholeBlocks = knownRows && *knownRows % *block.isConstant() == 0;
 
   SmallVector<SmallVector<SymbolicExpr>> views;
@@ -118,13 +144,16 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   }
   views.push_back({batches, rows, columns});
   SymbolicExpr panelCount = SymbolicExpr::ceilDiv(columns, width);
-  bool ownPanels = !packed && matmul.getTransposeB();
+  bool ownPanels = !packed && !onGpu && matmul.getTransposeB();
   // Panels that the kernel makes itself serve all rows and columns of a batch.
   SmallVector<SymbolicExpr> grid = {batches, tasks};
   if (!ownPanels)
     grid.push_back(panelCount);
   p.begin(views, grid);
-  p.setSchedule(schedule);
+  if (onGpu)
+    p.setSchedule(*onGpu);
+  else
+    p.setSchedule(schedule);
 
   Value batch = p.gridId(0), taskRows = p.indexOf(block), firstRow = p.mul(p.gridId(1), taskRows);
   Value column = ownPanels ? p.index(0) : p.mul(p.gridId(2), p.index(width));
@@ -150,10 +179,13 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     bTile = tile::PanelsOp::create(
         p.b, RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1), width}, type.getElementType()), plain,
         width, true);
+  } else if (matmul.getTransposeB()) {
+    bTile = p.loadStored(rightView, {rightBatch, column, zero}, {1, 2}, {columnExtent, depthExtent}, wholeColumns);
   } else {
     bTile = p.loadStored(rightView, {rightBatch, zero, column}, {1, 2}, {depthExtent, columnExtent}, wholeColumns);
   }
-  Value sum = p.dot(aTile, bTile);
+  bool transposed = matmul.getTransposeB() && !packed && !ownPanels;
+  Value sum = transposed ? p.dotTransposed(aTile, bTile) : p.dot(aTile, bTile);
 
   SmallVector<Extent> extents = {rowExtent, columnExtent};
   Value result = emitEpilogue(

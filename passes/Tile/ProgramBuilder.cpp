@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Tile/ProgramBuilder.h"
 
+#include "dialects/Tile/GpuMatmulScheduleAttr.h"
 #include "dialects/Tile/IndexExpr.h"
 #include "dialects/Tile/MatmulScheduleAttr.h"
+#include "dialects/Tile/TargetSchedule.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -40,7 +42,8 @@ static SmallVector<Value> dynamicSizes(ArrayRef<Extent> extents) {
 }
 
 ProgramBuilder::ProgramBuilder(bess::FusionOp fusion, const CpuSchedule &schedule)
-    : fusion(fusion), schedule(schedule), b(fusion.getLoc(), fusion.getContext()) {}
+    : fusion(fusion), schedule(schedule), gpu(tile::getGpuMachine(fusion->getParentOfType<ModuleOp>())),
+      b(fusion.getLoc(), fusion.getContext()) {}
 
 SymbolicExpr ProgramBuilder::inner(const SymbolicExpr &expr) {
   SymbolicExpr::Substitution substitution;
@@ -98,10 +101,19 @@ void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRe
     body->addArgument(b.getIndexType(), b.getLoc());
 }
 
+static void addReason(tile::KernelOp kernel, const std::string &more) {
+  std::string reason = kernel.getReason().str();
+  kernel.setReason(reason + (reason.empty() ? "" : "; ") + more);
+}
+
 void ProgramBuilder::setSchedule(const MatmulSchedule &schedule) {
   kernel.setScheduleAttr(tile::toScheduleAttr(b.getContext(), schedule));
-  std::string reason = kernel.getReason().str();
-  kernel.setReason(reason + (reason.empty() ? "" : "; ") + schedule.reason);
+  addReason(kernel, schedule.reason);
+}
+
+void ProgramBuilder::setSchedule(const GpuMatmulSchedule &schedule) {
+  kernel.setScheduleAttr(tile::toScheduleAttr(b.getContext(), schedule));
+  addReason(kernel, schedule.reason);
 }
 
 tile::KernelOp ProgramBuilder::finish(const SymbolicExpr &flops) {
@@ -244,4 +256,10 @@ Value ProgramBuilder::dot(Value a, Value right, int64_t columns) {
     columns = cast<RankedTensorType>(panels.getX().getType()).getDimSize(panels.getTransposed() ? 0 : 1);
   return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), columns}, b.getF32Type()), a, right,
                              /*transpose_b=*/false);
+}
+
+Value ProgramBuilder::dotTransposed(Value a, Value right) {
+  auto x = cast<RankedTensorType>(a.getType()), y = cast<RankedTensorType>(right.getType());
+  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), y.getDimSize(0)}, b.getF32Type()), a, right,
+                             /*transpose_b=*/true);
 }

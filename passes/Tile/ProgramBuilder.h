@@ -4,8 +4,10 @@
 // symbols, index arithmetic, elementwise ops.
 #pragma once
 
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
 #include "bessemer/Algorithms/MatmulSchedule.h"
 #include "bessemer/Support/CpuSchedule.h"
+#include "bessemer/Support/GpuSchedule.h"
 #include "dialects/Tile/Tile.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -33,11 +35,13 @@ public:
   void begin(llvm::ArrayRef<llvm::SmallVector<SymbolicExpr>> viewDims, llvm::ArrayRef<SymbolicExpr> grid);
   /// How its products are cut up; the reason joins the kernel's.
   void setSchedule(const MatmulSchedule &schedule);
+  void setSchedule(const GpuMatmulSchedule &schedule);
   /// Ends it and gives the kernel.
   tile::KernelOp finish(const SymbolicExpr &flops);
 
   bess::FusionOp fusion;
   const CpuSchedule &schedule;
+  std::optional<GpuMachine> gpu; ///< when the program is for one
   mlir::ImplicitLocOpBuilder b;
   tile::KernelOp kernel;
   /// Symbols of the function, in the order of s0, s1, ….
@@ -78,6 +82,8 @@ public:
   mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t axis, bool drop = false);
   /// `columns` of the result: those of `right` unless given.
   mlir::Value dot(mlir::Value a, mlir::Value right, int64_t columns = -1);
+  /// `right` is [columns, depth].
+  mlir::Value dotTransposed(mlir::Value a, mlir::Value right);
 
   /// An elementwise bess op on tiles of one shape; null when there is none.
   /// `extents` is that shape.

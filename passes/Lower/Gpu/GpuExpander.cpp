@@ -48,6 +48,7 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   b.setLoc(kernel.getLoc());
   func::ReturnOp::create(b);
 
+  finishShared(function);
   auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
   // nvvm's own attributes are for llvm.func: LowerKernelsToLlvm sets them.
   function->setAttr("bess.block", b.getI64IntegerAttr(warps ? 32 * warps.getInt() : 32));
@@ -63,7 +64,13 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
 LogicalResult GpuExpander::expandOp(Operation &op) {
   b.setLoc(op.getLoc());
   if (auto load = dyn_cast<tile::LoadOp>(op))
-    return expandLoad(load);
+    return isOperandInMemory(load) ? success() : expandLoad(load);
+  if (auto dot = dyn_cast<tile::DotOp>(op))
+    return expandDot(dot);
+  if (auto convert = dyn_cast<tile::ConvertOp>(op))
+    return expandConvert(convert);
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return expandFor(loop);
   if (auto load = dyn_cast<tile::LoadScalarOp>(op))
     return expandLoadScalar(load);
   if (auto gather = dyn_cast<tile::GatherOp>(op))
@@ -101,11 +108,28 @@ LogicalResult GpuExpander::expandElementwise(Operation &op) {
   if (failed(layout))
     return failure();
   Type element = cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
+  if (isa<arith::AddFOp>(op) && stagedLoop)
+    for (unsigned i : {0, 1})
+      if (auto dot = op.getOperand(i).getDefiningOp<tile::DotOp>(); dot && isAddedOnce(dot)) {
+        if (failed(expandStagedDot(dot, tiles[op.getOperand(1 - i)])))
+          return failure();
+        tiles[op.getResult(0)] = tiles[dot.getTile()];
+        return success();
+      }
+  bool isExp2 = isa<math::Exp2Op>(op) && element.isF32();
   Registers results;
   for (int64_t reg = 0; reg < layout->registers(); ++reg) {
     SmallVector<Value> operands;
     for (Value operand : op.getOperands())
       operands.push_back(isa<RankedTensorType>(operand.getType()) ? tiles[operand][reg] : mapped(operand));
+    if (isExp2) {
+      // The instruction (2 ulp); the text is in bessemer/Support/InlinePtx.def.
+      results.push_back(LLVM::InlineAsmOp::create(b, element, operands, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
+                                                  /*has_side_effects=*/false, /*is_align_stack=*/false,
+                                                  LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+                            .getRes());
+      continue;
+    }
     OperationState state(op.getLoc(), op.getName(), operands, {element}, op.getAttrs());
     results.push_back(b.create(state)->getResult(0));
   }

@@ -10,19 +10,28 @@
 //                 warps through shared memory
 //   broadcast     registers taken again, where the layouts say they are the
 //   same
+//   convert       by the plan of bessemer/Algorithms/LayoutConversion.h
+//   dot           operands that are loads go through stages of shared memory
+//                 (Dot.cpp), fragments to mma.sync or multiply-adds
 #pragma once
 
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+#include "bessemer/Algorithms/LayoutConversion.h"
 #include "passes/Lower/Gpu/Layouts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+
+#include "llvm/ADT/MapVector.h"
 
 namespace bessemer::gpu {
 
 class GpuExpander {
 public:
-  explicit GpuExpander(tile::KernelOp kernel) : kernel(kernel), b(kernel.getLoc(), kernel.getContext()) {}
+  GpuExpander(tile::KernelOp kernel, const GpuMachine &machine)
+      : kernel(kernel), machine(machine), b(kernel.getLoc(), kernel.getContext()) {}
 
   /// Makes `func.func @name(pointer<1> for each view, i64 for each symbol)`
   /// at the end of `kernels`, with the threads of a block in `bess.block`;
@@ -43,6 +52,7 @@ private:
   Value add(Value x, Value y);
   Value mul(Value x, Value y);
   Value both(Value x, Value y); ///< null is true
+  Value below(Value x, Value limit);
   Value fromExpr(const SymbolicExpr &expr);
   Value mapped(Value value) { return mapping.lookupOrDefault(value); }
   /// Where register `reg` of this thread lies in the tile.
@@ -67,7 +77,109 @@ private:
   Value shuffle(Value value, int64_t laneBit);
   Registers acrossWarps(tile::ReductionKind kind, const Registers &parts, int64_t distinct, int64_t warps);
 
+  // ---- Shared.cpp: one arena of shared memory, and tiles in it
+  /// Bytes from the arena's begin on; the arena is as large as the most that
+  /// was taken at a time. `releaseShared` gives back all behind the place.
+  int64_t takeShared(int64_t bytes);
+  void releaseShared(int64_t place);
+  void finishShared(mlir::func::FuncOp function);
+  /// Threads may still use what was given back: waits for them when that is so.
+  void fenceShared();
+  /// A linear function of lane and warp: bytes for each of their bits.
+  struct ThreadColumns {
+    std::vector<int64_t> lane, warp;
+  };
+  /// base + (columns of this thread ^ offset)
+  Value sharedPlace(Value base, const ThreadColumns &columns, int64_t offset);
+  Value sharedBase(int64_t bytes); ///< of the arena, moved by a constant
+  Value threadSum(const ThreadColumns &columns);
+  /// A tile in shared memory: rows of `columns` elements, in groups of 16 (32) bytes
+  /// that trade places so that eight neighbours of a column of groups, and
+  /// eight neighbours of a row, are in different banks.
+  struct SharedTile {
+    TileLayout layout;
+    mlir::Type element; ///< as stored
+    int64_t bytes = 0;
+    int64_t elementBytes() const { return element.getIntOrFloatBitWidth() / 8; }
+    int64_t rows() const { return layout.shape()[0]; }
+    int64_t columns() const { return layout.shape()[1]; }
+    /// Bytes from the tile's begin.
+    int64_t place(int64_t row, int64_t column) const;
+  };
+  static SharedTile makeSharedTile(int64_t rows, int64_t columns, mlir::Type element, int64_t rowStep = 1,
+                                   int64_t groupBytes = 16);
+  /// Places of lanes and warps of a register layout over (row, column).
+  ThreadColumns threadColumns(const SharedTile &tile, const TileLayout &layout);
+  /// Copies a part of a view to shared memory; see `expandDot`.
+  struct SharedCopy {
+    tile::LoadOp load;
+    SharedTile tile;
+    TileLayout layout;    ///< of the copies: `vector` elements in a register group
+    int64_t vector = 1;   ///< elements of a copy
+    int64_t depthDim = 0; ///< the dimension of the tile along which steps go
+    bool asynchronous = false;
+    bool wholeDepth = false; ///< all steps are whole
+  };
+  SharedCopy makeSharedCopy(tile::LoadOp load, int64_t rows, int64_t columns, int64_t depthDim, int64_t threads,
+                            int64_t rowStep = 1, int64_t groupBytes = 16);
+  /// Starts copying step number `step` (of the tile's size along the depth) to
+  /// `base`; with a null step the whole tile.
+  void startCopy(const SharedCopy &copy, Value base, Value step);
+
+  // ---- Convert.cpp
+  mlir::LogicalResult expandConvert(tile::ConvertOp op);
+  Registers exchangeWords(const WarpExchange &plan, const Registers &part, mlir::Type element);
+  void convertThroughShared(const LayoutConversion &plan, const Registers &from, mlir::Type element, Registers &to);
+  Value isOdd(uint32_t lanes); ///< of the lane's bits among these
+
+  // ---- Dot.cpp
+  mlir::LogicalResult expandDot(tile::DotOp op);
+  /// Fragments of a step and their products, added to `sums`.
+  struct DotOperands {
+    SharedTile a, b;
+    Value baseA, baseB; ///< null: `a` is in registers
+    const Registers *registersA = nullptr;
+    bool transposed = false; ///< b is [columns, depth]
+    int64_t depth = 0;       ///< of the step
+  };
+  /// The kernel's schedule for a product of these sizes.
+  mlir::FailureOr<GpuMatmulSchedule> scheduleOf(tile::DotOp op);
+  mlir::LogicalResult expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+                                         tile::LoadOp right);
+  void multiplyStep(const GpuMatmulSchedule &schedule, const DotOperands &operands, Registers &sums);
+  void multiplyMma(const GpuMatmulSchedule &schedule, const DotOperands &operands, Registers &sums);
+  void multiplyFma(const GpuMatmulSchedule &schedule, const DotOperands &operands, Registers &sums);
+  Registers loadMatrices(Value place, bool transposed);
+  Registers readShared(const SharedTile &tile, Value base, const TileLayout &layout, int64_t row, int64_t column);
+  Value zeroOf(mlir::Type type);
+
+  // ---- Loop.cpp
+  /// scf.for. Operands of products that are loads of the body go through shared
+  /// memory while the product before is computed; those from outside of the
+  /// loop are copied once.
+  mlir::LogicalResult expandFor(mlir::scf::ForOp op);
+  struct StagedOperand {
+    SharedCopy copy;
+    int64_t place = 0;       ///< in the arena
+    int64_t next = -1;       ///< that is copied while this one is in use
+    bool isNextStep = false; ///< `next` is of the loop's next step
+  };
+  /// Copies the load's tile, with the induction variable at `position`.
+  void startStaged(const StagedOperand &operand, Value position);
+  /// The operand is there; the copy of the one after it is started.
+  void useStaged(tile::LoadOp load);
+  mlir::LogicalResult expandStagedDot(tile::DotOp op, Registers sums);
+  /// A product that is only added to something: its sums begin there.
+  static bool isAddedOnce(tile::DotOp op);
+  std::vector<StagedOperand> staged;
+  llvm::DenseMap<mlir::Operation *, size_t> stagedNumbers;
+  llvm::MapVector<mlir::Operation *, StagedOperand> outside; ///< of the loop
+  int64_t computedPlace = 0;                                 ///< of a left operand that is computed, for multiply-adds
+  mlir::scf::ForOp stagedLoop;
+  Value stagedPosition, stagedEnd, stagedStep; ///< of the loop: induction variable, bound, step
+
   tile::KernelOp kernel;
+  GpuMachine machine;
   mlir::ImplicitLocOpBuilder b;
   mlir::ModuleOp module;
   mlir::IRMapping mapping; ///< scalars of the program -> the function's
@@ -76,10 +188,18 @@ private:
   Value lane, warp;                     ///< index
   llvm::StringMap<Registers> bases;     ///< by layout: coordinates of register 0
   unsigned sharedCount = 0;
+  int64_t sharedTop = 0, sharedSize = 0; ///< of the arena, in bytes
+  bool sharedUsed = false;               ///< since the last barrier
+  Value sharedArena;                     ///< pointer<3>
+  llvm::StringMap<Value> threadSums;     ///< by columns (and what they are trade with)
 };
 
 /// How many registers from each multiple of that number on are neighbours along
 /// the last dimension.
 int64_t contiguousRegisters(const TileLayout &layout);
+
+/// Of a right operand [columns, depth]: how far the columns of neighbouring
+/// lanes are apart.
+int64_t rowStepOf(const GpuMatmulSchedule &schedule);
 
 } // namespace bessemer::gpu

@@ -15,9 +15,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::gpu;
 
-static Value below(ImplicitLocOpBuilder &b, Value x, Value limit) {
-  return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, x, limit);
-}
+Value GpuExpander::below(Value x, Value limit) { return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, x, limit); }
 
 Value GpuExpander::isInside(Value tile, const TileLayout &layout, ArrayRef<Value> at) {
   auto type = cast<RankedTensorType>(tile.getType());
@@ -25,9 +23,9 @@ Value GpuExpander::isInside(Value tile, const TileLayout &layout, ArrayRef<Value
   Value inside;
   for (int64_t d = 0; d < type.getRank(); ++d) {
     if (type.isDynamicDim(d))
-      inside = both(inside, below(b, at[d], mapped(tileSizeOperand(tile, d))));
+      inside = both(inside, below(at[d], mapped(tileSizeOperand(tile, d))));
     else if (shape[d] != type.getDimSize(d))
-      inside = both(inside, below(b, at[d], index(type.getDimSize(d))));
+      inside = both(inside, below(at[d], index(type.getDimSize(d))));
   }
   return inside;
 }
@@ -36,7 +34,7 @@ Value GpuExpander::isInView(Value view, ValueRange offsets, ArrayRef<int64_t> di
   auto extents = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
   Value inside;
   for (auto [dim, coordinate] : llvm::zip(dims, at))
-    inside = both(inside, below(b, add(mapped(offsets[dim]), coordinate), fromExpr(extents[dim])));
+    inside = both(inside, below(add(mapped(offsets[dim]), coordinate), fromExpr(extents[dim])));
   return inside;
 }
 
@@ -102,7 +100,7 @@ LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
   if (failed(layout))
     return failure();
   Type element = cast<tile::ViewType>(op.getView().getType()).getElementType();
-  int64_t width = contiguousRegisters(*layout);
+  int64_t width = accessWidth(op.getView(), op.getOffsets(), op.getDims(), contiguousRegisters(*layout));
   Registers results;
   for (int64_t reg = 0; reg < layout->registers(); reg += width) {
     Registers at = coordinates(*layout, reg);
@@ -145,7 +143,7 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
   if (failed(layout))
     return failure();
   Type element = cast<tile::ViewType>(op.getView().getType()).getElementType(), stored = storageType(element);
-  int64_t width = contiguousRegisters(*layout);
+  int64_t width = accessWidth(op.getView(), op.getOffsets(), op.getDims(), contiguousRegisters(*layout));
   uint64_t copies = layout->atom().redundantBits("register");
   Value owner = isOwner(*layout);
   for (int64_t reg = 0; reg < layout->registers(); reg += width) {

@@ -26,28 +26,9 @@ bool isMultipleOf(Value index, int64_t multiple) {
     return constant.getSExtValue() % multiple == 0;
   if (auto product = index.getDefiningOp<arith::MulIOp>())
     return isMultipleOf(product.getLhs(), multiple) || isMultipleOf(product.getRhs(), multiple);
+  if (auto sum = index.getDefiningOp<arith::AddIOp>())
+    return isMultipleOf(sum.getLhs(), multiple) && isMultipleOf(sum.getRhs(), multiple);
   return false;
-}
-
-/// Elements that one access may take, for a view and where it is read.
-int64_t accessWidth(Value view, ValueRange offsets, ArrayRef<int64_t> dims, RankedTensorType tile, int64_t wanted) {
-  auto type = cast<tile::ViewType>(view.getType());
-  SmallVector<SymbolicExpr> extents = bess::parseDims(type.getDims());
-  int64_t last = dims.empty() ? -1 : dims.back();
-  if (tile.getShape().back() == 1)
-    return wanted; // one element: read alone
-  if (last != type.getRank() - 1)
-    return 1;
-  while (wanted > 1) {
-    bool rows = llvm::all_of(llvm::seq<size_t>(0, extents.size()), [&](size_t d) {
-      std::optional<int64_t> known = extents[d].isConstant();
-      return d + 1 < extents.size() || extents.size() == 1 || (known && *known % wanted == 0);
-    });
-    if (rows && isMultipleOf(offsets[last], wanted))
-      return wanted;
-    wanted /= 2;
-  }
-  return 1;
 }
 
 std::optional<TileLayout> rowLayout(ArrayRef<int64_t> bounds, int64_t warps, int64_t vector, std::string &error) {
@@ -65,6 +46,19 @@ std::optional<TileLayout> rowLayout(ArrayRef<int64_t> bounds, int64_t warps, int
   return blockedLayout(shape, perThread, threads, perBlock, order, &error);
 }
 } // namespace
+
+int64_t bessemer::gpu::accessWidth(Value view, ValueRange offsets, ArrayRef<int64_t> dims, int64_t wanted) {
+  auto type = cast<tile::ViewType>(view.getType());
+  SmallVector<SymbolicExpr> extents = bess::parseDims(type.getDims());
+  int64_t last = dims.empty() ? -1 : dims.back();
+  if (last != type.getRank() - 1)
+    return 1;
+  std::optional<int64_t> known = extents.back().isConstant();
+  for (; wanted > 1; wanted /= 2)
+    if (known && *known % wanted == 0 && isMultipleOf(offsets[last], wanted))
+      return wanted;
+  return 1;
+}
 
 std::optional<int64_t> bessemer::gpu::extentBound(Value tile, unsigned dim) {
   auto type = cast<RankedTensorType>(tile.getType());
@@ -106,7 +100,8 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
     auto narrow = [&](Value view, ValueRange offsets, ArrayRef<int64_t> dims, Value tile) {
       Type element = storageType(cast<tile::ViewType>(view.getType()).getElementType());
       vector = std::min<int64_t>(vector, std::max<int64_t>(1, 128 / element.getIntOrFloatBitWidth()));
-      vector = std::min(vector, accessWidth(view, offsets, dims, cast<RankedTensorType>(tile.getType()), vector));
+      if (cast<RankedTensorType>(tile.getType()).getShape().back() != 1) // one element: read alone
+        vector = std::min(vector, accessWidth(view, offsets, dims, vector));
     };
     if (auto load = dyn_cast<tile::LoadOp>(op))
       narrow(load.getView(), load.getOffsets(), load.getDims(), load.getTile());

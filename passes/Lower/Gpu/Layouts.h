@@ -16,6 +16,7 @@
 #pragma once
 
 #include "bessemer/Algorithms/TileLayout.h"
+#include "bessemer/Support/GpuSchedule.h"
 #include "dialects/Tile/Tile.h"
 
 namespace bessemer::gpu {
@@ -23,6 +24,19 @@ namespace bessemer::gpu {
 /// Sets the encodings, and `warps` and `vector` in the kernel's schedule. Fails
 /// with a diagnostic when a tile does not fit in the registers.
 mlir::LogicalResult assignRowLayouts(tile::KernelOp kernel);
+
+/// The same for kernels with matrix products (DotLayouts.cpp): sums lie where
+/// the instruction leaves them, and all tiles of their shape with them; a tile
+/// with an extent of 1 lies where a reduction of such a tile would. Places
+/// `tile.convert` where an op wants another layout.
+mlir::LogicalResult assignDotLayouts(tile::KernelOp kernel, const GpuMachine &machine);
+
+/// Elements that one access may take: neighbours along the view's last
+/// dimension that are all inside of the view or all outside, aligned.
+int64_t accessWidth(mlir::Value view, mlir::ValueRange offsets, mlir::ArrayRef<int64_t> dims, int64_t wanted);
+
+/// A load that only products read: it stays in memory until they do.
+bool isOperandInMemory(tile::LoadOp load);
 
 /// From the encoding; fails with a diagnostic when there is none.
 mlir::FailureOr<TileLayout> layoutOf(mlir::Operation *op, mlir::Value tile);

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/GpuMatmulScheduleAttr.h"
+
+#include "mlir/IR/Builders.h"
+
+using namespace mlir;
+using namespace bessemer;
+
+namespace {
+struct Entry {
+  StringLiteral name;
+  int64_t GpuMatmulSchedule::*field;
+};
+constexpr Entry entries[] = {
+    {"block_rows", &GpuMatmulSchedule::blockRows},     {"block_columns", &GpuMatmulSchedule::blockColumns},
+    {"block_depth", &GpuMatmulSchedule::blockDepth},   {"warp_rows", &GpuMatmulSchedule::warpRows},
+    {"warp_columns", &GpuMatmulSchedule::warpColumns}, {"stages", &GpuMatmulSchedule::stages},
+};
+} // namespace
+
+DictionaryAttr tile::toScheduleAttr(MLIRContext *context, const GpuMatmulSchedule &schedule) {
+  Builder b(context);
+  SmallVector<NamedAttribute> attributes;
+  for (const Entry &entry : entries)
+    attributes.push_back(b.getNamedAttr(entry.name, b.getI64IntegerAttr(schedule.*entry.field)));
+  attributes.push_back(b.getNamedAttr("instruction", b.getStringAttr(instructionName(schedule.instruction))));
+  return b.getDictionaryAttr(attributes);
+}
+
+FailureOr<GpuMatmulSchedule> tile::readGpuMatmulSchedule(KernelOp kernel, int64_t elementBytes,
+                                                         const GpuMachine &machine) {
+  GpuMatmulSchedule schedule;
+  DictionaryAttr attributes = kernel.getSchedule();
+  for (const Entry &entry : entries) {
+    auto value = attributes.getAs<IntegerAttr>(entry.name);
+    if (!value)
+      return kernel.emitError("expected an integer as '")
+             << entry.name << "' of the schedule of a GPU's matrix product, got " << attributes;
+    schedule.*entry.field = value.getInt();
+  }
+  auto name = attributes.getAs<StringAttr>("instruction");
+  std::optional<MatmulInstruction> instruction = name ? parseInstruction(name.str()) : std::nullopt;
+  if (!instruction)
+    return kernel.emitError("expected mma_half, mma_tf32 or fma as 'instruction' of the schedule, got ") << attributes;
+  schedule.instruction = *instruction;
+  if (std::string wrong = checkGpuMatmulSchedule(schedule, elementBytes, machine); !wrong.empty())
+    return kernel.emitError("the schedule does not fit the machine: ") << wrong;
+  return schedule;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How attention is cut up on a GPU: queries of a block, keys of a step, warps.
+// Each warp has rows of its own, so that a row's maximum and sum stay within
+// it; more rows of a warp read keys and values less often from shared memory,
+// but take registers for their scores and results.
+//
+// Worked example: heads of 128 in f16 on an A100.
+//
+//   GpuAttentionSchedule s = *chooseGpuAttentionSchedule({.depth = 128, .valueDepth = 128}, GpuMachine());
+//   s.blockRows, s.blockKeys, s.warps;    // 64, 64, 4: 16 rows for each warp
+#ifndef BESSEMER_ALGORITHMS_GPUATTENTIONSCHEDULE_H
+#define BESSEMER_ALGORITHMS_GPUATTENTIONSCHEDULE_H
+
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+
+namespace bessemer {
+
+struct GpuAttentionShape {
+  int64_t depth = 64, valueDepth = 64;  ///< of a head: powers of two, at least 16
+  std::optional<int64_t> queries, keys; ///< nullopt: only when the kernel runs
+  MatmulInstruction instruction = MatmulInstruction::MmaHalf;
+  int64_t elementBytes = 2;
+};
+
+struct GpuAttentionSchedule {
+  int64_t blockRows = 0, blockKeys = 0, warps = 0;
+  std::string reason;
+};
+
+/// Nullopt when nothing fits.
+std::optional<GpuAttentionSchedule> chooseGpuAttentionSchedule(const GpuAttentionShape &shape,
+                                                               const GpuMachine &machine);
+
+} // namespace bessemer
+
+#endif // BESSEMER_ALGORITHMS_GPUATTENTIONSCHEDULE_H

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// How a matrix product is cut up on a GPU: the block that a thread block
+// computes, the steps of depth that go through shared memory, warps, stages of
+// copies on their way. Every candidate of a small grid is priced by a model of
+// one multiprocessor; what does not fit in registers or shared memory is no
+// candidate, and the cheapest is taken. No search on a device.
+//
+// Worked example: 4096 x 4096 x 4096 in f16 on an A100.
+//
+//   GpuMatmulShape shape{.rows = 4096, .columns = 4096, .depth = 4096};
+//   GpuMatmulSchedule s = *chooseGpuMatmulSchedule(shape, GpuMachine());
+//   s.blockRows, s.blockColumns, s.blockDepth;   // 128, 128, 32
+//   s.accumulatorLayout().registers();           // 64 sums in each of 256 lanes
+//   gpuMatmulCost(s, shape, machine).bound;      // "matrix instructions"
+//   s.reason;
+//
+// The model: in a step a block multiplies, reads its fragments from shared
+// memory and copies the operands of a later step from the L2 cache; the slowest
+// of the three takes the time, or the latency of a copy when too few steps are
+// on their way to hide it. Blocks of a multiprocessor share all three.
+#pragma once
+
+#include "bessemer/Algorithms/TileLayout.h"
+#include "bessemer/Support/GpuSchedule.h"
+
+#include <optional>
+#include <string>
+
+namespace bessemer {
+
+enum class MatmulInstruction {
+  MmaHalf, ///< mma.sync m16n8k16 on f16 or bf16, sums in f32
+  MmaTf32, ///< mma.sync m16n8k8
+  Fma,     ///< f32 multiply-adds of each lane
+};
+const char *instructionName(MatmulInstruction instruction);
+std::optional<MatmulInstruction> parseInstruction(const std::string &name);
+
+/// What is known of a product; nullopt: only when the kernel runs.
+struct GpuMatmulShape {
+  std::optional<int64_t> batches = 1, rows, columns, depth;
+  MatmulInstruction instruction = MatmulInstruction::MmaHalf;
+  int64_t elementBytes = 2; ///< of the operands, the wider one
+};
+
+struct GpuMatmulSchedule {
+  MatmulInstruction instruction = MatmulInstruction::MmaHalf;
+  int64_t blockRows = 0, blockColumns = 0, blockDepth = 0;
+  int64_t warpRows = 1, warpColumns = 1; ///< warps along rows, along columns
+  int64_t stages = 2;                    ///< steps of depth in shared memory
+  std::string reason;
+
+  int64_t warps() const { return warpRows * warpColumns; }
+  /// Which register of which lane and warp holds which sum.
+  TileLayout accumulatorLayout() const;
+  /// The same for a left operand [blockRows, blockDepth] of mma.sync on f16 or
+  /// bf16; warps along the columns hold copies.
+  TileLayout operandALayout() const;
+};
+
+struct GpuMatmulCost {
+  int64_t registers = 0;   ///< of a lane, estimated
+  int64_t sharedBytes = 0; ///< of a block
+  int64_t resident = 0;    ///< blocks of a multiprocessor at a time
+  double cycles = 0;       ///< of the whole product
+  double peak = 0;         ///< the part of the instruction's peak that this is
+  const char *bound = "";  ///< what takes the time
+};
+
+/// Nothing when the schedule can be run on the machine, else what is wrong.
+std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &schedule, int64_t elementBytes, const GpuMachine &machine);
+/// For a schedule that `checkGpuMatmulSchedule` accepts.
+GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
+/// Nullopt when nothing fits.
+std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine);
+
+} // namespace bessemer

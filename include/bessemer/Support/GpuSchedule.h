@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the tile and lower phases must know of a GPU: plain numbers, so that no
+// phase asks a target by name.
+#pragma once
+
+#include <cstdint>
+
+namespace bessemer {
+
+/// The defaults are an A100's (NVIDIA, "A100 Tensor Core GPU Architecture";
+/// CUDA C++ Programming Guide, "Technical Specifications per Compute
+/// Capability").
+struct GpuMachine {
+  int64_t architecture = 80; ///< 80: sm_80, 90: sm_90a
+  int64_t multiprocessors = 108;
+  // Of a multiprocessor:
+  int64_t sharedBytes = 163 << 10; ///< that one block may have
+  int64_t registers = 65536;       ///< of 32 bits
+  int64_t threads = 2048;
+  /// Operations a cycle (a multiplication and an addition are two): mma.sync on
+  /// f16 and bf16, on tf32, and fused multiply-adds of f32.
+  int64_t halfFlops = 2048, tf32Flops = 1024, floatFlops = 256;
+  double l2BytesPerCycle = 47; ///< 5120 bytes a cycle for all
+  /// Products of f32 may round their operands to tf32 (`--numerics`).
+  bool tf32 = false;
+  /// From the request of a copy to its data in shared memory.
+  double copyLatency = 700;
+};
+
+/// sm_90a runs mma.sync below the rate of its wgmma (4096): the rate of two
+/// thirds is an assumption, to be measured.
+inline GpuMachine gpuMachineOf(int64_t architecture) {
+  GpuMachine machine;
+  machine.architecture = architecture;
+  if (architecture >= 90) {
+    machine.multiprocessors = 132;
+    machine.sharedBytes = 227 << 10;
+    machine.halfFlops = 2700;
+    machine.tf32Flops = 1350;
+    machine.l2BytesPerCycle = 42;
+  }
+  return machine;
+}
+
+} // namespace bessemer

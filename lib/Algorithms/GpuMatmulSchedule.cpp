@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace bessemer {
+
+namespace {
+/// What is assumed of a size that is not known.
+constexpr int64_t usualRows = 2048, usualColumns = 2048, usualDepth = 1024;
+/// Registers beside sums and fragments: addresses, masks, the loop.
+constexpr int64_t otherRegisters = 56, mostRegisters = 255;
+/// Cycles of a block outside of its steps, and of the barrier in each.
+constexpr double blockCycles = 1200, barrierCycles = 24;
+/// The part of the peak that so many warps of each scheduler reach together:
+/// one waits for its own instructions now and then. Assumed, to be measured.
+constexpr double issueRate[] = {0.8, 0.8, 0.92, 0.97};
+/// mma.sync takes so long until a dependent one may follow.
+constexpr double mmaLatency = 33;
+constexpr int64_t passBytes = 128;        // of shared memory, a cycle
+constexpr int64_t blockReserve = 1 << 10; // of shared memory, the system's
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+struct Fragment {
+  int64_t rows, columns, depth; // of a warp's instruction
+};
+Fragment fragmentOf(MatmulInstruction instruction) {
+  switch (instruction) {
+  case MatmulInstruction::MmaHalf: return {16, 16, 16}; // two n8: what one ldmatrix reads
+  case MatmulInstruction::MmaTf32: return {16, 16, 8};
+  case MatmulInstruction::Fma: return {4, 32, 4};
+  }
+  return {};
+}
+
+int64_t flopsOf(MatmulInstruction instruction, const GpuMachine &machine) {
+  return instruction == MatmulInstruction::MmaHalf   ? machine.halfFlops
+         : instruction == MatmulInstruction::MmaTf32 ? machine.tf32Flops
+                                                     : machine.floatFlops;
+}
+
+int64_t registersOf(const GpuMatmulSchedule &s) {
+  int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
+  int64_t sums = rows * columns / 32;
+  int64_t fragments =
+      s.instruction == MatmulInstruction::Fma ? rows / 4 * 4 + columns / 8 * 4 : rows / 16 * 4 + columns / 8 * 2;
+  return (sums + 2 * fragments + otherRegisters + 7) / 8 * 8;
+}
+
+int64_t sharedOf(const GpuMatmulSchedule &s, int64_t elementBytes) {
+  return s.stages * (s.blockRows + s.blockColumns) * s.blockDepth * elementBytes;
+}
+} // namespace
+
+const char *instructionName(MatmulInstruction instruction) {
+  switch (instruction) {
+  case MatmulInstruction::MmaHalf: return "mma_half";
+  case MatmulInstruction::MmaTf32: return "mma_tf32";
+  case MatmulInstruction::Fma: return "fma";
+  }
+  return "";
+}
+
+std::optional<MatmulInstruction> parseInstruction(const std::string &name) {
+  for (MatmulInstruction instruction : {MatmulInstruction::MmaHalf, MatmulInstruction::MmaTf32, MatmulInstruction::Fma})
+    if (name == instructionName(instruction))
+      return instruction;
+  return std::nullopt;
+}
+
+TileLayout GpuMatmulSchedule::accumulatorLayout() const {
+  using Bases = std::vector<std::vector<int64_t>>;
+  int64_t rows = blockRows / warpRows, columns = blockColumns / warpColumns;
+  Bases registers, lanes, warps;
+  int64_t nextRow, nextColumn;
+  if (instruction == MatmulInstruction::Fma) {
+    // Four neighbours in each lane; 8 lanes along the columns, 4 along the rows.
+    registers = {{0, 1}, {0, 2}};
+    lanes = {{0, 4}, {0, 8}, {0, 16}, {1, 0}, {2, 0}};
+    nextRow = 4, nextColumn = 32;
+  } else {
+    LinearLayout atom = mmaAccumulatorLayout().atom();
+    for (auto [name, bases] : {std::pair("register", &registers), std::pair("lane", &lanes)})
+      for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize(name); ++bit)
+        bases->push_back({atom.basis(name, bit, "row"), atom.basis(name, bit, "col")});
+    nextRow = 16, nextColumn = 8;
+  }
+  for (; nextColumn < columns; nextColumn *= 2)
+    registers.push_back({0, nextColumn});
+  for (; nextRow < rows; nextRow *= 2)
+    registers.push_back({nextRow, 0});
+  for (; nextColumn < blockColumns; nextColumn *= 2)
+    warps.push_back({0, nextColumn});
+  for (; nextRow < blockRows; nextRow *= 2)
+    warps.push_back({nextRow, 0});
+  std::vector<LinearLayout::InputBases> inputs{{"register", registers}, {"lane", lanes}, {"warp", warps}};
+  std::pair<std::string, int64_t> outputs[] = {{"row", blockRows}, {"col", blockColumns}};
+  std::optional<LinearLayout> whole = LinearLayout::fromBases(inputs, outputs);
+  return whole ? TileLayout::create(std::move(*whole), {1, 1}).value_or(TileLayout()) : TileLayout();
+}
+
+TileLayout GpuMatmulSchedule::operandALayout() const {
+  using Bases = std::vector<std::vector<int64_t>>;
+  LinearLayout atom = mmaOperandALayout().atom();
+  Bases registers, lanes, warps;
+  for (auto [name, bases] : {std::pair("register", &registers), std::pair("lane", &lanes)})
+    for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize(name); ++bit)
+      bases->push_back({atom.basis(name, bit, "row"), atom.basis(name, bit, "col")});
+  for (int64_t depth = 16; depth < blockDepth; depth *= 2)
+    registers.push_back({0, depth});
+  int64_t row = 16;
+  for (; row < blockRows / warpRows; row *= 2)
+    registers.push_back({row, 0});
+  for (int64_t w = 1; w < warpColumns; w *= 2)
+    warps.push_back({0, 0});
+  for (; row < blockRows; row *= 2)
+    warps.push_back({row, 0});
+  std::vector<LinearLayout::InputBases> inputs{{"register", registers}, {"lane", lanes}, {"warp", warps}};
+  std::pair<std::string, int64_t> outputs[] = {{"row", blockRows}, {"col", blockDepth}};
+  std::optional<LinearLayout> whole = LinearLayout::fromBases(inputs, outputs);
+  return whole ? TileLayout::create(std::move(*whole), {1, 1}).value_or(TileLayout()) : TileLayout();
+}
+
+std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &s, int64_t elementBytes, const GpuMachine &machine) {
+  auto expected = [](const std::string &what, int64_t got) {
+    return "expected " + what + ", got " + std::to_string(got);
+  };
+  Fragment fragment = fragmentOf(s.instruction);
+  const std::pair<const char *, int64_t> sizes[] = {{"rows of a block", s.blockRows},
+                                                    {"columns of a block", s.blockColumns},
+                                                    {"a step of depth", s.blockDepth},
+                                                    {"warps along the rows", s.warpRows},
+                                                    {"warps along the columns", s.warpColumns}};
+  for (const auto &[what, size] : sizes)
+    if (size < 1 || !std::has_single_bit(uint64_t(size)))
+      return expected(std::string("a power of two as ") + what, size);
+  if (s.blockRows / s.warpRows < fragment.rows)
+    return expected("at least " + std::to_string(fragment.rows) + " rows of a warp", s.blockRows / s.warpRows);
+  if (s.blockColumns / s.warpColumns < fragment.columns)
+    return expected("at least " + std::to_string(fragment.columns) + " columns of a warp",
+                    s.blockColumns / s.warpColumns);
+  // ldmatrix and 16-byte copies want whole groups of 16 bytes, and two of them
+  // for the swizzle to work with.
+  if (s.blockDepth < fragment.depth || s.blockDepth * elementBytes < 32)
+    return expected("a step of depth of at least " + std::to_string(std::max(fragment.depth, 32 / elementBytes)),
+                    s.blockDepth);
+  if (s.stages < 2 || s.stages > 8)
+    return expected("2 to 8 stages", s.stages);
+  int64_t threads = 32 * s.warps();
+  if (threads > 1024)
+    return expected("at most 32 warps", s.warps());
+  int64_t registers = registersOf(s);
+  if (registers > mostRegisters || registers * threads > machine.registers)
+    return expected("at most " + std::to_string(std::min(mostRegisters, machine.registers / threads)) +
+                        " registers of a lane",
+                    registers);
+  if (int64_t bytes = sharedOf(s, elementBytes); bytes > machine.sharedBytes)
+    return expected("at most " + std::to_string(machine.sharedBytes) + " bytes of shared memory", bytes);
+  return {};
+}
+
+GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &shape, const GpuMachine &machine) {
+  GpuMatmulCost cost;
+  int64_t rows = std::max<int64_t>(1, shape.rows.value_or(usualRows)),
+          columns = std::max<int64_t>(1, shape.columns.value_or(usualColumns)),
+          depth = std::max<int64_t>(1, shape.depth.value_or(usualDepth)),
+          batches = std::max<int64_t>(1, shape.batches.value_or(1));
+  int64_t warps = s.warps(), threads = 32 * warps;
+  int64_t warpTileRows = s.blockRows / s.warpRows, warpTileColumns = s.blockColumns / s.warpColumns;
+  cost.registers = registersOf(s);
+  cost.sharedBytes = sharedOf(s, shape.elementBytes);
+
+  double blocks = double(batches) * ceilDiv(rows, s.blockRows) * ceilDiv(columns, s.blockColumns);
+  double perProcessor = std::ceil(blocks / machine.multiprocessors);
+  cost.resident =
+      std::min({machine.sharedBytes / (cost.sharedBytes + blockReserve) +
+                    (cost.sharedBytes + blockReserve > machine.sharedBytes),
+                machine.registers / (cost.registers * threads), machine.threads / threads, int64_t(perProcessor)});
+
+  // One step of one block, when it has the multiprocessor to itself.
+  double flops = flopsOf(s.instruction, machine);
+  double multiply = 2.0 * s.blockRows * s.blockColumns * s.blockDepth / flops;
+  // A warp keeps a fourth of the multiprocessor busy at most.
+  multiply *= 4 / std::min(4.0, double(warps * cost.resident));
+  multiply /= issueRate[std::min<int64_t>(3, warps * cost.resident / 4)];
+  double stepBytes = double(s.blockRows + s.blockColumns) * s.blockDepth * shape.elementBytes;
+  double reads = s.instruction == MatmulInstruction::Fma
+                     ? double(warps) * s.blockDepth * (warpTileRows / 16.0 + warpTileColumns / 32.0)
+                     : double(warps) * (warpTileRows + warpTileColumns) * s.blockDepth * shape.elementBytes / passBytes;
+  double shared = reads + stepBytes / passBytes;
+  double copies = stepBytes / machine.l2BytesPerCycle;
+  double latency = machine.copyLatency / (double(s.stages - 1) * cost.resident);
+  if (s.instruction != MatmulInstruction::Fma) {
+    // Sums that follow each other in one accumulator.
+    Fragment fragment = fragmentOf(s.instruction);
+    latency = std::max(latency, mmaLatency * s.blockDepth / fragment.depth / cost.resident);
+  }
+  double step = std::max({multiply, shared, copies, latency});
+  cost.bound = step == multiply ? "arithmetic"
+               : step == shared ? "shared memory"
+               : step == copies ? "the L2 cache"
+                                : "latency";
+  step += barrierCycles / cost.resident;
+  double outside = blockCycles / cost.resident + 4.0 * s.blockRows * s.blockColumns / machine.l2BytesPerCycle;
+  cost.cycles = perProcessor * (ceilDiv(depth, s.blockDepth) * step + outside);
+  cost.peak = 2.0 * batches * rows * columns * depth / (flops * machine.multiprocessors) / cost.cycles;
+  return cost;
+}
+
+std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine) {
+  std::optional<GpuMatmulSchedule> best;
+  GpuMatmulCost bestCost;
+  GpuMatmulSchedule s;
+  s.instruction = shape.instruction;
+  for (s.blockRows = 16; s.blockRows <= 256; s.blockRows *= 2)
+    for (s.blockColumns = 16; s.blockColumns <= 256; s.blockColumns *= 2)
+      for (int64_t depthBytes = 32; depthBytes <= 128; depthBytes *= 2)
+        for (s.warpRows = 1; s.warpRows <= 4; s.warpRows *= 2)
+          for (s.warpColumns = 1; s.warpColumns <= 4; s.warpColumns *= 2)
+            for (s.stages = 2; s.stages <= 5; ++s.stages) {
+              s.blockDepth = depthBytes / shape.elementBytes;
+              // Lanes of multiply-adds read rows of the depth that are apart:
+              // whole lines, or they meet in a bank.
+              if (shape.instruction == MatmulInstruction::Fma && depthBytes < passBytes)
+                continue;
+              if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
+                continue;
+              GpuMatmulCost cost = gpuMatmulCost(s, shape, machine);
+              // Of equals the one that takes less of the multiprocessor.
+              if (!best || cost.cycles < bestCost.cycles * 0.999 ||
+                  (cost.cycles < bestCost.cycles * 1.001 && cost.sharedBytes < bestCost.sharedBytes)) {
+                best = s;
+                bestCost = cost;
+              }
+            }
+  if (best) {
+    auto text = [](int64_t n) { return std::to_string(n); };
+    best->reason = "blocks of " + text(best->blockRows) + " x " + text(best->blockColumns) + ", " +
+                   text(best->blockDepth) + " of the depth at a time, " + text(best->warpRows) + " x " +
+                   text(best->warpColumns) + " warps, " + text(best->stages) +
+                   " stages: " + text(std::lround(100 * bestCost.peak)) + " % of the peak expected, bound by " +
+                   bestCost.bound;
+  }
+  return best;
+}
+
+} // namespace bessemer

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// scf.for with products inside, as in attention. Each load that a product of the
+// body reads has one place in shared memory, and while a product is computed
+// the operand of the next one is on its way:
+//
+//   start the copies of what comes from outside, and of the first load
+//   for each step:
+//     for each product: wait for its operand; barrier: all see it, and all are
+//       done with the product before; start the copy of the next operand (of
+//       the next step's first, behind the last); multiply
+#include "passes/Lower/Gpu/GpuExpander.h"
+
+#include "passes/Lower/TileParts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::gpu;
+
+bool GpuExpander::isAddedOnce(tile::DotOp op) {
+  return op->hasOneUse() && isa<arith::AddFOp>(*op->user_begin()) && (*op->user_begin())->getBlock() == op->getBlock();
+}
+
+void GpuExpander::startStaged(const StagedOperand &operand, Value position) {
+  Value before = mapping.lookupOrNull(stagedLoop.getInductionVar());
+  mapping.map(stagedLoop.getInductionVar(), position);
+  startCopy(operand.copy, sharedBase(operand.place), {});
+  if (before)
+    mapping.map(stagedLoop.getInductionVar(), before);
+}
+
+void GpuExpander::useStaged(tile::LoadOp load) {
+  auto found = stagedNumbers.find(load);
+  if (found == stagedNumbers.end())
+    return; // copied once, outside
+  const StagedOperand &operand = staged[found->second];
+  NVVM::CpAsyncWaitGroupOp::create(b, 0);
+  NVVM::Barrier0Op::create(b);
+  OpBuilder::InsertionGuard guard(b);
+  Value position = stagedPosition;
+  if (operand.isNextStep) {
+    position = add(position, stagedStep);
+    Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, stagedEnd);
+    auto branch = scf::IfOp::create(b, exists, /*withElseRegion=*/false);
+    b.setInsertionPointToStart(branch.thenBlock());
+    startStaged(staged[operand.next], position);
+    b.setInsertionPointAfter(branch);
+  } else {
+    startStaged(staged[operand.next], position);
+  }
+  NVVM::CpAsyncCommitGroupOp::create(b);
+}
+
+LogicalResult GpuExpander::expandStagedDot(tile::DotOp op, Registers sums) {
+  FailureOr<GpuMatmulSchedule> schedule = scheduleOf(op);
+  if (failed(schedule))
+    return failure();
+  auto a = op.getA().getDefiningOp<tile::LoadOp>(), right = op.getB().getDefiningOp<tile::LoadOp>();
+  auto typeA = cast<RankedTensorType>(op.getA().getType());
+  if (!right || !stagedNumbers.count(right))
+    return op.emitError("expected a right operand that is a load of the loop's body");
+  DotOperands operands;
+  operands.transposed = op.getTransposeB();
+  operands.depth = schedule->blockDepth = typeA.getDimSize(1);
+  if (sums.empty())
+    sums.assign(schedule->accumulatorLayout().registers(), zeroOf(b.getF32Type()));
+  Registers fragments;
+  if (a) {
+    const StagedOperand &left = outside.find(a)->second;
+    operands.a = left.copy.tile;
+    operands.baseA = sharedBase(left.place);
+  } else if (schedule->instruction == MatmulInstruction::Fma) {
+    // Written where the warp's own lanes read it; the barrier before the
+    // product orders it.
+    FailureOr<TileLayout> layout = layoutOf(op, op.getA());
+    if (failed(layout))
+      return failure();
+    operands.a = makeSharedTile(schedule->blockRows, operands.depth, typeA.getElementType());
+    operands.baseA = sharedBase(computedPlace);
+    ThreadColumns columns = threadColumns(operands.a, *layout);
+    int64_t width = std::min<int64_t>(contiguousRegisters(*layout), 16 / operands.a.elementBytes());
+    const Registers &values = tiles[op.getA()];
+    for (int64_t reg = 0; reg < layout->registers(); reg += width) {
+      std::vector<int64_t> at = layout->locate(reg, {});
+      Value whole = values[reg];
+      if (width > 1)
+        whole = vector::FromElementsOp::create(b, VectorType::get({width}, operands.a.element),
+                                               ArrayRef<Value>(values).slice(reg, width));
+      LLVM::StoreOp::create(b, whole, sharedPlace(operands.baseA, columns, operands.a.place(at[0], at[1])),
+                            width * operands.a.elementBytes());
+    }
+  } else {
+    operands.registersA = &tiles[op.getA()];
+  }
+  useStaged(right);
+  const StagedOperand &staging = staged[stagedNumbers[right]];
+  operands.b = staging.copy.tile;
+  operands.baseB = sharedBase(staging.place);
+  multiplyStep(*schedule, operands, sums);
+  tiles[op.getTile()] = std::move(sums);
+  return success();
+}
+
+LogicalResult GpuExpander::expandFor(scf::ForOp op) {
+  SmallVector<tile::DotOp> dots;
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    if (auto dot = dyn_cast<tile::DotOp>(inner))
+      dots.push_back(dot);
+    else if (inner.getNumRegions())
+      return inner.emitError("expected no control flow in the loop of a GPU kernel");
+  }
+  if (dots.empty() || stagedLoop)
+    return op.emitError("expected a loop with matrix products in it");
+  auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
+  int64_t threads = 32 * (warps ? warps.getInt() : 1), mark = sharedTop;
+  fenceShared();
+  stagedLoop = op;
+  auto place = [&](tile::LoadOp load, int64_t rowStep) -> StagedOperand {
+    auto type = cast<RankedTensorType>(load.getTile().getType());
+    StagedOperand operand;
+    operand.copy = makeSharedCopy(load, type.getDimSize(0), type.getDimSize(1), 1, threads, rowStep);
+    operand.place = takeShared(operand.copy.tile.bytes);
+    return operand;
+  };
+  for (tile::DotOp dot : dots) {
+    auto a = dot.getA().getDefiningOp<tile::LoadOp>(), right = dot.getB().getDefiningOp<tile::LoadOp>();
+    if ((a && op->isAncestor(a)) || !right || !op->isAncestor(right) || stagedNumbers.count(right))
+      return dot.emitError("expected a left operand that is computed or comes from outside of the loop, and a right "
+                           "one that is a load of its body");
+    for (tile::LoadOp load : {a, right})
+      if (load && !cast<RankedTensorType>(load.getTile().getType()).hasStaticShape())
+        return load.emitError("expected a tile of known size in a GPU's loop");
+    if (a && !outside.count(a))
+      outside[a] = place(a, 1);
+    if (!a) {
+      auto type = cast<RankedTensorType>(dot.getA().getType());
+      if (cast<IntegerAttr>(kernel.getSchedule().get("block_rows")).getInt() != type.getDimSize(0))
+        return dot.emitError("expected a left operand of the block's rows");
+      if (kernel.getSchedule().getAs<StringAttr>("instruction").getValue() == "fma")
+        computedPlace = takeShared(type.getNumElements() * type.getElementTypeBitWidth() / 8);
+    }
+    FailureOr<GpuMatmulSchedule> schedule = scheduleOf(dot);
+    if (failed(schedule))
+      return failure();
+    stagedNumbers[right] = staged.size();
+    staged.push_back(place(right, dot.getTransposeB() ? rowStepOf(*schedule) : 1));
+  }
+  for (auto [i, operand] : llvm::enumerate(staged)) {
+    operand.next = (i + 1) % staged.size();
+    operand.isNextStep = i + 1 == staged.size();
+  }
+  if (staged.size() < 2)
+    return op.emitError("expected at least two products in the loop of a GPU kernel");
+
+  Value lower = mapped(op.getLowerBound());
+  stagedEnd = mapped(op.getUpperBound());
+  stagedStep = mapped(op.getStep());
+  for (auto &[load, operand] : outside)
+    startCopy(operand.copy, sharedBase(operand.place), {});
+  {
+    OpBuilder::InsertionGuard guard(b);
+    Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, lower, stagedEnd);
+    b.setInsertionPointToStart(scf::IfOp::create(b, any, /*withElseRegion=*/false).thenBlock());
+    startStaged(staged[0], lower);
+  }
+  NVVM::CpAsyncCommitGroupOp::create(b);
+
+  Registers initial;
+  for (Value value : op.getInitArgs()) {
+    if (isa<RankedTensorType>(value.getType()))
+      llvm::append_range(initial, tiles[value]);
+    else
+      initial.push_back(mapped(value));
+  }
+  auto loop = scf::ForOp::create(b, lower, stagedEnd, stagedStep, initial);
+  // The values of the old loop's, in order, from a flat list.
+  auto spread = [&](ValueRange olds, ValueRange flat) {
+    size_t next = 0;
+    for (auto [old, start] : llvm::zip(olds, op.getInitArgs())) {
+      size_t count = isa<RankedTensorType>(old.getType()) ? tiles[start].size() : 1;
+      Registers values(flat.slice(next, count));
+      next += count;
+      if (isa<RankedTensorType>(old.getType()))
+        tiles[old] = values;
+      else
+        mapping.map(old, values[0]);
+    }
+  };
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    stagedPosition = loop.getInductionVar();
+    mapping.map(op.getInductionVar(), stagedPosition);
+    spread(op.getRegionIterArgs(), loop.getRegionIterArgs());
+    for (Operation &inner : op.getBody()->without_terminator())
+      if (failed(expandOp(inner)))
+        return failure();
+    Registers results;
+    for (Value value : op.getBody()->getTerminator()->getOperands()) {
+      if (isa<RankedTensorType>(value.getType()))
+        llvm::append_range(results, tiles[value]);
+      else
+        results.push_back(mapped(value));
+    }
+    b.setLoc(op.getLoc());
+    if (loop.getBody()->mightHaveTerminator())
+      loop.getBody()->getTerminator()->erase();
+    scf::YieldOp::create(b, results);
+  }
+  spread(op.getResults(), loop.getResults());
+  // What was asked for and never came into use must not arrive later.
+  NVVM::CpAsyncWaitGroupOp::create(b, 0);
+  stagedLoop = {};
+  staged.clear();
+  stagedNumbers.clear();
+  outside.clear();
+  releaseShared(mark);
+  sharedUsed = true;
+  return success();
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+
+#include "bessemer/Algorithms/GpuAttentionSchedule.h"
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+using namespace bessemer;
+
+namespace {
+GpuMatmulShape shapeOf(int64_t rows, int64_t columns, int64_t depth, MatmulInstruction instruction) {
+  GpuMatmulShape shape;
+  shape.rows = rows, shape.columns = columns, shape.depth = depth;
+  shape.instruction = instruction;
+  shape.elementBytes = instruction == MatmulInstruction::MmaHalf ? 2 : 4;
+  return shape;
+}
+} // namespace
+
+TEST(GpuMatmulSchedule, WhatIsChosenFits) {
+  for (int64_t architecture : {80, 90})
+    for (MatmulInstruction instruction :
+         {MatmulInstruction::MmaHalf, MatmulInstruction::MmaTf32, MatmulInstruction::Fma})
+      for (auto [m, n, k] : {std::array<int64_t, 3>{4096, 4096, 4096}, {1, 4096, 4096}, {70, 72, 200}, {0, 5, 0}}) {
+        GpuMachine machine = gpuMachineOf(architecture);
+        GpuMatmulShape shape = shapeOf(m, n, k, instruction);
+        std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(shape, machine);
+        ASSERT_TRUE(schedule);
+        EXPECT_EQ(checkGpuMatmulSchedule(*schedule, shape.elementBytes, machine), "");
+        GpuMatmulCost cost = gpuMatmulCost(*schedule, shape, machine);
+        EXPECT_LE(cost.sharedBytes, machine.sharedBytes);
+        EXPECT_LE(cost.registers * 32 * schedule->warps() * cost.resident, machine.registers);
+        EXPECT_LE(cost.peak, 1.0);
+      }
+}
+
+// Large products fill the tensor cores; one row waits for memory.
+TEST(GpuMatmulSchedule, PricesWhatItBuilds) {
+  GpuMachine machine;
+  GpuMatmulShape large = shapeOf(4096, 4096, 4096, MatmulInstruction::MmaHalf),
+                 row = shapeOf(1, 4096, 4096, MatmulInstruction::MmaHalf);
+  GpuMatmulSchedule ofLarge = *chooseGpuMatmulSchedule(large, machine), ofRow = *chooseGpuMatmulSchedule(row, machine);
+  EXPECT_GE(ofLarge.blockRows * ofLarge.blockColumns, 128 * 64);
+  EXPECT_GT(gpuMatmulCost(ofLarge, large, machine).peak, 0.75);
+  EXPECT_EQ(ofRow.blockRows, 16);
+  EXPECT_STREQ(gpuMatmulCost(ofRow, row, machine).bound, "the L2 cache");
+  // What is chosen is no dearer than another that fits.
+  GpuMatmulSchedule other = ofLarge;
+  other.blockRows = other.blockColumns = 64;
+  other.warpRows = other.warpColumns = 2;
+  EXPECT_LE(gpuMatmulCost(ofLarge, large, machine).cycles, gpuMatmulCost(other, large, machine).cycles);
+}
+
+TEST(GpuMatmulSchedule, RefusesWhatDoesNotFit) {
+  GpuMatmulSchedule s;
+  s.blockRows = s.blockColumns = 128, s.blockDepth = 32, s.warpRows = s.warpColumns = 2, s.stages = 3;
+  GpuMachine machine;
+  EXPECT_EQ(checkGpuMatmulSchedule(s, 2, machine), "");
+  auto with = [&](auto change) {
+    GpuMatmulSchedule changed = s;
+    change(changed);
+    return checkGpuMatmulSchedule(changed, 2, machine);
+  };
+  EXPECT_EQ(with([](auto &x) { x.blockRows = 96; }), "expected a power of two as rows of a block, got 96");
+  EXPECT_EQ(with([](auto &x) { x.warpRows = 16; }), "expected at least 16 rows of a warp, got 8");
+  EXPECT_EQ(with([](auto &x) { x.blockDepth = 8; }), "expected a step of depth of at least 16, got 8");
+  EXPECT_EQ(with([](auto &x) { x.stages = 1; }), "expected 2 to 8 stages, got 1");
+  EXPECT_EQ(with([](auto &x) { x.blockDepth = 128, x.stages = 4; }),
+            "expected at most 166912 bytes of shared memory, got 262144");
+  EXPECT_NE(with([](auto &x) { x.warpRows = x.warpColumns = 1; }), ""); // 512 sums a lane
+}
+
+// Each sum lies somewhere, once; a lane's are as many as the block divided by
+// the threads.
+TEST(GpuMatmulSchedule, LayoutsCoverTheBlock) {
+  for (MatmulInstruction instruction : {MatmulInstruction::MmaHalf, MatmulInstruction::Fma}) {
+    GpuMatmulSchedule s;
+    s.instruction = instruction;
+    s.blockRows = 64, s.blockColumns = 128, s.blockDepth = 32, s.warpRows = 2, s.warpColumns = 2;
+    TileLayout layout = s.accumulatorLayout();
+    EXPECT_EQ(layout.shape(), (std::vector<int64_t>{64, 128}));
+    EXPECT_TRUE(layout.atom().isInvertible());
+    EXPECT_EQ(layout.registers(), 64 * 128 / 128);
+    EXPECT_EQ(s.operandALayout().shape(), (std::vector<int64_t>{64, 32}));
+  }
+}
+
+TEST(GpuAttentionSchedule, FitsOrIsRefused) {
+  GpuMachine machine;
+  std::optional<GpuAttentionSchedule> schedule = chooseGpuAttentionSchedule({.depth = 128, .valueDepth = 128}, machine);
+  ASSERT_TRUE(schedule);
+  EXPECT_EQ(schedule->blockRows % (16 * schedule->warps), 0);
+  EXPECT_FALSE(chooseGpuAttentionSchedule({.depth = 80, .valueDepth = 80}, machine));
+  EXPECT_FALSE(chooseGpuAttentionSchedule({.depth = 8, .valueDepth = 8}, machine));
+  // A single query takes no block of many.
+  EXPECT_EQ(chooseGpuAttentionSchedule({.depth = 64, .valueDepth = 64, .queries = 1, .keys = 1024}, machine)->blockRows,
+            16);
+}

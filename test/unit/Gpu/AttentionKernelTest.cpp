@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Attention: heads, masks, lengths that are no multiples of a block.
+#include "GpuKernel.h"
+
+using namespace bessemer;
+using namespace bessemer::gputest;
+
+namespace {
+struct Attention {
+  std::string element;
+  int64_t heads, keyHeads, queries, keys, depth, valueDepth;
+  std::string attributes = "";
+  std::string mask = ""; ///< element type, empty: none
+  std::vector<int64_t> maskShape = {};
+  bool dynamic = false; ///< lengths are named
+
+  std::string dims(int64_t heads, const std::string &length, int64_t size, int64_t depth) const {
+    std::string h = std::to_string(heads), d = std::to_string(depth), s = std::to_string(size);
+    return dynamic ? "tensor<2x" + h + "x?x" + d + "x" + element + ", #bess.dims<\"2\", \"" + h + "\", \"" + length +
+                         "\", \"" + d + "\">>"
+                   : "tensor<2x" + h + "x" + s + "x" + d + "x" + element + ">";
+  }
+  std::string text() const {
+    std::string q = dims(heads, "q", queries, depth), k = dims(keyHeads, "k", keys, depth),
+                v = dims(keyHeads, "k", keys, valueDepth), y = dims(heads, "q", queries, valueDepth), m;
+    if (!mask.empty()) {
+      m = "tensor<";
+      for (int64_t size : maskShape)
+        m += std::to_string(size) + "x";
+      m += mask + ">";
+    }
+    std::string list = " {scale = 0.3 : f64" + attributes + ", operandSegmentSizes = array<i32: 1, 1, 1, " +
+                       (m.empty() ? "0" : "1") + ", 0>}";
+    return "func.func @main(%q: " + q + ", %k: " + k + ", %v: " + v + (m.empty() ? "" : ", %m: " + m) + ") -> " + y +
+           " {\n  %y = bess.attention %q, %k, %v" + (m.empty() ? "" : ", %m") + list + " : (" + q + ", " + k + ", " +
+           v + (m.empty() ? "" : ", " + m) + ") -> " + y + "\n  return %y : " + y + "\n}\n";
+  }
+  std::vector<std::vector<int64_t>> shapes() const {
+    std::vector<std::vector<int64_t>> result{
+        {2, heads, queries, depth}, {2, keyHeads, keys, depth}, {2, keyHeads, keys, valueDepth}};
+    if (!mask.empty())
+      result.push_back(maskShape);
+    return result;
+  }
+};
+} // namespace
+
+class Attentions : public testing::TestWithParam<std::tuple<std::string, Attention>> {};
+INSTANTIATE_TEST_SUITE_P(
+    Gpu, Attentions,
+    testing::Combine(testing::Values("sm_80", "sm_90a"),
+                     testing::Values(Attention{"f16", 1, 1, 64, 128, 64, 64}, Attention{"bf16", 4, 2, 37, 75, 32, 64},
+                                     Attention{"f16", 2, 1, 70, 70, 64, 64, ", causal = true"},
+                                     Attention{"f16", 2, 2, 5, 70, 128, 128,
+                                               ", causal = true, causal_bottom_right = true"},
+                                     Attention{"f16", 2, 2, 40, 50, 64, 32, "", "f16", {2, 1, 40, 50}},
+                                     Attention{"f16", 2, 2, 40, 50, 64, 64, "", "i1", {40, 50}},
+                                     Attention{"f32", 2, 1, 37, 50, 32, 32, ", causal = true"},
+                                     Attention{"f16", 2, 1, 33, 77, 64, 64, ", softcap = 4.0 : f64", "", {}, true})));
+
+TEST_P(Attentions, MatchTheReference) {
+  auto [architecture, attention] = GetParam();
+  GpuKernel kernel(attention.text(), architecture);
+  kernel.matches(attention.shapes(), attention.element == "f32" ? 1e-5 : attention.element == "f16" ? 2e-3 : 1.6e-2);
+  kernel.assembles();
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Kernels of the size that models have: too large for the emulator, but what
+// they are made of can be counted, and ptxas says whether they fit. Prints the
+// rows of docs/benchmarks.md's prediction.
+#include "GpuKernel.h"
+
+#include "dialects/Tile/GpuMatmulScheduleAttr.h"
+
+#include <cstdio>
+
+using namespace bessemer;
+using namespace bessemer::gputest;
+
+namespace {
+int64_t countOf(const std::string &text, const std::string &word) {
+  int64_t count = 0;
+  for (size_t at = text.find(word); at != std::string::npos; at = text.find(word, at + 1))
+    ++count;
+  return count;
+}
+
+struct Shape {
+  int64_t rows, columns, depth;
+  std::string element;
+  bool transposed;
+};
+
+std::string shapeText(int64_t a, int64_t b, const std::string &element) {
+  return "tensor<" + std::to_string(a) + "x" + std::to_string(b) + "x" + element + ">";
+}
+} // namespace
+
+class LargeProducts : public testing::TestWithParam<std::tuple<std::string, Shape>> {};
+INSTANTIATE_TEST_SUITE_P(
+    Gpu, LargeProducts,
+    testing::Combine(testing::Values("sm_80", "sm_90a"),
+                     testing::Values(Shape{4096, 4096, 4096, "f16", false}, Shape{8192, 8192, 8192, "bf16", true},
+                                     Shape{128, 3072, 768, "f16", false}, Shape{2048, 2048, 2048, "f32", false})));
+
+TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
+  auto [architecture, shape] = GetParam();
+  std::string a = shapeText(shape.rows, shape.depth, shape.element),
+              y = shapeText(shape.rows, shape.columns, shape.element),
+              b = shape.transposed ? shapeText(shape.columns, shape.depth, shape.element)
+                                   : shapeText(shape.depth, shape.columns, shape.element);
+  GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ") -> " + y + " {\n  %y = bess.matmul %a, %b" +
+                       (shape.transposed ? " {transpose_b}" : "") + " : (" + a + ", " + b + ") -> " + y +
+                       "\n  return %y : " + y + "\n}\n",
+                   architecture);
+  std::vector<cuda::KernelResources> resources = kernel.assembles();
+  GpuMatmulShape known;
+  known.rows = shape.rows, known.columns = shape.columns, known.depth = shape.depth;
+  bool isFloat = shape.element == "f32";
+  known.instruction = isFloat ? MatmulInstruction::Fma : MatmulInstruction::MmaHalf;
+  known.elementBytes = isFloat ? 4 : 2;
+  GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
+  GpuMatmulSchedule s = *chooseGpuMatmulSchedule(known, machine);
+  GpuMatmulCost cost = gpuMatmulCost(s, known, machine);
+  int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
+  int64_t products = isFloat ? rows * columns / 32 * s.blockDepth : rows / 16 * columns / 8 * s.blockDepth / 16;
+  EXPECT_EQ(countOf(kernel.ptx.text, isFloat ? "fma.rn.f32" : "mma.sync"), products);
+  if (!isFloat)
+    EXPECT_EQ(countOf(kernel.ptx.text, "ldmatrix"), (rows / 16 + columns / 16) * s.blockDepth / 16);
+  // In each step, and `stages` - 1 times before the loop.
+  int64_t copies = (s.blockRows + s.blockColumns) * s.blockDepth * known.elementBytes / 16 / (32 * s.warps());
+  EXPECT_EQ(countOf(kernel.ptx.text, "cp.async.cg.shared.global"), copies * s.stages);
+  if (resources.empty())
+    GTEST_SKIP() << "no ptxas";
+  std::printf(
+      "| %s | %ld x %ld x %ld %s | %ld x %ld x %ld, %ld x %ld warps, %ld stages | %u | %ld | %ld | %ld | %.0f %% |\n",
+      architecture.c_str(), long(shape.rows), long(shape.columns), long(shape.depth), shape.element.c_str(),
+      long(s.blockRows), long(s.blockColumns), long(s.blockDepth), long(s.warpRows), long(s.warpColumns),
+      long(s.stages), resources[0].registers, long(cost.sharedBytes >> 10), long(cost.resident), long(products),
+      100 * cost.peak);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Matrix products: sizes with ragged edges, so that each mask is needed.
+#include "GpuKernel.h"
+
+using namespace bessemer;
+using namespace bessemer::gputest;
+
+namespace {
+std::string tensor(const std::vector<std::string> &dims, const std::string &element) {
+  std::string shape, names;
+  for (const std::string &dim : dims) {
+    bool known = dim.find_first_not_of("0123456789") == std::string::npos;
+    shape += (known ? dim : "?") + "x";
+    names += (names.empty() ? "\"" : ", \"") + dim + "\"";
+  }
+  bool isStatic = shape.find('?') == std::string::npos;
+  return "tensor<" + shape + element + (isStatic ? "" : ", #bess.dims<" + names + ">") + ">";
+}
+
+struct Product {
+  std::string element;
+  int64_t rows, columns, depth;
+  bool transposed = false;
+  std::string m, k; ///< names of dimensions that are not known; empty: known
+
+  std::string dim(const std::string &name, int64_t size) const { return name.empty() ? std::to_string(size) : name; }
+  std::string text() const {
+    std::string a = tensor({dim(m, rows), dim(k, depth)}, element),
+                y = tensor({dim(m, rows), std::to_string(columns)}, element);
+    std::string n = std::to_string(columns), d = dim(k, depth);
+    std::string b = transposed ? tensor({n, d}, element) : tensor({d, n}, element);
+    return "func.func @main(%a: " + a + ", %b: " + b + ") -> " + y + " {\n  %y = bess.matmul %a, %b" +
+           (transposed ? " {transpose_b}" : "") + " : (" + a + ", " + b + ") -> " + y + "\n  return %y : " + y +
+           "\n}\n";
+  }
+  std::vector<std::vector<int64_t>> shapes() const {
+    return {{rows, depth}, transposed ? std::vector<int64_t>{columns, depth} : std::vector<int64_t>{depth, columns}};
+  }
+};
+double toleranceOf(const std::string &element) { return element == "f32" ? 2e-6 : element == "f16" ? 1e-3 : 8e-3; }
+} // namespace
+
+class Products : public testing::TestWithParam<std::tuple<std::string, Product>> {};
+
+// Whole and ragged sizes; 37 x 40 x 50: rows of a operand that are no multiple
+// of 16 bytes; 33 columns: single elements.
+INSTANTIATE_TEST_SUITE_P(Gpu, Products,
+                         testing::Combine(testing::Values("sm_80", "sm_90a"),
+                                          testing::Values(Product{"f16", 64, 64, 128}, Product{"f16", 70, 72, 200},
+                                                          Product{"bf16", 37, 40, 50}, Product{"f16", 5, 33, 21},
+                                                          Product{"f16", 70, 72, 72, true},
+                                                          Product{"bf16", 33, 17, 19, true}, Product{"f32", 70, 72, 72},
+                                                          Product{"f32", 37, 33, 50, true},
+                                                          Product{"f16", 70, 72, 136, false, "m"},
+                                                          Product{"f16", 20, 24, 40, false, "m", "k"},
+                                                          Product{"f32", 20, 24, 40, true, "m", "k"})));
+
+TEST_P(Products, MatchTheReference) {
+  auto [architecture, product] = GetParam();
+  GpuKernel kernel(product.text(), architecture);
+  kernel.matches(product.shapes(), toleranceOf(product.element));
+  kernel.assembles();
+}
+
+// f32 operands through the tensor cores, when that is asked for.
+TEST(Gpu, Tf32Products) {
+  for (std::string architecture : {"sm_80", "sm_90a"})
+    for (Product product : {Product{"f32", 70, 72, 72}, Product{"f32", 37, 36, 52, true}}) {
+      GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
+      machine.tf32 = true;
+      GpuKernel kernel(product.text(), architecture, machine);
+      kernel.matches(product.shapes(), 2e-3);
+      kernel.assembles();
+      EXPECT_NE(kernel.ptx.text.find("tf32"), std::string::npos);
+    }
+}
+
+TEST(Gpu, ProductsWithAnEpilogue) {
+  for (std::string architecture : {"sm_80", "sm_90a"})
+    for (std::string element : {"f16", "f32"}) {
+      std::string a = "tensor<40x48x" + element + ">", b = "tensor<48x72x" + element + ">",
+                  y = "tensor<40x72x" + element + ">", bias = "tensor<72x" + element + ">", binary = " : (" + y + ", ";
+      GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ", %c: " + bias + ", %r: " + y + ") -> " + y +
+                           " {\n" + "  %0 = bess.matmul %a, %b : (" + a + ", " + b + ") -> " + y + "\n" +
+                           "  %1 = bess.add %0, %c" + binary + bias + ") -> " + y + "\n" + "  %2 = bess.gelu %1 : (" +
+                           y + ") -> " + y + "\n" + "  %3 = bess.add %2, %r" + binary + y + ") -> " + y +
+                           "\n  return %3 : " + y + "\n}\n",
+                       architecture);
+      kernel.matches({{40, 48}, {48, 72}, {72}, {40, 72}}, toleranceOf(element));
+      kernel.assembles();
+    }
+}
+
+// Batches on both sides, and one left operand for all.
+TEST(Gpu, BatchedProducts) {
+  for (std::string left : {"3x20x24", "1x20x24"}) {
+    std::string a = "tensor<" + left + "xf16>", b = "tensor<3x24x33xf16>", y = "tensor<3x20x33xf16>";
+    GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ") -> " + y + " {\n  %y = bess.matmul %a, %b : (" + a +
+                         ", " + b + ") -> " + y + "\n  return %y : " + y + "\n}\n",
+                     "sm_80");
+    kernel.matches({{left[0] - '0', 20, 24}, {3, 24, 33}}, toleranceOf("f16"));
+    kernel.assembles();
+  }
+}
