@@ -128,8 +128,8 @@ LogicalResult KernelOp::verify() {
     if (failed(verifyExpression(*this, "extents of the grid", extent, symbols)))
       return failure();
   for (NamedAttribute entry : getSchedule())
-    if (!isa<IntegerAttr, LayoutAttr>(entry.getValue()))
-      return emitOpError("expected an integer or a layout as entry '")
+    if (!isa<IntegerAttr, StringAttr, LayoutAttr>(entry.getValue()))
+      return emitOpError("expected an integer, a word or a layout as entry '")
              << entry.getName().getValue() << "' of the schedule, got " << entry.getValue();
   if (failed(verifyText(*this, "flops", getFlops(), symbols)) ||
       failed(verifyText(*this, "bytes", getBytes(), symbols)))

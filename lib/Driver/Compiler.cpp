@@ -135,6 +135,8 @@ private:
         GpuMachine machine = gpuMachineOf(options.machine.cpu == "sm_80" ? 80 : 90);
         machine.multiprocessors = options.machine.cores;
         machine.sharedBytes = options.machine.l1Bytes;
+        // --numerics=fast: both of what it allows.
+        machine.tf32 = options.numerics.approximate && options.numerics.narrowAccumulate;
         tile::setGpuMachine(*module, machine);
       }
     } else if (info.phase == Phase::emit) {

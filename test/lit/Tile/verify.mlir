@@ -49,8 +49,8 @@ tile.kernel @dims grid <> views 1 outputs 1 symbols 0 kind "row" reason "" sched
 
 // -----
 
-// expected-error @+1 {{expected an integer or a layout as entry 'block' of the schedule, got "many"}}
-tile.kernel @schedule grid <> views 1 outputs 1 symbols 0 kind "row" reason "" schedule {block = "many"} {
+// expected-error @+1 {{expected an integer, a word or a layout as entry 'block' of the schedule, got [1]}}
+tile.kernel @schedule grid <> views 1 outputs 1 symbols 0 kind "row" reason "" schedule {block = [1]} {
 ^bb0(%y: !tile.view<<"4">, f32>):
   tile.return
 }

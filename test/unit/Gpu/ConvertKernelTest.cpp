@@ -42,7 +42,7 @@ INSTANTIATE_TEST_SUITE_P(Gpu, Conversions,
                                                           Conversion{"transpose", rowsOfLanes, columnsOfLanes,
                                                                      Kind::Shared},
                                                           Conversion{"copies", sums, copies, Kind::Shared},
-                                                          Conversion{"original", copies, sums, Kind::Registers}),
+                                                          Conversion{"original", copies, sums, Kind::Shared}),
                                           testing::Values("f16", "f32", "i64", "i8")),
                          [](const auto &info) { return std::get<0>(info.param).name + "_" + std::get<1>(info.param); });
 
