@@ -30,7 +30,10 @@ def AssignGpuLayouts : Pass<"bessemer-assign-gpu-layouts", "::mlir::ModuleOp"> {
     Each tile of a `tile.kernel` gets a `#tile.layout` as its encoding, and the
     kernel's schedule the number of `warps` and the width of accesses, `vector`.
     A tile may be smaller than its layout; what is beyond it is padding. Long
-    rows take more warps: a row is to stay in registers.
+    rows take more warps: a row is to stay in registers. In a kernel with a `tile.dot`
+    all tiles lie as the sums of the product do, and `tile.convert` is placed where
+    one must lie elsewhere: a computed left operand, a result of two bytes an element
+    that is stored.
 
     ```mlir
     // before
@@ -51,8 +54,13 @@ def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
     threads of a block in `bess.block`; its grid is one-dimensional, a block for each point of the kernel's.
     A tile becomes a scalar for each register of its layout. A reduction goes
     over registers, then over lanes by shuffles, then over warps through shared
-    memory. Tiles that need another layout on the way (a `tile.dot`, a
-    transposition) are refused, by the name of their node.
+    memory; `tile.convert` goes by the plan for its two layouts. A `tile.dot` becomes
+    a loop over the depth: its operands go through stages of shared memory
+    (`cp.async`), fragments to `mma.sync` or multiply-adds. In a loop of the program
+    the operand of the next product is copied while one is computed.
+    Rows that would need another layout on the way (a transposition) are refused,
+    by the name of their node. What a block takes of shared memory beyond 48 KiB is
+    in `bess.shared`.
 
     ```mlir
     // before

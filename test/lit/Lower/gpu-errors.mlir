@@ -24,7 +24,7 @@ tile.kernel @sine grid <"1"> views 2 outputs 1 symbols 0 kind "row" reason "" sc
 
 // -----
 
-// CHECK: error: expected an op that the GPU lowering has code for
+// CHECK: error: expected an integer as 'block_rows' of the schedule of a GPU's matrix product, got {}
 tile.kernel @product grid <"1"> views 3 outputs 1 symbols 0 kind "matmul" reason "" schedule {} {
 ^bb0(%x: !tile.view<<"16", "16">, f32>, %w: !tile.view<<"16", "16">, f32>, %y: !tile.view<<"16", "16">, f32>, %point: index):
   %zero = arith.constant 0 : index

@@ -310,3 +310,11 @@ func.func @panels_block(%x: tensor<3x20xf32>) {
   %0 = tile.panels %x block 0 : tensor<3x20xf32> -> tensor<?x3x0xf32>
   return
 }
+
+// -----
+
+func.func @convert(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{expected one shape and one element type, got 'tensor<4x8xf32>' and 'tensor<8x4xf32>'}}
+  %0 = tile.convert %x : tensor<4x8xf32> -> tensor<8x4xf32>
+  return
+}
