@@ -211,6 +211,7 @@ private:
       return false;
     addEntryGuards(program);
     program.memoryLimit = memoryLimit;
+    program.flushDenormals = options.numerics.flushDenormals;
     fillReport(*module, program, result.report);
     if (std::string error = fillMemoryReport(*module, program, options, fitter.choices, result.report); !error.empty())
       return fail("--memory: " + error);

@@ -53,7 +53,7 @@ bool bessemer::parseNumerics(std::string_view view, Numerics &numerics, std::str
     word.consume_front("+");
     if (word == "default" || word == "strict" || word == "fast") {
       numerics = Numerics();
-      numerics.reassociate = word != "strict";
+      numerics.reassociate = numerics.flushDenormals = word != "strict";
       numerics.approximate = numerics.narrowAccumulate = word == "fast";
     } else if (word == "reassociate") {
       numerics.reassociate = on;
@@ -61,9 +61,11 @@ bool bessemer::parseNumerics(std::string_view view, Numerics &numerics, std::str
       numerics.approximate = on;
     } else if (word == "narrow-accumulate") {
       numerics.narrowAccumulate = on;
+    } else if (word == "flush-denormals") {
+      numerics.flushDenormals = on;
     } else {
-      error = "expected default, strict, fast, or a list of reassociate, approximate, narrow-accumulate (with - to "
-              "switch one off), got '" +
+      error = "expected default, strict, fast, or a list of reassociate, approximate, narrow-accumulate, "
+              "flush-denormals (with - to switch one off), got '" +
               word.str() + "'";
       return false;
     }

@@ -18,7 +18,7 @@ public:
   std::string error;
 
   void program(const Json &json, std::span<const uint8_t> constants, Program &out) {
-    Fields f = fields(json, "program", 13);
+    Fields f = fields(json, "program", 14);
     out.target = text(f[0]);
     out.triple = text(f[1]);
     out.features = texts(f[2]);
@@ -44,6 +44,7 @@ public:
     });
     out.cacheCapacity = text(f[11]);
     out.cacheCopied = text(f[12]);
+    out.flushDenormals = boolean(f[13]);
   }
 
 private:

@@ -132,7 +132,8 @@ Status encodeProgram(const Program &program, std::vector<uint8_t> &cbor, std::ve
                                program.memoryLimit,
                                encoder.list(program.caches),
                                program.cacheCapacity,
-                               program.cacheCopied};
+                               program.cacheCopied,
+                               program.flushDenormals};
   if (!encoder.error.empty())
     return Status::error(StatusCode::InvalidArgument, encoder.error);
   cbor = Json::to_cbor(all);

@@ -227,6 +227,7 @@ struct LaunchArguments {
   const int64_t *integers;
   char *workspace;
   int64_t workspaceStride;
+  bool flushDenormals;
 };
 struct CopyArguments {
   char *destination;
@@ -242,13 +243,14 @@ Status Executor::launch(const Step &step, void *const *buffers, const int64_t *i
   if (workspaceStride == 0)
     if (Status status = ensureWorkspace(0); !status.ok())
       return status;
-  LaunchArguments arguments{kernel, buffers, integers, static_cast<char *>(workspace.data()) + kernelFaultBytes,
-                            workspaceStride};
+  LaunchArguments arguments{kernel,          buffers,
+                            integers,        static_cast<char *>(workspace.data()) + kernelFaultBytes,
+                            workspaceStride, model->program().flushDenormals};
   region->run(
       tasks,
       [](void *data, int64_t begin, int64_t end, int worker) {
         const auto &a = *static_cast<const LaunchArguments *>(data);
-        FlushDenormals flush;
+        FlushDenormals flush(a.flushDenormals);
         a.kernel(a.buffers, a.integers, begin, end, a.workspace + a.workspaceStride * worker);
       },
       &arguments);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// While one lives, floating-point operations of this thread take and give zero
+// While one lives that is on, floating-point operations of this thread take and give zero
 // instead of a denormal number. A processor handles those in microcode, a
 // hundred times slower, and networks with gates (hard swish, sigmoid) make them
 // in masses: half of the time of a text detector went there.
@@ -16,8 +16,14 @@ namespace bessemer::runtime {
 
 class FlushDenormals {
 public:
-  FlushDenormals() : saved(read()) { write(saved | flags); }
-  ~FlushDenormals() { write(saved); }
+  explicit FlushDenormals(bool on) : on(on), saved(on ? read() : 0) {
+    if (on)
+      write(saved | flags);
+  }
+  ~FlushDenormals() {
+    if (on)
+      write(saved);
+  }
   FlushDenormals(const FlushDenormals &) = delete;
   FlushDenormals &operator=(const FlushDenormals &) = delete;
 
@@ -40,6 +46,7 @@ private:
   static void write(uint64_t) {}
 #endif
 
+  bool on;
   uint64_t saved;
 };
 

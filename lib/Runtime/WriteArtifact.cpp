@@ -127,6 +127,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   program.cacheCapacity = original.cacheCapacity;
   program.cacheCopied = original.cacheCopied;
   program.memoryLimit = original.memoryLimit;
+  program.flushDenormals = original.flushDenormals;
 
   WeightSources sources(options);
   std::vector<std::pair<const uint8_t *, int64_t>> pieces; // of the weights section

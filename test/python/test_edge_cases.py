@@ -77,3 +77,4 @@ def test_denormals_become_zero_in_kernels_alone(tmp_path):
     small = np.full(64, 1e-20, np.float32)
     assert not bessemer.compile(path)({"x": small})["y"].any()
     assert (small * small).all()  # the thread that called computes with them as before
+    assert bessemer.compile(path, numerics="strict")({"x": small})["y"].all()

@@ -22,14 +22,14 @@ struct TimeInterval {
 };
 
 struct PlanBuffer {
-  int64_t lower = 0;                  ///< first step at which the buffer is live
-  int64_t upper = 0;                  ///< first step at which it is dead; > lower
-  int64_t size = 0;                   ///< bytes, >= 0
-  int64_t alignment = 1;              ///< the offset is a multiple; >= 1
-  std::optional<int64_t> fixedOffset; ///< the one offset allowed, when given
+  int64_t lower = 0;                       ///< first step at which the buffer is live
+  int64_t upper = 0;                       ///< first step at which it is dead; > lower
+  int64_t size = 0;                        ///< bytes, >= 0
+  int64_t alignment = 1;                   ///< the offset is a multiple; >= 1
+  std::optional<int64_t> fixedOffset = {}; ///< the one offset allowed, when given
   /// Intervals inside [lower, upper), sorted and disjoint, in which the
   /// contents are not needed: others may use the bytes meanwhile.
-  std::vector<TimeInterval> gaps;
+  std::vector<TimeInterval> gaps = {};
 };
 
 struct MemoryPlan {

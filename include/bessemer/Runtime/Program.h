@@ -201,6 +201,7 @@ struct Program {
   std::string cacheCapacity, cacheCopied; ///< symbols that the runtime binds; "" without caches
   /// Bytes that an arena and the weights in memory may take together; 0: no limit.
   int64_t memoryLimit = 0;
+  bool flushDenormals = true; ///< kernels take and give 0 for them
   std::vector<uint8_t> code; ///< an ELF shared object that exports the kernels
 };
 

@@ -50,6 +50,7 @@ struct Numerics {
   bool reassociate = true;       ///< sums in another order (deterministic all the same)
   bool approximate = false;      ///< transcendental functions of a few more ulp
   bool narrowAccumulate = false; ///< f16 sums where inputs are f16
+  bool flushDenormals = true;    ///< kernels take and give 0 for numbers below the smallest normal one
 };
 
 struct CompileOptions {

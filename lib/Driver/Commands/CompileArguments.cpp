@@ -40,10 +40,10 @@ void CompileArguments::add(CLI::App &command, bool stages, bool withMemory) {
       ->group(group);
   command
       .add_option("--numerics", numerics,
-                  "default: f32 stays accurate, functions within 4 ulp, convolutions may be Winograd's.\n"
-                  "strict: without Winograd, and upstream's polynomial of erf. fast: as default today;\n"
-                  "leave for approximate, narrow-accumulate. Or a list of reassociate, approximate,\n"
-                  "narrow-accumulate; -WORD switches one off")
+                  "default: f32 stays accurate, functions within 4 ulp, convolutions may be Winograd's,\n"
+                  "denormal numbers are 0. strict: none of it, and upstream's polynomial of erf.\n"
+                  "fast: as default today; leave for approximate, narrow-accumulate. Or a list of\n"
+                  "reassociate, approximate, narrow-accumulate, flush-denormals; -WORD switches one off")
       ->type_name("POLICY")
       ->group(group);
   if (withMemory)

@@ -38,11 +38,11 @@ namespace bessemer {
 struct MemoryTile {
   mlir::Value base;   ///< !llvm.ptr of element (0, 0)
   mlir::Type element; ///< as stored: i1 takes a byte
-  mlir::Value rowStride;
-  mlir::Value columnStride;            ///< null: 1
-  mlir::Value panelStride;             ///< rank 3 only
-  mlir::Value validRows, validColumns; ///< null: the whole tile is inside of the view
-  mlir::Value condition;               ///< null: true; false: reads are 0, writes are dropped
+  mlir::Value rowStride = {};
+  mlir::Value columnStride = {};                 ///< null: 1
+  mlir::Value panelStride = {};                  ///< rank 3 only
+  mlir::Value validRows = {}, validColumns = {}; ///< null: the whole tile is inside of the view
+  mlir::Value condition = {};                    ///< null: true; false: reads are 0, writes are dropped
 };
 
 /// Where a tile is asked for: `width` columns from `column` of `row`; width 0
