@@ -5,8 +5,6 @@
 // rows of docs/benchmarks.md's prediction.
 #include "GpuKernel.h"
 
-#include "bessemer/Algorithms/GpuAttentionSchedule.h"
-
 #include <cstdio>
 
 using namespace bessemer;
@@ -73,30 +71,4 @@ TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
       long(s.blockRows), long(s.blockColumns), long(s.blockDepth), long(s.warpRows), long(s.warpColumns),
       long(s.stages), resources[0].registers, long(cost.sharedBytes >> 10), long(cost.resident), long(products),
       100 * cost.peak);
-}
-
-class LargeAttentions : public testing::TestWithParam<std::tuple<std::string, int64_t, bool>> {};
-INSTANTIATE_TEST_SUITE_P(Gpu, LargeAttentions,
-                         testing::Combine(testing::Values("sm_80", "sm_90a"), testing::Values(64, 128),
-                                          testing::Bool()));
-
-TEST_P(LargeAttentions, AreMadeOfWhatTheScheduleSays) {
-  auto [architecture, depth, causal] = GetParam();
-  std::string d = std::to_string(depth), type = "tensor<1x16x4096x" + d + "xf16>";
-  GpuKernel kernel("func.func @main(%q: " + type + ", %k: " + type + ", %v: " + type + ") -> " + type +
-                       " {\n  %y = bess.attention %q, %k, %v {scale = 0.125 : f64" + (causal ? ", causal = true" : "") +
-                       ", operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (" + type + ", " + type + ", " + type +
-                       ") -> " + type + "\n  return %y : " + type + "\n}\n",
-                   architecture);
-  std::vector<cuda::KernelResources> resources = kernel.assembles();
-  GpuAttentionSchedule s = *chooseGpuAttentionSchedule({depth, depth, 4096, 4096}, GpuModule::machineOf(architecture));
-  // Of a step: scores [rows, keys] over the depth, results [rows, depth] over the keys.
-  int64_t rows = s.blockRows / s.warps, products = 2 * (rows / 16) * (s.blockKeys / 8) * (depth / 16);
-  EXPECT_EQ(countOf(kernel.ptx.text, "mma.sync"), products);
-  EXPECT_EQ(countOf(kernel.ptx.text, "ex2.approx"), rows * s.blockKeys / 32 + rows / 8);
-  if (resources.empty())
-    GTEST_SKIP() << "no ptxas";
-  std::printf("| %s | head %ld%s | %ld queries, %ld keys, %ld warps | %u | %ld |\n", architecture.c_str(), long(depth),
-              causal ? ", causal" : "", long(s.blockRows), long(s.blockKeys), long(s.warps), resources[0].registers,
-              long(products));
 }
