@@ -7,7 +7,7 @@ from common import main
 from model_zoo import make, page_cases
 from testing.measure import Case
 
-SIZES = (("det", (1, 3, 640, 640)), ("cls", (6, 3, 48, 192)), ("rec", (6, 3, 48, 320)))
+SIZES = (("det", (1, 3, 480, 640)), ("cls", (6, 3, 48, 192)), ("rec", (6, 3, 48, 320)))
 
 
 def cases():

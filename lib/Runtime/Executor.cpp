@@ -254,18 +254,20 @@ Status Executor::launch(const Step &step, void *const *buffers, const int64_t *i
         a.kernel(a.buffers, a.integers, begin, end, a.workspace + a.workspaceStride * worker);
       },
       &arguments);
-  // What the kernel found wrong with the data, if anything.
+  // What the kernel found wrong with the data, if anything; and it holds nothing for the next one.
+  int64_t fault = 0;
   for (int worker = 0, workers = model->threadPool().threads(); worker < workers; ++worker) {
-    auto &fault = *reinterpret_cast<int64_t *>(arguments.workspace + workspaceStride * worker - 8);
-    if (fault == 0) [[likely]]
+    auto *words = reinterpret_cast<int64_t *>(arguments.workspace + workspaceStride * worker);
+    if ((words[-1] | words[-2]) == 0) [[likely]]
       continue;
-    auto number = static_cast<size_t>(fault) - 1;
-    for (int i = worker; i < workers; ++i)
-      *reinterpret_cast<int64_t *>(arguments.workspace + workspaceStride * i - 8) = 0;
-    return failed(step, number < kernelFaults.size() ? std::string(kernelFaults[number].text)
-                                                     : "a kernel found a fault in the data");
+    fault = fault ? fault : words[-1];
+    words[-1] = words[-2] = 0;
   }
-  return {};
+  if (fault == 0) [[likely]]
+    return {};
+  auto number = static_cast<size_t>(fault) - 1;
+  return failed(step, number < kernelFaults.size() ? std::string(kernelFaults[number].text)
+                                                   : "a kernel found a fault in the data");
 }
 
 void Executor::copy(void *destination, const void *source, int64_t bytes) {

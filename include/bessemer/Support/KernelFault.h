@@ -2,7 +2,9 @@
 //
 // What a compiled kernel may find wrong with the data (`tile.check`): it writes
 // a number 8 bytes before its workspace and goes on with safe values; the
-// executor looks there after the launch and ends the run.
+// executor looks there after the launch and ends the run. 16 bytes before the
+// workspace is what it holds from one piece of a launch to the next (patches of
+// an image: a number of the places they are of); 0 at the start of each launch.
 #pragma once
 
 #include <array>
@@ -11,7 +13,8 @@
 
 namespace bessemer {
 
-/// Bytes before a kernel's workspace that belong to the executor; the fault is in the last 8.
+/// Bytes before a kernel's workspace that belong to the executor; the fault is in the last 8, what is held in the 8
+/// before.
 inline constexpr int64_t kernelFaultBytes = 64;
 
 struct KernelFault {

@@ -92,7 +92,8 @@ static bool dependsOn(Value value, Value on) {
 /// For each place and each row of the window: one copy where all of the row lies
 /// in the image (and its taps are neighbours), else tap by tap; zeros outside.
 /// Points of the grid that follow each other along an axis on which the places
-/// do not depend (the panels) find them where the first one has put them.
+/// do not depend (the panels) find them where the first one has put them, which
+/// the word before the workspace tells: a thread takes its range in pieces.
 LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
   auto view = cast<tile::ViewType>(op.getView().getType());
   auto dims = bess::parseDims(view.getDims());
@@ -126,12 +127,19 @@ LogicalResult KernelExpander::expandPatches(tile::PatchesOp op) {
     extents.push_back(viewExtent(op.getView(), i + 1));
 
   OpBuilder::InsertionGuard guard(b);
-  Value innermost = kernel.getGridId(bess::parseDims(kernel.getGrid()).size() - 1);
-  if (op->getBlock() == &kernel.getBody().front() &&
+  auto grid = bess::parseDims(kernel.getGrid());
+  Value innermost = kernel.getGridId(grid.size() - 1);
+  auto patches = kernel.getBody().front().getOps<tile::PatchesOp>();
+  if (op->getBlock() == &kernel.getBody().front() && llvm::hasSingleElement(patches) &&
       llvm::none_of(op->getOperands(), [&](Value operand) { return dependsOn(operand, innermost); })) {
-    Value first = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, mapped(innermost), index(0));
-    auto absent = scf::IfOp::create(b, arith::OrIOp::create(b, first, firstOfRange), /*withElseRegion=*/false);
-    b.setInsertionPointToStart(absent.thenBlock());
+    Type i64 = b.getI64Type();
+    Value number = add(div(point, fromExpr(grid.back())), index(1));
+    number = b.createOrFold<arith::IndexCastOp>(i64, number);
+    Value held =
+        LLVM::GEPOp::create(b, LLVM::LLVMPointerType::get(b.getContext()), i64, workspace, ArrayRef<LLVM::GEPArg>{-2});
+    Value absent = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, LLVM::LoadOp::create(b, i64, held), number);
+    b.setInsertionPointToStart(scf::IfOp::create(b, absent, /*withElseRegion=*/false).thenBlock());
+    LLVM::StoreOp::create(b, number, held);
   }
   auto rows = scf::ForOp::create(b, index(0), extent(op.getTile(), 0), index(1));
   b.setInsertionPointToStart(rows.getBody());

@@ -52,7 +52,7 @@ FailureOr<func::FuncOp> KernelExpander::expand(ModuleOp kernels) {
   func::ReturnOp::create(b);
   b.setInsertionPointToStart(loop.getBody());
   Value rest = loop.getInductionVar();
-  firstOfRange = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, rest, begin);
+  point = rest;
   for (int64_t i = grid.size() - 1; i >= 0; --i) {
     Value id = rest;
     if (i > 0) {

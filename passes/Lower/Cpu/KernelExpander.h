@@ -155,7 +155,7 @@ private:
   llvm::DenseMap<mlir::Operation *, mlir::Operation *> groupOf;                    ///< store -> the last of its group
   llvm::SmallVector<Value> bufferPointers;
   Value workspace, scratchOffset;
-  Value firstOfRange; ///< i1: no point of the grid was computed before this one, in this call
+  Value point; ///< of the grid, which is computed
   SymbolicExpr scratchBound = 0, workspaceBytes = 0;
 };
 

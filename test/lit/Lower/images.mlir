@@ -28,16 +28,19 @@ tile.kernel @patches grid <"4"> views 3 outputs 1 symbols 0 kind "conv" reason "
 // -----
 
 // Points that differ in the panel alone share the patches: they are copied where
-// the panel is the first one, or the point the first of the call.
+// the workspace does not hold those of the places yet.
 // CHECK: func.func @shared
-// CHECK-SAME: %[[BEGIN:[^ ]*]]: i64, %{{[^ ]*}}: i64,
-// CHECK-DAG: %[[FROM:.*]] = arith.index_cast %[[BEGIN]] : i64 to index
-// CHECK: scf.for %[[POINT:.*]] = %[[FROM]]
-// CHECK: %[[START:.*]] = arith.cmpi eq, %[[POINT]], %[[FROM]]
-// CHECK: %[[PANEL:.*]] = arith.remui %[[POINT]]
-// CHECK: %[[FIRST:.*]] = arith.cmpi eq, %[[PANEL]],
-// CHECK: %[[COPY:.*]] = arith.ori %[[FIRST]], %[[START]]
-// CHECK: scf.if %[[COPY]]
+// CHECK-SAME: %[[WORKSPACE:[^ ]*]]: !llvm.ptr)
+// CHECK: scf.for %[[POINT:[^ ]*]] =
+// CHECK: llvm.getelementptr %[[WORKSPACE]][%{{.*}}]
+// CHECK: %[[BLOCK:.*]] = arith.divui %[[POINT]], %c2{{.*}} : index
+// CHECK: %[[NEXT:.*]] = arith.addi %[[BLOCK]], %c1{{.*}} : index
+// CHECK: %[[NUMBER:.*]] = arith.index_cast %[[NEXT]] : index to i64
+// CHECK: %[[PLACE:.*]] = llvm.getelementptr %[[WORKSPACE]][-2] : (!llvm.ptr) -> !llvm.ptr, i64
+// CHECK: %[[HELD:.*]] = llvm.load %[[PLACE]]
+// CHECK: %[[ABSENT:.*]] = arith.cmpi ne, %[[HELD]], %[[NUMBER]]
+// CHECK: scf.if %[[ABSENT]]
+// CHECK: llvm.store %[[NUMBER]], %[[PLACE]]
 tile.kernel @shared grid <"4", "2"> views 3 outputs 1 symbols 0 kind "conv" reason "" schedule {} {
 ^bb0(%x: !tile.view<<"1", "4", "4", "1", "8">, f32>, %w: !tile.view<<"1", "2", "72", "16">, f32>, %y: !tile.view<<"16", "32">, f32>, %i: index, %panel: index):
   %zero = arith.constant 0 : index
