@@ -5,6 +5,8 @@
 // rows of docs/benchmarks.md's prediction.
 #include "GpuKernel.h"
 
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+
 #include <cstdio>
 
 using namespace bessemer;
