@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -146,6 +147,9 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
   int64_t width = accessWidth(op.getView(), op.getOffsets(), op.getDims(), contiguousRegisters(*layout));
   uint64_t copies = layout->atom().redundantBits("register");
   Value owner = isOwner(*layout);
+  // The result may lie on an operand: the lanes that hold copies must have read it.
+  if (owner)
+    NVVM::Barrier0Op::create(b);
   for (int64_t reg = 0; reg < layout->registers(); reg += width) {
     if (reg % layout->atom().inputSize("register") & copies)
       continue;

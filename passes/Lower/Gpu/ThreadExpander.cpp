@@ -262,7 +262,7 @@ LogicalResult ThreadExpander::expandIf(scf::IfOp op) {
 
 void ThreadExpander::barrier() {
   NVVM::Barrier0Op::create(b);
-  wrote = reads = false;
+  wrote = reads = readByAll = false;
 }
 
 void ThreadExpander::beginRoot(bool writes) {
@@ -343,9 +343,9 @@ LogicalResult ThreadExpander::expandStores(ArrayRef<tile::StoreOp> group) {
       places.back().condition = mapped(op.getCondition());
     unrolled |= readsCarried(op.getTile());
   }
-  b.setLoc(group.back().getLoc());
-  beginRoot(/*writes=*/hazards);
-  tile::StoreOp first = group.front();
+  tile::StoreOp first = group.front(), last = group.back();
+  b.setLoc(last.getLoc());
+  beginRoot(/*writes=*/hazards || readByAll);
   LogicalResult done = forEachElement(first.getTile(), unrolled, [&](Place &at) -> LogicalResult {
     SmallVector<Value> values;
     for (tile::StoreOp op : group) {
@@ -406,6 +406,7 @@ LogicalResult ThreadExpander::canonical(Value tile, SmallVector<Value> &own) {
   int64_t count = type.getNumElements();
   if (count == 1) {
     // Every thread has it.
+    reads = readByAll = true;
     Place place{SmallVector<Value>(type.getRank(), index(0)), 0};
     FailureOr<Value> value = evaluate(tile, place);
     if (succeeded(value))
@@ -416,7 +417,8 @@ LogicalResult ThreadExpander::canonical(Value tile, SmallVector<Value> &own) {
     Value number = add(thread, index(slot * threads));
     Value exists = (slot + 1) * threads > count ? isLess(number, index(count)) : Value();
     FailureOr<Value> value = under(exists, type.getElementType(), [&]() -> FailureOr<Value> {
-      Place place{{}, slot};
+      Place place;
+      place.slot = slot;
       Value rest = number;
       SmallVector<Value> at(type.getRank());
       for (int64_t d = type.getRank() - 1; d >= 0; --d) {

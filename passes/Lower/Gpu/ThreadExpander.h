@@ -46,9 +46,11 @@ private:
 
   /// An element of a tile.
   struct Place {
+    Place() = default;
+    Place(llvm::SmallVector<Value> at, int64_t slot = -1) : at(std::move(at)), slot(slot) {}
     llvm::SmallVector<Value> at; ///< a coordinate for each dimension
     int64_t slot = -1;           ///< which of the thread's elements it is; -1: known when it runs
-    llvm::DenseMap<Value, Value> cache = {};
+    llvm::DenseMap<Value, Value> cache;
   };
   using PlaceFn = llvm::function_ref<mlir::LogicalResult(Place &)>;
 
@@ -141,6 +143,7 @@ private:
   bool hazards = false;              ///< an output is read, or written by several stores
   bool scratchUsed = false;          ///< by some root of the program
   bool wrote = false, reads = false; ///< since the last barrier
+  bool readByAll = false;            ///< and an element that another thread may store in its place
 };
 
 } // namespace bessemer::gpu
