@@ -55,7 +55,7 @@ def test_a_model_runs_in_the_emulator(tmp_path, target):
 
 # (model, target, the first how many of its cases): those that take a second or two, each generation at least once.
 CASES = [("gpt2-tiny", "cuda:sm_80", 2), ("llama-tiny", "cuda:sm_90a", 2), ("vit-tiny", "cuda:sm_80", 1),
-         ("resnet-tiny", "cuda:sm_90a", 1), ("silero-vad-16k", "cuda:sm_80", 1), ("minilm-short", "cuda:sm_80", 1)]
+         ("resnet-tiny", "cuda:sm_90a", 1), ("silero-vad-16k", "cuda:sm_80", 1)]
 
 
 @pytest.mark.parametrize("name,target,count", CASES)
@@ -64,7 +64,7 @@ def test_a_whole_model_agrees_with_onnx_runtime_and_the_sanitizer_is_silent(name
     reference = make_engine("onnxruntime", path, threads=2)
     program = package.compile(str(path), target=target, emulate=True, sanitize=True)
     for label, feeds in list(MODELS[name].cases())[:count]:
-        actual = dict(zip(reference.outputs, program(feeds)))
+        actual = program(feeds)
         for output, values in reference(feeds).items():
             error = worst_error(actual[output], values)
             assert error <= 1, f"{name} at {label}, output {output}: {error:.3g} times the allowed error"

@@ -108,6 +108,8 @@ LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
     Value guard = isInside(op.getTile(), *layout, at);
     if (!op->hasAttr("in_bounds"))
       guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+    if (op.getCondition())
+      guard = both(guard, mapped(op.getCondition()));
     llvm::append_range(results, read(pointer(op.getView(), op.getOffsets(), op.getDims(), at), element, width, guard));
   }
   tiles[op.getTile()] = std::move(results);
@@ -157,6 +159,8 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
     Value guard = both(owner, isInside(op.getTile(), *layout, at));
     if (!op->hasAttr("in_bounds"))
       guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+    if (op.getCondition())
+      guard = both(guard, mapped(op.getCondition()));
     Value place = pointer(op.getView(), op.getOffsets(), op.getDims(), at);
     SmallVector<Value> values;
     for (Value value : ArrayRef<Value>(tiles[op.getTile()]).slice(reg, width))
