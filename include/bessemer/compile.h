@@ -63,6 +63,14 @@ typedef struct bessemer_compile_options {
    * may take together; 0: no limit. Where the sizes are known, kernels are computed in
    * pieces or again if that is what it takes; the report says so. */
   int64_t memory_limit;
+  /* Of a GPU as the target ("cuda:sm_80", "cuda:sm_90a"). Non-zero: ops that it has no
+   * code for run on the host; without it they are an error. */
+  int32_t allow_fallback;
+  /* Non-zero: kernels run in an emulator when the program is loaded from the
+   * compilation; no GPU is needed, and nothing can be written as an artifact. */
+  int32_t emulate;
+  /* Non-zero, with emulate: look for races, reads of what nobody wrote, and the like. */
+  int32_t sanitize;
 } bessemer_compile_options;
 
 /* Compiles. `options` may be NULL. On BESSEMER_BAD_FILE and BESSEMER_UNSUPPORTED
@@ -83,6 +91,10 @@ BESSEMER_API const char *bessemer_compilation_diagnostics(const bessemer_compila
 /* What was decided and why, as JSON: phases, kernels with their reasons, fallbacks,
  * unsupported nodes, memory. The same as `bessemer compile --report`. */
 BESSEMER_API const char *bessemer_compilation_report(const bessemer_compilation *compilation);
+
+/* What the emulator has found wrong with the kernels in all runs so far, a paragraph each;
+ * "" when there is nothing. Valid until the next call. */
+BESSEMER_API const char *bessemer_compilation_findings(bessemer_compilation *compilation);
 
 /* Makes the program ready to run in this process. The sources of its weights
  * are those of the compilation; host weights need not be named again. */

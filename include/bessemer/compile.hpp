@@ -45,6 +45,8 @@ public:
   bessemer_compilation *handle() const { return compilation.get(); }
   std::string diagnostics() const { return bessemer_compilation_diagnostics(handle()); }
   std::string reportJson() const { return bessemer_compilation_report(handle()); }
+  /// What the emulator has found in the runs so far.
+  std::string findings() const { return bessemer_compilation_findings(handle()); }
   Program load(const LoadOptions &options = {}) const {
     bessemer_load_options c = options.c();
     bessemer_program *program = nullptr;

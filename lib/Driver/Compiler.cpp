@@ -12,11 +12,13 @@
 #include "lib/Driver/DiagnosticText.h"
 #include "lib/Driver/Dump.h"
 #include "lib/Driver/Emit.h"
+#include "lib/Driver/EmulatedDevice.h"
 #include "lib/Driver/FillReport.h"
 #include "lib/Driver/FitMemory.h"
 #include "lib/Driver/Pipeline.h"
 
 #include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
 
 #include <chrono>
 #include <sys/resource.h>
@@ -30,7 +32,8 @@ class Compilation {
 public:
   Compilation(const CompileOptions &options, const Compiler &compiler)
       : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), exposure(compiler.exposure),
-        context(makeRegistry(), MLIRContext::Threading::DISABLED), diagnostics(&context) {
+        contextHolder(std::make_shared<MLIRContext>(makeRegistry(), MLIRContext::Threading::DISABLED)),
+        context(*contextHolder), diagnostics(&context) {
     context.loadAllAvailableDialects();
     context.printOpOnDiagnostic(false);
     shared.files = std::make_shared<WeightFiles>();
@@ -126,7 +129,8 @@ private:
         return false;
       // What the phases ask of the target travels with the module.
       CpuSchedule schedule;
-      schedule.vectorBytes = options.machine.vectorBits / 8;
+      schedule.vectorBytes =
+          options.machine.lanesAbreast ? 4 * options.machine.lanesAbreast : options.machine.vectorBits / 8;
       schedule.registers = options.machine.vectorRegisters;
       schedule.l1Bytes = options.machine.l1Bytes;
       schedule.l2Bytes = options.machine.l2Bytes;
@@ -148,6 +152,8 @@ private:
       if (info.phase == Phase::fuse && memoryLimit > 0 && exposure == Exposure::Nothing)
         fused = module->clone();
     }
+    if (info.phase == Phase::lower && !options.kernels.empty() && !takeKernels())
+      return false;
     std::string error = dumpPhase(*module, info, options.dumpDirectory);
     return error.empty() || fail(error);
   }
@@ -199,8 +205,6 @@ private:
   }
 
   bool emit() {
-    if (options.machine.target != "cpu")
-      return fail("expected --compile-to=lower: a program for " + options.target + " has no host side yet");
     MemoryFitter fitter(memoryLimit, options.machine.memoryGBs, [&](ModuleOp target) { return describe(target); });
     if (fused && !fitMemory(fitter))
       return false;
@@ -215,18 +219,68 @@ private:
     fillReport(*module, program, result.report);
     if (std::string error = fillMemoryReport(*module, program, options, fitter.choices, result.report); !error.empty())
       return fail("--memory: " + error);
+    if (program.onDevice() && !options.allowFallback && exposure != Exposure::References && !checkFallbacks())
+      return false;
+    if (program.onDevice() && memoryLimit > 0)
+      return fail("--memory: expected no limit for a program on a device");
+    if (options.emulate && !program.onDevice())
+      return fail("--emulate: expected a target with an emulator (cuda:sm_80, cuda:sm_90a), got '" + options.target +
+                  "'");
     for (ModuleOp kernels : llvm::to_vector(module->getOps<ModuleOp>())) {
-      if (kernels.getSymName() != "kernels" || kernels.getBody()->empty())
+      if (kernels.getSymName() != "kernels" || kernels.getBody()->empty() || options.emulate)
         continue;
       ObjectCode code = backend->emitObject(kernels);
       if (!code.ok())
         return fail("code generation for " + options.machine.cpu + ": " + code.error);
       program.code = std::move(code.bytes);
+      program.cubin = std::move(code.cubin);
       program.features = backend->minimumFeatures();
     }
-    result.report.codeBytes = program.code.size();
+    if (options.emulate) {
+      std::string error;
+      std::shared_ptr<EmulatedDevice> device = EmulatedDevice::create(contextHolder, *module, options.sanitize, error);
+      if (!device)
+        return fail("emulator: " + error);
+      result.device = device;
+      result.emulator = device;
+    }
+    result.report.codeBytes = program.code.size() + program.cubin.size();
     result.program = std::move(program);
     return true;
+  }
+
+  /// The kernels of a file in place of ours.
+  bool takeKernels() {
+    auto kernelsOf = [](ModuleOp module) { return module.lookupSymbol<ModuleOp>("kernels"); };
+    OwningOpRef<ModuleOp> file = parseSourceFile<ModuleOp>(options.kernels, &context);
+    ModuleOp theirs = file ? kernelsOf(*file) : ModuleOp(), ours = kernelsOf(*module);
+    if (!theirs)
+      return fail("--kernels: expected a module with kernels in '" + options.kernels + "'");
+    for (Operation &op : ours ? *ours.getBody() : *theirs.getBody())
+      if (auto symbol = dyn_cast<SymbolOpInterface>(op); symbol && !theirs.lookupSymbol(symbol.getNameAttr()))
+        return fail("--kernels: expected '" + symbol.getName().str() + "' in '" + options.kernels + "'");
+    // Where a line of theirs comes from, our kernel of that name knows.
+    for (Operation &op : *theirs.getBody())
+      if (Operation *known = ours ? ours.lookupSymbol(cast<SymbolOpInterface>(op).getNameAttr()) : nullptr)
+        op.walk([&](Operation *inner) { inner->setLoc(FusedLoc::get(&context, {known->getLoc(), inner->getLoc()})); });
+    if (ours)
+      ours.erase();
+    theirs->remove();
+    module->push_back(theirs);
+    return true;
+  }
+
+  /// What runs on the host while the program runs on a device, without leave: an error for each node, all at once.
+  bool checkFallbacks() {
+    bool fine = true;
+    forEachFallback(*module, [&](Operation *op) {
+      if (isa<bess::CustomOp>(op))
+        return;
+      fine = false;
+      op->emitError("expected an op that there is code for on ")
+          << options.target << ", got " << op->getName() << "; --allow-fallback runs it on the host";
+    });
+    return fine;
   }
 
   bool fail(const std::string &message) {
@@ -239,7 +293,8 @@ private:
   const kernels::CustomOps &customOps;
   Exposure exposure;
   std::map<std::string, uint64_t> hostSizes;
-  MLIRContext context;
+  std::shared_ptr<MLIRContext> contextHolder; ///< an emulated device goes on to use it
+  MLIRContext &context;
   DiagnosticText diagnostics;
   simplify::SimplifyContext shared;
   std::unique_ptr<TargetBackend> backend;

@@ -33,9 +33,17 @@ void ProgramEmitter::collectKernels() {
         continue;
       kernels[kernel.getSymName()] = program.kernels.size();
       kernelOps[kernel.getSymName()] = kernel;
-      program.kernels.push_back({kernel.getSymName().str(), textAttr(kernel, "bess.kind"),
-                                 textAttr(kernel, "bess.reason"), exprAttr(kernel, "bess.flops"),
-                                 exprAttr(kernel, "bess.bytes")});
+      runtime::Kernel made{kernel.getSymName().str(), textAttr(kernel, "bess.kind"), textAttr(kernel, "bess.reason"),
+                           exprAttr(kernel, "bess.flops"), exprAttr(kernel, "bess.bytes")};
+      auto number = [&](StringRef name) {
+        auto value = kernel->getAttrOfType<IntegerAttr>(name);
+        return value ? value.getInt() : 0;
+      };
+      made.threads = number("bess.block");
+      made.outputs = number("bess.outputs");
+      made.sharedBytes = number("bess.shared");
+      made.takesWorkspace = kernel->hasAttr("bess.takes_workspace");
+      program.kernels.push_back(std::move(made));
     }
   }
 }

@@ -125,17 +125,22 @@ private:
 
 } // namespace
 
-void bessemer::fillReport(ModuleOp module, const runtime::Program &program, Report &report) {
-  ProgramReport(program, report).run();
-  std::map<std::pair<std::string, std::string>, Report::FallbackRecord> fallbacks;
+void bessemer::forEachFallback(ModuleOp module, llvm::function_ref<void(Operation *)> fn) {
   module.walk([&](Operation *op) {
     if (!isa<bess::BessDialect>(op->getDialect()) || op->getNumResults() == 0 || op->hasAttr("bess.view"))
       return;
     if (isa<bess::WeightOp, bess::ConstantOp, bess::PrepareOp, bess::LaunchOp, bess::FromDimsOp, bess::ReshapeOp>(op))
       return;
     auto function = op->getParentOfType<func::FuncOp>();
-    if (function && function->hasAttr("bess.prepare"))
-      return;
+    if (!function || !function->hasAttr("bess.prepare"))
+      fn(op);
+  });
+}
+
+void bessemer::fillReport(ModuleOp module, const runtime::Program &program, Report &report) {
+  ProgramReport(program, report).run();
+  std::map<std::pair<std::string, std::string>, Report::FallbackRecord> fallbacks;
+  forEachFallback(module, [&](Operation *op) {
     std::string type;
     llvm::raw_string_ostream(type) << op->getResult(0).getType();
     auto custom = dyn_cast<bess::CustomOp>(op);

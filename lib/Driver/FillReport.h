@@ -11,6 +11,8 @@
 namespace bessemer {
 
 void recordPhase(mlir::ModuleOp module, const PhaseInfo &phase, double seconds, Report &report);
+/// Every op that runs on a reference kernel or one of the host while the program runs.
+void forEachFallback(mlir::ModuleOp module, llvm::function_ref<void(mlir::Operation *)> fn);
 void fillReport(mlir::ModuleOp module, const runtime::Program &program, Report &report);
 
 /// What the program's memory limit leads to; `choices`: what was to choose from. A sentence when no run can fit.

@@ -20,6 +20,29 @@ MemoryRegion *Device::Memory::find(uint64_t address) {
   return last = &it->second;
 }
 
+Located Device::Memory::locate(uint64_t address) {
+  if (address < windowBase) {
+    MemoryRegion *region = find(address);
+    if (!region)
+      return {};
+    uint64_t offset = address - region->base;
+    return {region, offset, region->bytes.size() - offset, &region->name, region->base, region->bytes.size(), false};
+  }
+  const Window *window = lastWindow;
+  if (!window || address < window->base || address - window->base >= window->bytes) {
+    auto it = windows.upper_bound(address);
+    if (it == windows.begin())
+      return {};
+    window = &std::prev(it)->second;
+    if (address - window->base >= window->bytes)
+      return {};
+    lastWindow = window;
+  }
+  uint64_t offset = address - window->base;
+  return {window->region, window->offset + offset, window->bytes - offset, &window->name,
+          window->base,   window->bytes,           window->readOnly};
+}
+
 Device::Device() : impl(std::make_unique<Memory>()) {}
 Device::~Device() = default;
 Device::Device(Device &&) noexcept = default;
@@ -67,6 +90,34 @@ bool Device::read(uint64_t address, void *data, uint64_t bytes) const {
   return true;
 }
 
+void Device::forget(uint64_t address, uint64_t bytes) {
+  MemoryRegion *region = impl->find(address);
+  if (region)
+    std::fill_n(region->written.begin() + (address - region->base),
+                std::min<uint64_t>(bytes, region->bytes.size() - (address - region->base)), 0);
+}
+
+uint64_t Device::openWindow(const std::string &name, uint64_t address, uint64_t bytes, bool readOnly) {
+  MemoryRegion *region = impl->find(address);
+  if (!region)
+    return 0;
+  uint64_t base = impl->nextWindow + address % 256; // as far from a multiple as it is
+  impl->windows[base] = {name,
+                         base,
+                         std::min<uint64_t>(bytes, region->bytes.size() - (address - region->base)),
+                         region,
+                         address - region->base,
+                         readOnly};
+  impl->nextWindow += (bytes + 511) / 256 * 256 + (1 << 20);
+  return base;
+}
+
+void Device::closeWindows() {
+  impl->windows.clear();
+  impl->nextWindow = windowBase;
+  impl->lastWindow = nullptr;
+}
+
 void bessemer::emulator::setPending(MemoryRegion &shared, uint64_t offset, uint32_t bytes, bool pending) {
   if (offset < shared.pending.size())
     std::fill_n(shared.pending.begin() + offset, std::min<uint64_t>(bytes, shared.pending.size() - offset), pending);
@@ -88,15 +139,25 @@ public:
     if (space == Space::Local)
       return resolveLocal(lane, address);
     shared = space == Space::Shared;
-    MemoryRegion *region = shared ? &block.shared : launch.memory.find(address);
-    uint64_t offset = region ? address - region->base : 0;
-    if (!region || offset >= region->bytes.size() || region->bytes.size() - offset < access.bytes) {
-      report(FindingKind::OutOfBounds, lane, verb() + place(region, address) + outside(region, address));
+    if (shared) {
+      uint64_t size = block.shared.bytes.size();
+      located = {&block.shared, address, address < size ? size - address : 0, &block.shared.name, 0, size, false};
+    } else {
+      located = launch.memory.locate(address);
+    }
+    MemoryRegion *region = located.region;
+    uint64_t offset = located.offset;
+    if (!region || located.room < access.bytes) {
+      report(FindingKind::OutOfBounds, lane, verb() + place(address) + outside(address));
+      return nullptr;
+    }
+    if (located.readOnly && access.write) {
+      report(FindingKind::OutOfBounds, lane, verb() + place(address) + ", which the kernel may only read");
       return nullptr;
     }
     if (address % access.alignment)
       report(FindingKind::Misaligned, lane,
-             verb() + place(region, address) + ", which is no multiple of " + std::to_string(access.alignment));
+             verb() + place(address) + ", which is no multiple of " + std::to_string(access.alignment));
     if (launch.config.sanitize)
       check(*region, lane, offset, address);
     if (access.write)
@@ -105,6 +166,7 @@ public:
   }
 
   bool shared = false;
+  Located located;
 
 private:
   uint8_t *resolveLocal(unsigned lane, uint64_t address) {
@@ -120,17 +182,19 @@ private:
   void check(MemoryRegion &region, unsigned lane, uint64_t offset, uint64_t address) {
     const uint8_t *written = region.written.data() + offset;
     if (!access.write && std::memchr(written, 0, access.bytes))
-      report(FindingKind::Uninitialized, lane, verb() + place(&region, address) + ", which nobody wrote");
+      report(FindingKind::Uninitialized, lane, verb() + place(address) + ", which nobody wrote");
     if (shared && std::memchr(region.pending.data() + offset, 1, access.bytes))
       report(FindingKind::Race, lane,
-             verb() + place(&region, address) + ", where a cp.async is on its way that nobody waited for");
+             verb() + place(address) + ", where a cp.async is on its way that nobody waited for");
+    if (located.readOnly)
+      return;
     Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,
                 inst.site,        static_cast<uint8_t>(lane), access.atomic};
     Conflict conflict =
         access.write ? region.shadow.write(offset, access.bytes, by) : region.shadow.read(offset, access.bytes, by);
     if (conflict.found)
       report(FindingKind::Race, lane,
-             verb() + place(&region, address) + " that " + describe(conflict) + ", with nothing that orders the two",
+             verb() + place(address) + " that " + describe(conflict) + ", with nothing that orders the two",
              conflict.with.site);
   }
 
@@ -148,16 +212,22 @@ private:
     return std::string(access.write ? " writes " : " reads ") + std::to_string(access.bytes) +
            (access.bytes == 1 ? " byte" : " bytes") + (access.write ? " to " : " from ");
   }
-  std::string place(const MemoryRegion *region, uint64_t address) {
+  std::string place(uint64_t address) {
     if (shared)
       return "shared+" + std::to_string(address);
-    if (!region)
+    if (!located.region)
       return "address " + std::to_string(address);
-    return "'" + region->name + "'+" + std::to_string(address - region->base);
+    return "'" + *located.name + "'+" + std::to_string(address - located.base);
   }
-  std::string outside(const MemoryRegion *region, uint64_t address) {
-    if (region)
-      return ", of " + std::to_string(region->bytes.size()) + " bytes";
+  std::string outside(uint64_t address) {
+    if (located.region)
+      return ", of " + std::to_string(located.size) + " bytes";
+    // The window before it, if it is near.
+    if (auto window = launch.memory.windows.upper_bound(address); window != launch.memory.windows.begin()) {
+      const Window &before = std::prev(window)->second;
+      if (uint64_t end = before.base + before.bytes; address - end < (1 << 20))
+        return ", " + std::to_string(address - end) + " bytes behind the end of '" + before.name + "'";
+    }
     // The allocation before it, if it is near.
     auto it = launch.memory.regions.upper_bound(address);
     if (it != launch.memory.regions.begin()) {

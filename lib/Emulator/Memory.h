@@ -21,6 +21,7 @@ namespace bessemer::emulator {
 struct Warp;
 
 constexpr uint64_t globalBase = uint64_t(1) << 40;
+constexpr uint64_t windowBase = uint64_t(1) << 48;
 constexpr uint64_t sharedWindow = uint64_t(1) << 56;
 constexpr uint64_t localWindow = uint64_t(1) << 57;
 
@@ -42,11 +43,35 @@ struct MemoryRegion {
   }
 };
 
+/// A stretch of a region under an address of its own.
+struct Window {
+  std::string name;
+  uint64_t base = 0, bytes = 0;
+  MemoryRegion *region = nullptr;
+  uint64_t offset = 0; ///< in the region
+  bool readOnly = false;
+};
+
+/// Where an address leads: a region, and what of it is in reach.
+struct Located {
+  MemoryRegion *region = nullptr;
+  uint64_t offset = 0, room = 0; ///< in the region; bytes from there on
+  const std::string *name = nullptr;
+  uint64_t base = 0; ///< address that the name stands for
+  uint64_t size = 0; ///< bytes under that name
+  bool readOnly = false;
+};
+
 struct Device::Memory {
   std::map<uint64_t, MemoryRegion> regions; ///< by base
   uint64_t next = globalBase;
   uint32_t agents = 1; ///< warps that have run, over all launches
   MemoryRegion *last = nullptr;
+  std::map<uint64_t, Window> windows; ///< by base
+  uint64_t nextWindow = windowBase;
+  const Window *lastWindow = nullptr;
+
+  Located locate(uint64_t address);
 
   /// The region that `address` lies in, or null.
   MemoryRegion *find(uint64_t address);

@@ -59,8 +59,8 @@ void arrive(Warp &warp, unsigned lane, const AsyncCopy &copy) {
   uint8_t *to = shared.bytes.data() + copy.to;
   std::memset(to, 0, copy.bytes);
   if (copy.read)
-    if (MemoryRegion *region = warp.block->launch.memory.find(copy.from))
-      std::memcpy(to, region->bytes.data() + (copy.from - region->base), copy.read);
+    if (Located from = warp.block->launch.memory.locate(copy.from); from.region)
+      std::memcpy(to, from.region->bytes.data() + from.offset, copy.read);
   setPending(shared, copy.to, copy.bytes, false);
   // The write counts from now: what orders it for others must come after this.
   Accessor by{

@@ -45,11 +45,16 @@ Conflict Shadow::access(uint64_t offset, uint32_t bytes, const Accessor &by, boo
   Conflict conflict;
   bool narrow = offset % 4 || bytes % 4;
   for (uint64_t end = offset + bytes; offset < end;) {
-    std::unique_ptr<Page> &page = pages[offset / pageBytes];
-    if (!page) {
+    uint64_t number = offset / pageBytes;
+    if (number >= pages.size())
+      pages.resize(number + 1);
+    std::unique_ptr<Page> &page = pages[number];
+    if (!page)
       page = std::make_unique<Page>();
+    if (page->epoch != epoch) {
+      page->epoch = epoch;
       page->bytewise = narrow;
-      page->cells.resize(narrow ? pageBytes : pageBytes / 4);
+      page->cells.assign(narrow ? pageBytes : pageBytes / 4, Cell());
     } else if (narrow && !page->bytewise) {
       std::vector<Cell> cells(pageBytes);
       for (size_t i = 0; i < cells.size(); ++i)
@@ -69,7 +74,8 @@ Conflict Shadow::access(uint64_t offset, uint32_t bytes, const Accessor &by, boo
 Cost bessemer::emulator::globalCost(const uint64_t *addresses, unsigned count, uint32_t bytes) {
   std::array<uint64_t, 32> sorted;
   std::copy(addresses, addresses + count, sorted.begin());
-  std::sort(sorted.begin(), sorted.begin() + count);
+  if (!std::is_sorted(sorted.begin(), sorted.begin() + count))
+    std::sort(sorted.begin(), sorted.begin() + count);
   Cost cost;
   uint64_t lastSector = ~uint64_t(0), covered = 0, useful = 0;
   for (unsigned i = 0; i < count; ++i) {

@@ -21,7 +21,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 namespace bessemer::emulator {
@@ -61,7 +60,7 @@ public:
   Conflict read(uint64_t offset, uint32_t bytes, const Accessor &by) { return access(offset, bytes, by, false); }
   Conflict write(uint64_t offset, uint32_t bytes, const Accessor &by) { return access(offset, bytes, by, true); }
   /// Forgets everything: a new launch, or a new block for shared memory.
-  void clear() { pages.clear(); }
+  void clear() { ++epoch; }
 
 private:
   struct Cell {
@@ -69,12 +68,14 @@ private:
   };
   static constexpr uint64_t pageBytes = 1024;
   struct Page {
+    uint32_t epoch = 0; ///< another one: forgotten
     bool bytewise = false;
     std::vector<Cell> cells;
   };
   Conflict access(uint64_t offset, uint32_t bytes, const Accessor &by, bool isWrite);
   static void touch(Cell &cell, const Accessor &by, bool isWrite, Conflict &conflict);
-  std::unordered_map<uint64_t, std::unique_ptr<Page>> pages;
+  std::vector<std::unique_ptr<Page>> pages; ///< by number
+  uint32_t epoch = 1;
 };
 
 /// 32-byte sectors that a warp's access touches, and how few would do.

@@ -111,6 +111,8 @@ Status Executor::prepareMemory(Plan &plan) {
     total = area + plan.streams->areaBytes;
   }
   if (arena.size() < total || !arena.data() || (limited && arenaTotal > total)) {
+    if (session)
+      session->unmap(arena.data());
     arena.reset();
     arenaTotal = total;
     arena = MemoryBlock::make(model->loadOptions().allocator, total);
@@ -119,6 +121,9 @@ Status Executor::prepareMemory(Plan &plan) {
   }
   if (Status status = ensureWorkspace(plan.workspaceBytes); !status.ok())
     return status;
+  if (session)
+    if (Status status = session->map("arena", arena.data(), arena.size()); !status.ok())
+      return status;
   if (limited)
     if (Status status = streamer->enter(plan, static_cast<char *>(arena.data()) + area); !status.ok())
       return status;
@@ -354,11 +359,15 @@ Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
     Place place;
     if (Status status = locate(plan, frame, buffer, place); !status.ok())
       return status;
+    if (Status status = toHost(place.data, place.bytes); !status.ok())
+      return status;
     if (!output.data) {
       auto block = std::make_shared<MemoryBlock>(std::move(frame.storage[buffer].block));
       output.data = block->data();
       output.capacity = block->size();
       output.owned = std::shared_ptr<void>(block, block->data());
+      if (session)
+        session->unmap(block->data());
     } else if (output.capacity < 0 ? output.shape != place.shape : output.capacity < place.bytes) {
       return Status::error(StatusCode::BadInput, "output '" + model->entry().outputs[o].name + "': expected room for " +
                                                      shapeText(place.shape));
@@ -401,8 +410,8 @@ Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) 
   for (size_t i = 0; i < inputs.size(); ++i)
     plan->setBase(Plan::firstInputBase + static_cast<int32_t>(i), pointers[i]);
 
-  Status status;
-  {
+  Status status = beginOnDevice(*plan, pointers);
+  if (status.ok()) {
     ThreadPool::Region current(model->threadPool());
     region = &current;
     bool streams = plan->streams && !plan->streams->requests.empty();
@@ -414,6 +423,7 @@ Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) 
     if (plan->streams && !plan->streams->requests.empty())
       model->weightStore().forgetMapped(model->program());
   }
+  status = endOnDevice(*plan, status);
   if (status.ok())
     status = finishOutputs(*plan, outputs);
   releaseStorage(*plan);

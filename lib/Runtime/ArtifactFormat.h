@@ -15,7 +15,7 @@ constexpr char artifactMagic[8] = {'B', 'E', 'S', 'S', 'E', 'M', 'E', 'R'};
 constexpr size_t headerBytes = 64, sectionEntryBytes = 32, maxSections = 16;
 constexpr size_t sectionAlignment = 64, weightSectionAlignment = 4096;
 
-enum class SectionKind : uint32_t { Program = 1, Code = 2, Constants = 3, Weights = 4 };
+enum class SectionKind : uint32_t { Program = 1, Code = 2, Constants = 3, Weights = 4, DeviceCode = 5 };
 
 struct ArtifactHeader {
   char magic[8];

@@ -159,8 +159,13 @@ private:
   }
 
   Kernel kernel(const Json &json) {
-    Fields f = fields(json, "kernel", 5);
-    return {text(f[0]), text(f[1]), text(f[2]), expr(f[3]), expr(f[4])};
+    Fields f = fields(json, "kernel", 9);
+    Kernel out{text(f[0]), text(f[1]), text(f[2]), expr(f[3]), expr(f[4])};
+    out.threads = static_cast<int32_t>(integer(f[5], 0, 1024));
+    out.outputs = static_cast<int32_t>(integer(f[6], 0, INT32_MAX));
+    out.sharedBytes = integer(f[7], 0, INT32_MAX);
+    out.takesWorkspace = boolean(f[8]);
+    return out;
   }
   Constant constant(const Json &json, std::span<const uint8_t> section) {
     Fields f = fields(json, "constant", 4);

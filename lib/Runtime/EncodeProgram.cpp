@@ -37,7 +37,10 @@ public:
   Json one(double value) { return value; }
   Json one(const std::string &value) { return value; }
 
-  Json one(const Kernel &k) { return tuple({k.symbol, k.kind, k.reason, expr(k.flops), expr(k.bytes)}); }
+  Json one(const Kernel &k) {
+    return tuple({k.symbol, k.kind, k.reason, expr(k.flops), expr(k.bytes), k.threads, k.outputs, k.sharedBytes,
+                  k.takesWorkspace});
+  }
   Json one(const Weight &w) {
     return tuple({w.name, number(w.dtype), list(w.shape), w.file, w.offset, w.length, w.encoding, w.rangeHash,
                   w.derivedFunction, w.derivedResult, list(w.derivedFrom), w.temporary});

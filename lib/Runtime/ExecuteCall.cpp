@@ -106,7 +106,7 @@ Status Executor::executeCall(Plan &plan, Step &step) {
     } else if (status.ok()) {
       status = locate(plan, frame, op.results[r], to);
       if (status.ok() && to.bytes == from.bytes)
-        copy(to.data, from.data, from.bytes);
+        status = copy(to.data, from.data, from.bytes);
     }
     if (status.ok() && to.bytes != from.bytes)
       status = failed(step, "result " + std::to_string(r) + " of function '" + callee.source->name +

@@ -62,9 +62,13 @@ Status Executor::locate(Plan &plan, Frame &frame, BufferId buffer, Place &place)
       if (!block.data())
         return Status::error(StatusCode::OutOfMemory, "buffer '" + b.name + "': " + pool.refusal(place.bytes));
       // What a loop carries keeps its beginning.
-      if (storage.block.data())
-        std::memcpy(block.data(), storage.block.data(),
-                    static_cast<size_t>(std::min(block.size(), storage.block.size())));
+      if (storage.block.data()) {
+        int64_t kept = std::min(block.size(), storage.block.size());
+        if (Status status = toHost(storage.block.data(), kept); !status.ok())
+          return status;
+        std::memcpy(block.data(), storage.block.data(), static_cast<size_t>(kept));
+        wroteOnHost(block.data(), kept);
+      }
       pool.give(std::move(storage.block));
       storage.block = std::move(block);
     }
@@ -118,11 +122,13 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
   switch (p.kind) {
   case InstructionKind::Launch: {
     const auto &op = std::get<Launch>(p.source->op);
+    launchBytes.resize(op.buffers.size());
     for (size_t i = 0; i < op.buffers.size(); ++i) {
       Place place;
       if (Status status = locate(plan, frame, op.buffers[i], place); !status.ok())
         return failed(step, status.message);
       plan.slots[step.firstSlot + i] = place.data;
+      launchBytes[i] = place.bytes;
     }
     for (size_t i = 0; i < p.exprs.size(); ++i)
       if (Status status = evaluateExpr(frame, p.exprs[i], plan.integers[step.firstInteger + i]); !status.ok())
@@ -139,7 +145,7 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       return failed(step, status.message);
     if (Status status = ensureWorkspace(bytes); !status.ok())
       return status;
-    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, tasks);
+    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, tasks, bytes);
   }
   case InstructionKind::Copy: {
     const auto &op = std::get<Copy>(p.source->op);
@@ -151,8 +157,7 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
     if (source.bytes != destination.bytes)
       return failed(step, "expected a copy of " + std::to_string(destination.bytes) + " bytes, got " +
                               std::to_string(source.bytes));
-    copy(destination.data, source.data, source.bytes);
-    return {};
+    return copy(destination.data, source.data, source.bytes);
   }
   case InstructionKind::BindSymbols: {
     const auto &op = std::get<BindSymbols>(p.source->op);
@@ -163,6 +168,8 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
     if (byteSize(dtype, static_cast<int64_t>(op.symbols.size())) > place.bytes)
       return failed(step,
                     "expected " + std::to_string(op.symbols.size()) + " elements, got shape " + shapeText(place.shape));
+    if (Status status = toHost(place.data, place.bytes); !status.ok())
+      return status;
     for (size_t i = 0; i < op.symbols.size(); ++i)
       define(frame, p.symbols[i], loadInteger(place.data, dtype, static_cast<int64_t>(i)));
     return {};
@@ -183,6 +190,8 @@ Status Executor::executeDynamic(Plan &plan, Step &step) {
       return failed(step, status.message);
     if (place.bytes < 1)
       return failed(step, "expected a bool as the condition, got no element");
+    if (Status status = toHost(place.data, 1); !status.ok())
+      return status;
     bool taken = *static_cast<const uint8_t *>(place.data) != 0;
     return execute(plan, *step.blocks[taken ? 0 : 1]);
   }

@@ -85,6 +85,13 @@ Status Executor::executeFallback(Plan &plan, Step &step) {
 
   state.ready = true;
   int64_t refusedBytes = 0;
+  auto bytesOf = [](const kernels::TensorRef &tensor) {
+    return checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(), tensor.shape.size());
+  };
+  for (size_t i = 0; i < op.inputs.size(); ++i)
+    if (op.inputs[i] >= 0)
+      if (Status status = toHost(state.inputs[i].data, bytesOf(state.inputs[i])); !status.ok())
+        return status;
   kernels::KernelCall call{op.op, state.attributes, state.inputPointers, state.outputs,
                            [&](size_t output, int64_t bytes) -> void * {
                              if (output >= made.size())
@@ -100,6 +107,8 @@ Status Executor::executeFallback(Plan &plan, Step &step) {
     return Status::error(StatusCode::OutOfMemory, failed(step, pool.refusal(refusedBytes)).message);
   if (!result.ok())
     return failed(step, result.error);
+  for (const kernels::TensorRef &tensor : state.outputs)
+    wroteOnHost(tensor.data, bytesOf(tensor));
 
   for (size_t o = 0; o < op.outputs.size(); ++o) {
     const std::vector<SymbolId> &defines = p.defines[o];

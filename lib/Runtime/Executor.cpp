@@ -16,15 +16,17 @@ MemoryBlock BufferPool::take(int64_t bytes) {
     return {};
   auto it = blocks.lower_bound(std::max<int64_t>(bytes, 1));
   // Do not spend a block that is far too large.
+  MemoryBlock block;
   if (it != blocks.end() && it->first / 4 <= std::max<int64_t>(bytes, 4096)) {
-    MemoryBlock block = std::move(it->second);
+    block = std::move(it->second);
     kept -= block.size();
     blocks.erase(it);
-    used += block.size();
-    return block;
+  } else {
+    block = MemoryBlock::make(allocator, bytes);
   }
-  MemoryBlock block = MemoryBlock::make(allocator, bytes);
   used += block.size();
+  if (device && block.data() && !device->map("block", block.data(), block.size()).ok())
+    return {};
   return block;
 }
 
@@ -38,16 +40,22 @@ std::string BufferPool::refusal(int64_t bytes) const {
 
 void BufferPool::give(MemoryBlock block) {
   used = std::max<int64_t>(used - block.size(), 0);
-  if (!block.data() || kept + block.size() > maxKept)
+  if (!block.data() || kept + block.size() > maxKept) {
+    if (device)
+      device->unmap(block.data());
     return;
+  }
   kept += block.size();
   int64_t size = block.size();
   blocks.emplace(size, std::move(block));
 }
 
 Executor::Executor(std::shared_ptr<const Model> model, bool limited)
-    : model(std::move(model)), binder(*this->model),
-      pool(this->model->loadOptions().allocator, this->model->loadOptions().poolLimit) {
+    : model(std::move(model)),
+      session(this->model->device() ? std::make_unique<DeviceSession>(this->model->device(), this->model->deviceImage())
+                                    : nullptr),
+      binder(*this->model),
+      pool(this->model->loadOptions().allocator, this->model->loadOptions().poolLimit, session.get()) {
   if (limited && this->model->memoryLimit() > 0)
     streamer = std::make_unique<WeightStreamer>(*this->model);
 }
@@ -96,8 +104,8 @@ Status Executor::execute(Plan &plan, StepList &steps) {
       continue;
     }
     if (!step.dynamic && step.instruction->kind == InstructionKind::Launch) {
-      if (Status status =
-              launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, step.tasks);
+      if (Status status = launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger,
+                                 step.tasks, step.workspace);
           !status.ok())
         return status;
       continue;
@@ -150,12 +158,12 @@ Status Executor::executeStep(Plan &plan, Step &step) {
   case InstructionKind::Launch:
     if (step.dynamic)
       return executeDynamic(plan, step);
-    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, step.tasks);
+    return launch(step, &plan.slots[step.firstSlot], plan.integers.data() + step.firstInteger, step.tasks,
+                  step.workspace);
   case InstructionKind::Copy:
     if (step.dynamic)
       return executeDynamic(plan, step);
-    copy(plan.slots[step.firstSlot], plan.slots[step.firstSlot + 1], step.tasks);
-    return {};
+    return copy(plan.slots[step.firstSlot], plan.slots[step.firstSlot + 1], step.tasks);
   case InstructionKind::FromDims: {
     const auto &op = std::get<FromDims>(step.instruction->source->op);
     Frame &frame = *step.frame;
@@ -179,6 +187,7 @@ Status Executor::executeStep(Plan &plan, Step &step) {
         return failed(step, status.message);
       storeInteger(place.data, dtype, i, value);
     }
+    wroteOnHost(place.data, place.bytes);
     return {};
   }
   case InstructionKind::Fallback: return executeFallback(plan, step);
@@ -210,6 +219,8 @@ Status Executor::executeLoop(Plan &plan, Step &step) {
         return failed(step, status.message);
       if (place.bytes < 1)
         return failed(step, "expected a bool as the loop's condition, got no element");
+      if (Status status = toHost(place.data, 1); !status.ok())
+        return status;
       if (!*static_cast<const uint8_t *>(place.data))
         break;
     }
@@ -236,9 +247,12 @@ struct CopyArguments {
 };
 } // namespace
 
-Status Executor::launch(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks) {
+Status Executor::launch(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks,
+                        int64_t workspaceBytes) {
   if (tasks <= 0)
     return {};
+  if (session)
+    return launchOnDevice(step, buffers, integers, tasks, workspaceBytes);
   KernelFunction kernel = step.kernel;
   if (workspaceStride == 0)
     if (Status status = ensureWorkspace(0); !status.ok())
@@ -270,16 +284,18 @@ Status Executor::launch(const Step &step, void *const *buffers, const int64_t *i
                                                    : "a kernel found a fault in the data");
 }
 
-void Executor::copy(void *destination, const void *source, int64_t bytes) {
+Status Executor::copy(void *destination, const void *source, int64_t bytes) {
   constexpr int64_t chunk = int64_t{256} << 10;
   if (destination == source || bytes <= 0)
-    return;
+    return {};
+  if (session)
+    return session->copy(destination, source, bytes);
   auto *d = static_cast<char *>(destination);
   auto *s = static_cast<const char *>(source);
   bool overlap = d < s + bytes && s < d + bytes;
   if (overlap || bytes < 4 * chunk) {
     std::memmove(d, s, static_cast<size_t>(bytes));
-    return;
+    return {};
   }
   CopyArguments arguments{d, s, bytes, chunk};
   region->run((bytes + chunk - 1) / chunk,
@@ -289,6 +305,7 @@ void Executor::copy(void *destination, const void *source, int64_t bytes) {
                 std::memcpy(a.destination + from, a.source + from, static_cast<size_t>(to - from));
               },
               &arguments);
+  return {};
 }
 
 void Executor::releaseStorage(Plan &plan) {
@@ -318,6 +335,8 @@ int64_t Executor::workspaceTotal(int64_t bytes) const {
 }
 
 Status Executor::ensureWorkspace(int64_t bytes) {
+  if (session)
+    return {}; // the device's own, see DeviceSession::launch
   int64_t stride = workspaceStrideOf(bytes);
   if (stride <= workspaceStride)
     return {};
@@ -354,9 +373,11 @@ Status Executor::runFunction(int32_t function, std::span<void *const> inputs, st
     plan->setBase(Plan::firstInputBase + static_cast<int32_t>(i), inputs[i]);
   for (size_t o = 0; o < outputs.size(); ++o)
     plan->setBase(plan->firstOutputBase() + static_cast<int32_t>(o), outputs[o]);
+  if (Status status = beginOnDevice(*plan, inputs); !status.ok())
+    return status;
   ThreadPool::Region current(model->threadPool());
   region = &current;
-  Status status = execute(*plan, plan->steps);
+  Status status = endOnDevice(*plan, execute(*plan, plan->steps));
   region = nullptr;
   releaseStorage(*plan);
   return status;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bessemer/Runtime/Context.h"
+#include "lib/Runtime/DeviceSession.h"
 #include "lib/Runtime/Plan.h"
 #include "lib/Runtime/WeightStreamer.h"
 
@@ -20,7 +21,9 @@ namespace bessemer::runtime {
 /// the next run up to a bound.
 class BufferPool {
 public:
-  BufferPool(const Allocator &allocator, int64_t limit) : allocator(allocator), limit(limit) {}
+  /// `device`: where the blocks are mapped, or null.
+  BufferPool(const Allocator &allocator, int64_t limit, DeviceSession *device)
+      : allocator(allocator), limit(limit), device(device) {}
   /// When nothing of an earlier run is in use any more.
   void begin() {
     used = 0;
@@ -37,6 +40,7 @@ private:
   static constexpr int64_t maxKept = int64_t{256} << 20;
   Allocator allocator;
   int64_t limit;
+  DeviceSession *device;
   std::multimap<int64_t, MemoryBlock> blocks; // by size
   int64_t kept = 0, used = 0;
   bool refused = false; // by the limit
@@ -98,10 +102,26 @@ private:
   Status executeStep(Plan &plan, Step &step);
   Status executeLoop(Plan &plan, Step &step);
   /// Fails when the kernel finds a fault in the data (bessemer/Support/KernelFault.h).
-  Status launch(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks);
-  void copy(void *destination, const void *source, int64_t bytes);
+  Status launch(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks, int64_t workspaceBytes);
+  Status copy(void *destination, const void *source, int64_t bytes);
   void record(const Plan &plan, const Step &step, std::chrono::steady_clock::duration time);
   void releaseStorage(Plan &plan);
+
+  // ExecuteOnDevice.cpp
+  Status beginOnDevice(Plan &plan, std::span<void *const> inputs);
+  Status endOnDevice(Plan &plan, Status status);
+  std::vector<DeviceSession::Edge> edgesOf(Plan &plan, std::span<void *const> inputs) const;
+  Status launchOnDevice(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks,
+                        int64_t workspaceBytes);
+  Status takeFault();
+  Status toHost(const void *data, int64_t bytes) { return session ? session->toHost(data, bytes) : Status(); }
+  void wroteOnHost(const void *data, int64_t bytes) {
+    if (session)
+      session->wroteOnHost(data, bytes);
+  }
+  /// Sizes of the buffers of a launch that is not known before it runs.
+  std::vector<int64_t> launchBytes;
+  std::vector<DeviceArgument> launchArguments;
 
   // ExecuteDynamic.cpp: what is not known before it runs.
   struct Place {
@@ -123,6 +143,7 @@ private:
   static void define(Frame &frame, SymbolId symbol, int64_t value);
 
   std::shared_ptr<const Model> model;
+  std::unique_ptr<DeviceSession> session; ///< null when all kernels run on the host
   Binder binder;
   std::vector<std::unique_ptr<Plan>> plans;
   uint64_t runs = 0;

@@ -3,6 +3,7 @@
 
 #include "bessemer/Runtime/CheckProgram.h"
 #include "lib/Runtime/CodeObject.h"
+#include "lib/Runtime/DeviceSession.h"
 #include "lib/Runtime/Prepare.h"
 #include "lib/Runtime/Weights.h"
 
@@ -46,13 +47,30 @@ static Status checkOpsKnown(const Block &block, const LoadOptions &options) {
   return {};
 }
 
+/// The device with the program's kernels and constants; weights follow when they are made.
+Status Model::loadDevice() {
+  if (memoryLimit() > 0)
+    return Status::error(StatusCode::Unsupported, "expected no memory limit for a program on a device");
+  if (!options.device)
+    if (Status status = openCudaDevice(options.device); !status.ok())
+      return status;
+  if (Status status = options.device->load(*content); !status.ok())
+    return status;
+  image = std::make_unique<DeviceImage>(options.device);
+  for (const Constant &constant : content->constants)
+    if (Status status = image->add("constant", constant.bytes.data(), static_cast<int64_t>(constant.bytes.size()));
+        !status.ok())
+      return status;
+  return {};
+}
+
 Status Model::create(Program program, const LoadOptions &options, std::shared_ptr<Model> &model) {
   return create(std::make_unique<Program>(std::move(program)), options, nullptr, model);
 }
 
 Status Model::create(std::unique_ptr<Program> program, const LoadOptions &options, std::shared_ptr<WeightImage> image,
                      std::shared_ptr<Model> &model) try {
-  if (Status status = checkTarget(*program); !status.ok())
+  if (Status status = program->onDevice() ? Status() : checkTarget(*program); !status.ok())
     return status;
   if (Status status = checkProgram(*program); !status.ok())
     return status;
@@ -64,13 +82,17 @@ Status Model::create(std::unique_ptr<Program> program, const LoadOptions &option
       return status;
   made->preparedProgram = prepareProgram(*made->content);
   const Program &content = *made->content;
-  if (!content.kernels.empty()) {
+  made->kernelPointers.resize(content.kernels.size());
+  if (content.onDevice()) {
+    if (Status status = made->loadDevice(); !status.ok())
+      return status;
+  } else if (!content.kernels.empty()) {
     if (Status status = CodeObject::load(content.code, made->code); !status.ok())
       return status;
-    for (const Kernel &kernel : content.kernels) {
-      made->kernelPointers.push_back(made->code->find(kernel.symbol));
-      if (!made->kernelPointers.back())
-        return Status::error(StatusCode::BadFile, "the code has no kernel '" + kernel.symbol + "'");
+    for (size_t i = 0; i < content.kernels.size(); ++i) {
+      made->kernelPointers[i] = made->code->find(content.kernels[i].symbol);
+      if (!made->kernelPointers[i])
+        return Status::error(StatusCode::BadFile, "the code has no kernel '" + content.kernels[i].symbol + "'");
     }
   }
   made->pool =
@@ -78,6 +100,14 @@ Status Model::create(std::unique_ptr<Program> program, const LoadOptions &option
   made->weights = std::make_unique<WeightStore>(std::move(image));
   if (Status status = made->weights->load(made); !status.ok())
     return status;
+  if (made->image)
+    for (size_t i = 0; i < content.weights.size(); ++i) {
+      const Weight &weight = content.weights[i];
+      int64_t bytes = checkedByteSize(static_cast<uint8_t>(weight.dtype), weight.shape.data(), weight.shape.size());
+      if (void *data = weight.temporary ? nullptr : made->weight(static_cast<int32_t>(i)))
+        if (Status status = made->image->add(weight.name, data, bytes); !status.ok())
+          return status;
+    }
   made->options.cancel = nullptr; // the caller's, for loading only
   model = std::move(made);
   return {};

@@ -70,13 +70,13 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
     return damaged("expected " + std::to_string(header.fileSize) + " bytes, got " + std::to_string(bytes));
 
   std::vector<std::pair<uint64_t, uint64_t>> covered = {{0, tableEnd}}; // begin, end
-  std::span<const uint8_t> parts[5];
-  bool seen[5] = {};
+  std::span<const uint8_t> parts[6];
+  bool seen[6] = {};
   for (uint32_t s = 0; s < header.sections; ++s) {
     SectionEntry entry;
     std::memcpy(&entry, data + headerBytes + s * sectionEntryBytes, sizeof(entry));
-    if (entry.kind < 1 || entry.kind > 4 || entry.reserved != 0 || seen[entry.kind])
-      return damaged("expected sections 1 to 4, each once, got " + std::to_string(entry.kind));
+    if (entry.kind < 1 || entry.kind > 5 || entry.reserved != 0 || seen[entry.kind])
+      return damaged("expected sections 1 to 5, each once, got " + std::to_string(entry.kind));
     if (entry.offset < tableEnd || entry.offset % sectionAlignment != 0 || entry.offset > bytes ||
         entry.size > bytes - entry.offset)
       return damaged("expected section " + std::to_string(entry.kind) + " within the file, got " +
@@ -104,6 +104,7 @@ static Status readSections(const uint8_t *data, size_t bytes, const ReadOptions 
   if (Status status = decodeProgram(parts[1], parts[3], program); !status.ok())
     return Status::error(status.code, "damaged artifact: " + status.message);
   program.code.assign(parts[2].begin(), parts[2].end());
+  program.cubin.assign(parts[5].begin(), parts[5].end());
   if (Status status = checkProgram(program); !status.ok())
     return Status::error(status.code, "damaged artifact: " + status.message);
   for (const Weight &weight : program.weights)

@@ -166,7 +166,7 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   if (Status status = encodeProgram(program, cbor, constants); !status.ok())
     return status;
   std::vector<SectionEntry> table;
-  size_t count = 3 + (weightBytes > 0);
+  size_t count = 3 + (weightBytes > 0) + !original.cubin.empty();
   std::vector<uint8_t> head(headerBytes + count * sectionEntryBytes);
   sink.write(head.data(), head.size());
   auto section = [&](SectionKind kind, const std::vector<uint8_t> &bytes) {
@@ -179,6 +179,8 @@ Status write(const Program &original, const WriteOptions &options, Sink &sink) {
   section(SectionKind::Program, cbor);
   section(SectionKind::Code, original.code);
   section(SectionKind::Constants, constants);
+  if (!original.cubin.empty())
+    section(SectionKind::DeviceCode, original.cubin);
   if (weightBytes > 0) {
     sink.pad(weightSectionAlignment);
     table.push_back({static_cast<uint32_t>(SectionKind::Weights), 0, sink.at, static_cast<uint64_t>(weightBytes), 0});

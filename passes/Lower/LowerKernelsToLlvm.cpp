@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "passes/Lower/Gpu/DeviceMath.h"
 #include "passes/Lower/MathApproximation.h"
 #include "passes/Lower/Passes.h"
 
@@ -56,15 +57,22 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
 
   void runOnOperation() override {
     for (ModuleOp kernels : getOperation().getOps<ModuleOp>()) {
+      // A GPU has no C library to call; first, as what upstream approximates is left to it.
+      bool isGpu = llvm::any_of(*kernels.getBody(), [](Operation &op) { return op.hasAttr("bess.block"); });
+      if (isGpu) {
+        RewritePatternSet functions(&getContext());
+        bessemer::gpu::populateDeviceMath(functions);
+        if (failed(applyPatternsGreedily(kernels, std::move(functions))))
+          return signalPassFailure();
+      }
       RewritePatternSet patterns(&getContext());
       // Not sin, cos and tan: their polynomials lose digits far from zero, where
       // the positions of a long text are.
       populateMathPolynomialApproximationPatterns(
           patterns, [](StringRef name) { return !llvm::is_contained({"math.sin", "math.cos", "math.tan"}, name); });
-      bool gpu = llvm::any_of(kernels.getOps<func::FuncOp>(), [](auto f) { return f->hasAttr("bess.block"); });
-      if (!gpu)
+      if (!isGpu)
         addExpPattern(patterns);
-      if (!gpu && !upstreamErf)
+      if (!isGpu && !upstreamErf)
         addErfPattern(patterns);
       if (failed(applyPatternsGreedily(kernels, std::move(patterns))))
         return signalPassFailure();

@@ -35,6 +35,9 @@ def AssignGpuLayouts : Pass<"bessemer-assign-gpu-layouts", "::mlir::ModuleOp"> {
     one must lie elsewhere: a computed left operand, a result of two bytes an element
     that is stored.
 
+    A program that has no such layouts keeps its tiles as they are and is lowered in the general way
+    (`bessemer-lower-tile-to-gpu`); with `strict` it is an error.
+
     ```mlir
     // before
     %0 = tile.load %x[%row, %zero] dims [1] : ... -> tensor<512xf32>
@@ -43,6 +46,7 @@ def AssignGpuLayouts : Pass<"bessemer-assign-gpu-layouts", "::mlir::ModuleOp"> {
         -> tensor<512xf32, #tile.layout<"[4] x {register = [[1], [2]], lane = [[4], [8], [16], [32], [64]], warp = []} -> {dim0 = 128}">>
     ```
   }];
+  let options = [Option<"strict", "strict", "bool", "false", "a program that has no layouts is an error">];
   let dependentDialects = ["::bessemer::tile::TileDialect"];
 }
 
@@ -58,9 +62,13 @@ def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
     a loop over the depth: its operands go through stages of shared memory
     (`cp.async`), fragments to `mma.sync` or multiply-adds. In a loop of the program
     the operand of the next product is copied while one is computed.
-    Rows that would need another layout on the way (a transposition) are refused,
-    by the name of their node. What a block takes of shared memory beyond 48 KiB is
+    What a block takes of shared memory beyond 48 KiB is
     in `bess.shared`.
+
+    A program without layouts, or that needs another layout on the way, is lowered in the general way: a block's threads deal out
+    the elements of a tile and each pulls its elements through the program, as the CPU lowering pulls vectors. With `strict` it is an
+    error, by the name of its node. The function then has three arguments more: the workspace, its bytes for each block, and where
+    `tile.check` leaves its finding.
 
     ```mlir
     // before
@@ -70,6 +78,7 @@ def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
     %16 = arith.addf %14, %15 : f32
     ```
   }];
+  let options = [Option<"strict", "strict", "bool", "false", "no general lowering: what the layouts do not do is an error">];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::vector::VectorDialect", "::mlir::scf::SCFDialect",
                            "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
 }

@@ -3,6 +3,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -97,4 +99,59 @@ Value bessemer::neutralValue(ImplicitLocOpBuilder &b, tile::ReductionKind kind, 
   if (auto vector = dyn_cast<VectorType>(type))
     return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, Attribute(value)));
   return arith::ConstantOp::create(b, value);
+}
+
+/// Is an index of the program computed from the kernel's symbols alone?
+static bool isExact(tile::KernelOp kernel, Value value) {
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    int64_t number = static_cast<int64_t>(argument.getArgNumber()) - kernel.getViews();
+    return argument.getOwner() == &kernel.getBody().front() && number >= 0 && number < kernel.getSymbols();
+  }
+  Operation *op = value.getDefiningOp();
+  // Of a difference `bound` knows no more than what is taken away from.
+  return isa<arith::ArithDialect>(op->getDialect()) && !isa<arith::SubIOp>(op) &&
+         llvm::all_of(op->getOperands(), [&](Value operand) { return isExact(kernel, operand); });
+}
+
+/// What an index of the program is at most, over the kernel's symbols. Indices
+/// are not negative, so a subtraction is at most its left operand.
+SymbolicExpr bessemer::indexBound(tile::KernelOp kernel, Value value) {
+  IntegerAttr constant;
+  if (matchPattern(value, m_Constant(&constant)))
+    return constant.getInt();
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    int64_t first = kernel.getViews(), number = argument.getArgNumber();
+    if (argument.getOwner() == &kernel.getBody().front()) {
+      if (number - first < kernel.getSymbols())
+        return SymbolicExpr::symbol(("s" + Twine(number - first)).str());
+      return bess::parseDims(kernel.getGrid())[number - first - kernel.getSymbols()];
+    }
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()))
+      if (argument == loop.getInductionVar())
+        return indexBound(kernel, loop.getUpperBound());
+    return SymbolicExpr::invalid();
+  }
+  Operation *op = value.getDefiningOp();
+  auto operand = [&](unsigned i) { return indexBound(kernel, op->getOperand(i)); };
+  if (isa<arith::AddIOp>(op))
+    return operand(0) + operand(1);
+  if (isa<arith::MulIOp>(op))
+    return operand(0) * operand(1);
+  if (isa<arith::SubIOp>(op))
+    return operand(0);
+  if (isa<arith::MinSIOp, arith::MinUIOp>(op)) {
+    SymbolicExpr l = operand(0), r = operand(1);
+    return !l.isValid() ? r : !r.isValid() ? l : SymbolicExpr::min(l, r);
+  }
+  if (isa<arith::MaxSIOp, arith::MaxUIOp>(op))
+    return SymbolicExpr::max(operand(0), operand(1));
+  // A quotient is largest where its divisor is smallest: 1, unless it is known.
+  bool division = isa<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp, arith::CeilDivSIOp, arith::CeilDivUIOp>(op);
+  if (division && !isExact(kernel, op->getOperand(1)))
+    return operand(0);
+  if (isa<arith::DivSIOp, arith::DivUIOp, arith::FloorDivSIOp>(op))
+    return SymbolicExpr::floorDiv(operand(0), operand(1));
+  if (isa<arith::CeilDivSIOp, arith::CeilDivUIOp>(op))
+    return SymbolicExpr::ceilDiv(operand(0), operand(1));
+  return SymbolicExpr::invalid();
 }

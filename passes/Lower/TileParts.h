@@ -3,6 +3,7 @@
 // What the lowerings of all targets ask of a tile program.
 #pragma once
 
+#include "bessemer/Algorithms/SymbolicExpr.h"
 #include "dialects/Tile/Tile.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -15,6 +16,8 @@ mlir::Type storageType(mlir::Type element);
 bool isElementwiseTileOp(mlir::Operation *op);
 /// The operand that gives a `?` extent, or null.
 mlir::Value tileSizeOperand(mlir::Value tile, unsigned dim);
+/// What an index of the program is at most, over the kernel's symbols; invalid where that is not known.
+SymbolicExpr indexBound(tile::KernelOp kernel, mlir::Value value);
 /// One step of a `tile.reduce`, on scalars or vectors.
 mlir::Value combineValues(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind, mlir::Value x, mlir::Value y);
 /// What changes nothing in such a step.

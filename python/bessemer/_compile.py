@@ -28,6 +28,10 @@ class _Compilation:
     def report(self):
         return json.loads((LIBRARY.bessemer_compilation_report(self._handle) or b"{}").decode("utf-8", "replace"))
 
+    @property
+    def findings(self):
+        return (LIBRARY.bessemer_compilation_findings(self._handle) or b"").decode("utf-8", "replace")
+
     def load(self, options):
         handle = c_void_p()
         check(LIBRARY.bessemer_compilation_load(self._handle, byref(options), byref(handle)))
@@ -98,7 +102,7 @@ def _need_compiler():
 
 
 def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=None, directory=None, host_weights=None,
-            progress=None, memory=None):
+            progress=None, memory=None, allow_fallback=False, emulate=False, sanitize=False):
     """Compiles a model and makes it ready to run.
 
     model: a path, serialized bytes, or an onnx.ModelProto. dims: {"batch": 1, "seq": "<=512"}; the others stay free.
@@ -108,9 +112,12 @@ def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=Non
     directory: where external weights of a model in memory are; host_weights: arrays for them, by
     location (NumPy, DLPack or bytes; they are used where they are and kept alive). progress: called with the name of
     each phase as it begins; when it returns False, the compilation ends with bessemer.Cancelled.
+    target: "cpu", "cuda:sm_80" or "cuda:sm_90a". allow_fallback: ops that a GPU has no code for run on the host. emulate: kernels run
+    in an emulator, no GPU is needed; sanitize: it looks for races and reads of what nobody wrote, see Program.findings.
     """
     _need_compiler()
     options, loading, alive = _options(target, dims, cpu, threads, numerics, directory, host_weights, memory)
+    options.allow_fallback, options.emulate, options.sanitize = int(allow_fallback), int(emulate), int(sanitize)
     handle = c_void_p()
     raised = []
     if progress is not None:

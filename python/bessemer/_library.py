@@ -62,6 +62,7 @@ class CompileOptions(ctypes.Structure):
         ("dim_count", c_size_t), ("numerics", c_char_p), ("threads", c_int32), ("no_kernels", c_int32),
         ("directory", c_char_p), ("host_weights", POINTER(HostWeight)), ("host_weight_count", c_size_t),
         ("progress", c_void_p), ("progress_user", c_void_p), ("memory_limit", c_int64),
+        ("allow_fallback", c_int32), ("emulate", c_int32), ("sanitize", c_int32),
     ]
 
 
@@ -97,6 +98,7 @@ _COMPILER = {
     "bessemer_compilation_release": (None, [c_void_p]),
     "bessemer_compilation_diagnostics": (c_char_p, [c_void_p]),
     "bessemer_compilation_report": (c_char_p, [c_void_p]),
+    "bessemer_compilation_findings": (c_char_p, [c_void_p]),
     "bessemer_compilation_load": (c_int, [c_void_p, POINTER(LoadOptions), POINTER(c_void_p)]),
     "bessemer_compilation_write": (c_int, [c_void_p, c_char_p, c_int]),
     "bessemer_compilation_write_memory": (c_int, [c_void_p, c_int, POINTER(c_void_p), POINTER(c_size_t)]),

@@ -69,6 +69,11 @@ class Program:
         return self._local.context.handle
 
     @property
+    def findings(self):
+        """What the emulator has found wrong with the kernels in the runs so far, as text; see bessemer.compile."""
+        return self._compilation.findings if self._compilation else ""
+
+    @property
     def report(self):
         """What the compiler decided, and why, as a dict; None for a program that was loaded."""
         return self._compilation.report if self._compilation else None

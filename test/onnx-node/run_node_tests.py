@@ -7,6 +7,8 @@
     run_node_tests.py --filter lstm    cases whose name matches a regular expression
     run_node_tests.py --fallbacks      also counts the passing cases in which something runs on a reference kernel, by op
     run_node_tests.py --update         adds new passes to expected_passes.txt, which may only grow
+    run_node_tests.py --target cuda:sm_80 --emulate
+                                       under the emulator with its sanitizer: how many of the passes on the CPU pass there, too
 
 Each case ends as one of
   pass       exit 0
@@ -54,7 +56,8 @@ def classify(code, text, names):
 
 
 def run_case(directory, arguments):
-    command = [str(arguments.bessemer), "run", str(directory / "model.onnx"), "--case",
+    device = [f"--target={arguments.target}"] + (["--emulate", "--sanitize", "--allow-fallback"] if arguments.emulate else [])
+    command = [str(arguments.bessemer), "run", str(directory / "model.onnx"), *device, "--case",
                str(directory / "test_data_set_0"), "--rtol",
                (directory / "rtol.txt").read_text().strip(), "--atol",
                ABSOLUTE.get(directory.name, "1e-7"), *arguments.option]
@@ -142,6 +145,11 @@ def main():
     parser.add_argument("--show", action="append", default=[], metavar="RESULT", help="print each case with this result")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=60)
+    parser.add_argument("--target", default="cpu", metavar="T", help="as bessemer run has it")
+    parser.add_argument("--emulate", action="store_true", help="GPU kernels in the emulator, with its sanitizer; what has no tile program runs on the reference "
+                        "kernels, as it does on the CPU")
+    parser.add_argument("--at-least", type=float, default=0.95, metavar="SHARE",
+                        help="of the passes on the CPU that must pass on another target, too")
     parser.add_argument("--option", action="append", default=[], metavar="X", help="one more argument for bessemer run")
     arguments = parser.parse_args()
     if not arguments.bessemer.exists():
@@ -157,6 +165,7 @@ def main():
     (arguments.cases / "results.json").write_text(json.dumps(results, indent=1))
 
     expected = set(EXPECTED.read_text().split()) if EXPECTED.exists() else set()
+    on_cpu, expected = expected, expected if arguments.target == "cpu" else set()
     failures = [r for r in results if r["result"] not in ACCEPTED or (r["name"] in expected and r["result"] != "pass")]
     for result in results:
         if result in failures or result["result"] in arguments.show:
@@ -168,14 +177,19 @@ def main():
     passes = {r["name"] for r in results if r["result"] == "pass"}
     if arguments.fallbacks:
         report_fallbacks(sorted(passes), arguments)
-    if arguments.update and passes - expected:
+    if arguments.update and arguments.target == "cpu" and passes - expected:
         EXPECTED.write_text("\n".join(sorted(expected | passes)) + "\n")
         print(f"{len(passes - expected)} new passes are now expected")
-    elif passes - expected:
+    elif passes - expected and arguments.target == "cpu":
         print(f"{len(passes - expected)} passes are not expected yet; --update lists them")
     summary = ", ".join(f"{counts[k]} {k}" for k in ("pass", "refused", "unnamed", "wrong", "crash", "timeout"))
     print(f"onnx node cases: {summary}; of {len(results)} in {time.monotonic() - start:.0f} s")
     print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
+    if arguments.target != "cpu":
+        common = {r["name"] for r in results} & on_cpu
+        share = len(passes & common) / max(len(common), 1)
+        print(f"{arguments.target}: {len(passes & common)} of {len(common)} that pass on the CPU: {share:.1%}")
+        return 1 if failures or share < arguments.at_least else 0
     return 1 if failures else 0
 
 

@@ -13,6 +13,7 @@
 
 #include "bessemer/Driver/Phases.h"
 #include "bessemer/Kernels/CustomOpTypes.h"
+#include "bessemer/Runtime/Device.h"
 #include "bessemer/Runtime/Program.h"
 #include "bessemer/Support/CompileOptions.h"
 
@@ -85,10 +86,23 @@ struct Report {
   int64_t peakResidentBytes = 0; ///< of the compiler itself
 };
 
+/// What an emulated device has found wrong with the kernels that it ran.
+class EmulatorFindings {
+public:
+  virtual ~EmulatorFindings() = default;
+  /// A paragraph for each: what, where, from which nodes. Empty when there is none.
+  virtual std::string findings() const = 0;
+  /// Accesses that cost more than they must, a line for each.
+  virtual std::string costs() const = 0;
+};
+
 struct CompileResult {
   std::optional<runtime::Program> program; ///< when the compilation reached `emit`
-  std::string module;                      ///< text of the module when it stopped earlier
-  std::string diagnostics;                 ///< errors and warnings, one a line
+  /// With CompileOptions::emulate: where the program runs (LoadOptions::device), and what is found there.
+  std::shared_ptr<runtime::Device> device;
+  std::shared_ptr<EmulatorFindings> emulator;
+  std::string module;      ///< text of the module when it stopped earlier
+  std::string diagnostics; ///< errors and warnings, one a line
   bool failed = false;
   bool cancelled = false; ///< by onPhase
   Report report;

@@ -103,6 +103,12 @@ public:
   bool read(uint64_t address, void *data, uint64_t bytes) const;
   /// Counts as written from now on.
   bool markWritten(uint64_t address, uint64_t bytes);
+  /// Counts as not written from now on.
+  void forget(uint64_t address, uint64_t bytes);
+  /// Another address for a stretch of an allocation, with nothing before and behind it: for kernels. What is read only
+  /// cannot race, and costs less.
+  uint64_t openWindow(const std::string &name, uint64_t address, uint64_t bytes, bool readOnly = false);
+  void closeWindows();
 
   struct Memory;
   Memory &memory() { return *impl; }

@@ -13,6 +13,7 @@
 //   status = context.run(inputs, outputs);
 #pragma once
 
+#include "bessemer/Runtime/Device.h"
 #include "bessemer/Runtime/Memory.h"
 #include "bessemer/Runtime/Program.h"
 #include "bessemer/Runtime/Status.h"
@@ -51,6 +52,8 @@ struct LoadOptions {
   int64_t memoryLimit = 0;
   /// Bytes that buffers whose size only the data tells may take at a time in a run.
   int64_t poolLimit = int64_t{4} << 30;
+  /// Where a program for a device runs; null: the first device that is there.
+  std::shared_ptr<Device> device;
   /// Hash the weights of a self-contained artifact whole, whatever their size.
   bool checkAllWeights = false;
   /// Loading stops soon after it is set (weights take a while).
@@ -59,6 +62,7 @@ struct LoadOptions {
 
 struct PreparedProgram; // lib/Runtime/Prepare.h
 class CodeObject;
+class DeviceImage;
 class WeightStore;
 struct WeightImage;
 
@@ -86,10 +90,15 @@ public:
   /// Null for a weight that a context loads by itself, under a memory limit.
   void *weight(int32_t index) const;
   WeightStore &weightStore() const { return *weights; }
+  /// Null for a kernel of a device.
   void *kernel(int32_t index) const { return kernelPointers[index]; }
+  /// Null when all kernels run on the host.
+  std::shared_ptr<Device> device() const { return image ? options.device : nullptr; }
+  const DeviceImage &deviceImage() const { return *image; }
 
 private:
   Model();
+  Status loadDevice();
   static Status create(std::unique_ptr<Program> program, const LoadOptions &options, std::shared_ptr<WeightImage> image,
                        std::shared_ptr<Model> &model);
 
@@ -100,6 +109,7 @@ private:
   std::vector<void *> kernelPointers;
   std::unique_ptr<PreparedProgram> preparedProgram;
   std::unique_ptr<WeightStore> weights;
+  std::unique_ptr<DeviceImage> image; ///< weights and constants on the device
 };
 
 } // namespace bessemer::runtime

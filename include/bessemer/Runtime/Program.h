@@ -151,6 +151,11 @@ struct Kernel {
   std::string kind;          ///< "map", "matmul", …
   std::string reason;        ///< why the fusion is as it is
   SymbolicExpr flops, bytes; ///< over the kernel's own index arguments "s0", "s1", …
+  // Of a device's kernel (Device.h):
+  int32_t threads = 0;         ///< of a block
+  int32_t outputs = 0;         ///< of its buffers the last so many are written
+  int64_t sharedBytes = 0;     ///< of a block, beside what the code declares
+  bool takesWorkspace = false; ///< and goes on to further points of the grid where there are fewer blocks
 };
 
 /// A weight as the program wants it. Without a `prepare` function it is the bytes of its source.
@@ -188,7 +193,7 @@ struct AppendedCache {
 };
 
 struct Program {
-  std::string target;                ///< "cpu"
+  std::string target;                ///< "cpu"; "cuda:sm_80": kernels run on a device
   std::string triple;                ///< of the code object
   std::vector<std::string> features; ///< minimum ISA: names as in /proc/cpuinfo ("avx2", "fma", …)
   std::vector<Kernel> kernels;
@@ -202,7 +207,10 @@ struct Program {
   /// Bytes that an arena and the weights in memory may take together; 0: no limit.
   int64_t memoryLimit = 0;
   bool flushDenormals = true; ///< kernels take and give 0 for them
-  std::vector<uint8_t> code; ///< an ELF shared object that exports the kernels
+  std::vector<uint8_t> code;  ///< an ELF shared object that exports the kernels; of cuda PTX
+  std::vector<uint8_t> cubin; ///< of cuda: the same, assembled; may be empty
+
+  bool onDevice() const { return target != "cpu"; }
 };
 
 } // namespace bessemer::runtime

@@ -21,6 +21,9 @@ struct MachineInfo {
   std::vector<std::string> features; ///< LLVM's names, without + or -: "avx2", "fma", …
   unsigned vectorBits = 128;         ///< width of the widest vector register to use
   unsigned vectorRegisters = 16;
+  /// 32-bit elements that tile programs take for one register: lanes of a vector register, or threads. 0: by
+  /// vectorBits.
+  unsigned lanesAbreast = 0;
   bool fusedMultiplyAdd = false;
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20, l3Bytes = 8 << 20; ///< data caches; l1, l2 of one core
   unsigned cores = 1;
@@ -60,9 +63,13 @@ struct CompileOptions {
   Numerics numerics;
   int threads = 0;            ///< that the program will run with; 0: all cores
   bool compileKernels = true; ///< false: every op runs on lib/Kernels
-  std::string compileTo;      ///< name of the last phase; empty: emit
-  std::string dumpDirectory;  ///< a numbered .mlir file for each phase; empty: none
-  MachineInfo machine;        ///< set by the driver from target and cpu
+  bool allowFallback = false; ///< of a device: what it has no code for runs on lib/Kernels, on the host
+  bool emulate = false;       ///< of a device: no object code, but an emulator to run on (CompileResult::device)
+  bool sanitize = false;      ///< and it looks for races, uninitialized reads and the like
+  std::string kernels;   ///< a file that --dump-phases wrote for `lower`: its kernels in place of those made; or empty
+  std::string compileTo; ///< name of the last phase; empty: emit
+  std::string dumpDirectory; ///< a numbered .mlir file for each phase; empty: none
+  MachineInfo machine;       ///< set by the driver from target and cpu
 };
 
 } // namespace bessemer

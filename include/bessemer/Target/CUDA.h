@@ -15,7 +15,7 @@
 namespace bessemer {
 
 /// `architecture`: "sm_80", "sm_90a". Null and a sentence when it is neither.
-/// Its object code is a cubin, or PTX where there is no ptxas.
+/// Its object code is PTX, and a cubin where there is ptxas.
 std::unique_ptr<TargetBackend> createCudaBackend(const std::string &architecture, std::string &error);
 
 namespace cuda {

@@ -29,8 +29,9 @@ struct MemorySpace {
 };
 
 struct ObjectCode {
-  std::vector<uint8_t> bytes; ///< an ELF shared object that exports the kernels; of cuda a cubin, or PTX
-  std::string error;          ///< a sentence, when there is none
+  std::vector<uint8_t> bytes;      ///< an ELF shared object that exports the kernels; of cuda PTX
+  std::string error;               ///< a sentence, when there is none
+  std::vector<uint8_t> cubin = {}; ///< of cuda: the same, assembled, where there is ptxas
   bool ok() const { return error.empty(); }
 };
 

@@ -20,7 +20,7 @@ using runtime::StatusCode;
 
 struct bessemer_compilation {
   CompileResult result;
-  std::string report;
+  std::string report, findings;
   std::map<std::string, runtime::HostWeight, std::less<>> hostWeights;
 };
 
@@ -43,6 +43,9 @@ static Status convert(const bessemer_compile_options *given, bessemer_compile_op
     options.cpu = o.cpu;
   options.threads = std::max(o.threads, 0);
   options.compileKernels = !o.no_kernels;
+  options.allowFallback = o.allow_fallback;
+  options.emulate = o.emulate;
+  options.sanitize = o.sanitize;
   std::string error;
   if (o.numerics && !parseNumerics(o.numerics, options.numerics, error))
     return invalid("numerics: " + error);
@@ -149,6 +152,13 @@ static Status checkComplete(const bessemer_compilation *compilation) {
   return {};
 }
 
+const char *bessemer_compilation_findings(bessemer_compilation *compilation) {
+  if (!compilation || !compilation->result.emulator)
+    return "";
+  compilation->findings = compilation->result.emulator->findings();
+  return compilation->findings.c_str();
+}
+
 bessemer_status bessemer_compilation_load(bessemer_compilation *compilation, const bessemer_load_options *options,
                                           bessemer_program **program) {
   return runtime::guarded([&] {
@@ -162,6 +172,7 @@ bessemer_status bessemer_compilation_load(bessemer_compilation *compilation, con
       return status;
     for (const auto &[key, weight] : compilation->hostWeights)
       loadOptions.hostWeights.insert({key, weight});
+    loadOptions.device = compilation->result.device;
     std::shared_ptr<runtime::Model> model;
     if (Status status = runtime::Model::create(*compilation->result.program, loadOptions, model); !status.ok())
       return status;
@@ -182,6 +193,8 @@ bessemer_status bessemer_compilation_write(bessemer_compilation *compilation, co
       return status;
     if (!path)
       return invalid("expected a path, got a null pointer");
+    if (compilation->result.device)
+      return invalid("expected a compilation without emulate: it has no code to write");
     return runtime::writeArtifact(*compilation->result.program, writeOptions(compilation, selfContained), path);
   });
 }
@@ -201,6 +214,8 @@ bessemer_status bessemer_compilation_write_memory(bessemer_compilation *compilat
       return status;
     if (!data || !bytes)
       return invalid("expected a place for the artifact, got a null pointer");
+    if (compilation->result.device)
+      return invalid("expected a compilation without emulate: it has no code to write");
     std::vector<uint8_t> artifact;
     Status status =
         runtime::writeArtifact(*compilation->result.program, writeOptions(compilation, selfContained), artifact);

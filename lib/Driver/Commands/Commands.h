@@ -28,13 +28,15 @@ Action addPlanBuffersCommand(CLI::App &app);
 
 /// Options of the compiler as they come from the command line.
 struct CompileArguments {
-  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory, memory;
+  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory, memory, kernels;
   std::vector<std::string> dims;
-  bool noKernels = false;
+  bool noKernels = false, allowFallback = false, emulate = false, sanitize = false, accessCosts = false;
 
   /// `stages`: also what looks at the phases one by one. `withMemory`: `--memory` as well; `explain` has one of its
   /// own.
   void add(CLI::App &command, bool stages, bool withMemory = true);
+  /// `--emulate`, `--sanitize`: for commands that run a model.
+  void addEmulator(CLI::App &command);
   /// False after a diagnostic.
   bool convert(CompileOptions &options) const;
   /// The limit of `--memory`, 0 without it; none after a diagnostic.
@@ -48,7 +50,8 @@ CompileResult compileModel(const std::string &path, const CompileOptions &option
 /// A model made ready: from an artifact, or compiled in memory. Null after a diagnostic.
 std::shared_ptr<const runtime::Model> loadModel(const std::string &path, const CompileArguments &arguments,
                                                 const runtime::LoadOptions &options, Progress &progress, int &exitCode,
-                                                Exposure exposure = Exposure::Nothing);
+                                                Exposure exposure = Exposure::Nothing,
+                                                std::shared_ptr<EmulatorFindings> *emulator = nullptr);
 
 /// False after a diagnostic: `path` lies in no folder, or is one. Before the work, not behind it.
 bool checkWritable(const std::string &path);

@@ -23,7 +23,9 @@ static std::string phaseHelp() {
 
 void CompileArguments::add(CLI::App &command, bool stages, bool withMemory) {
   const char *group = "Compiler";
-  command.add_option("--target", target, "What to compile for: cpu")
+  command
+      .add_option("--target", target,
+                  "What to compile for: cpu, cuda:sm_80 (A100 and newer GPUs), cuda:sm_90a (H100, H200)")
       ->type_name("TARGET")
       ->capture_default_str()
       ->group(group);
@@ -58,8 +60,34 @@ void CompileArguments::add(CLI::App &command, bool stages, bool withMemory) {
       ->group(group);
   command.add_flag("--no-kernels", noKernels, "Compile no kernels: every op runs on the reference kernels")
       ->group(group);
+  command
+      .add_flag("--allow-fallback", allowFallback,
+                "Run ops that a device has no code for on the host; without it they are an error")
+      ->group(group);
   if (stages)
     command.add_option("--compile-to", compileTo, phaseHelp())->type_name("PHASE")->group(group);
+}
+
+void CompileArguments::addEmulator(CLI::App &command) {
+  const char *group = "Compiler";
+  command
+      .add_flag("--access-costs", accessCosts,
+                "With --sanitize: print the accesses of kernels that take more sectors of memory, or passes over\n"
+                "the banks of shared memory, than their bytes need")
+      ->group(group);
+  command.add_flag("--emulate", emulate, "Run GPU kernels in an emulator on the CPU: no GPU is needed")->group(group);
+  command
+      .add_option("--kernels", kernels,
+                  "Run the kernels of FILE, which --dump-phases wrote for the phase lower, in place of those\n"
+                  "that the compiler makes: to try a change by hand")
+      ->type_name("FILE")
+      ->group(group);
+  command
+      .add_flag("--sanitize", sanitize,
+                "With --emulate: look for races, reads of what nobody wrote, misaligned accesses and\n"
+                "barriers that not all threads reach (accesses out of bounds are always found); exit 1\n"
+                "when there is one")
+      ->group(group);
 }
 
 bool CompileArguments::convert(CompileOptions &options) const {
@@ -68,6 +96,14 @@ bool CompileArguments::convert(CompileOptions &options) const {
   options.compileTo = compileTo;
   options.dumpDirectory = dumpDirectory;
   options.compileKernels = !noKernels;
+  options.allowFallback = allowFallback;
+  options.kernels = kernels;
+  options.emulate = emulate;
+  options.sanitize = sanitize;
+  if ((sanitize && !emulate) || (accessCosts && !sanitize)) {
+    printError(sanitize ? "--sanitize: expected --emulate as well" : "--access-costs: expected --sanitize as well");
+    return false;
+  }
   std::string error;
   if (!parseNumerics(numerics, options.numerics, error)) {
     printError("--numerics: " + error);
@@ -128,7 +164,8 @@ static bool isArtifact(const std::string &path) { return path.size() > 4 && path
 
 std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &path, const CompileArguments &arguments,
                                                           const runtime::LoadOptions &options, Progress &progress,
-                                                          int &exitCode, Exposure exposure) {
+                                                          int &exitCode, Exposure exposure,
+                                                          std::shared_ptr<EmulatorFindings> *emulator) {
   enterStage("loading the model", Refused);
   std::shared_ptr<runtime::Model> model;
   runtime::Status status;
@@ -141,6 +178,10 @@ std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &pat
   exitCode = Refused;
   if (!limit)
     return nullptr;
+  if (isArtifact(path) && arguments.emulate) {
+    printError("--emulate: expected an ONNX model, got the artifact '" + path + "'");
+    return nullptr;
+  }
   if (isArtifact(path)) {
     progress.say("load: check the artifact, prepare its weights");
     runtime::LoadOptions limited = options;
@@ -157,7 +198,11 @@ std::shared_ptr<const runtime::Model> commands::loadModel(const std::string &pat
       return nullptr;
     enterStage("loading the program", commands::Failed);
     progress.say("load: prepare the weights");
-    status = runtime::Model::create(std::move(*result.program), options, model);
+    runtime::LoadOptions onDevice = options;
+    onDevice.device = result.device;
+    if (emulator)
+      *emulator = result.emulator;
+    status = runtime::Model::create(std::move(*result.program), onDevice, model);
   }
   progress.clear();
   exitCode = exitCodeOf(status.code);

@@ -45,15 +45,15 @@ public:
       return Refused;
     }
     std::shared_ptr<const runtime::Model> model =
-        loadModel(arguments.model, arguments.compile, options, progress, exitCode);
+        loadModel(arguments.model, arguments.compile, options, progress, exitCode, Exposure::Nothing, &emulator);
     if (!model)
-      return exitCode;
+      return reportEmulator(exitCode);
     const runtime::Function &entry = model->entry();
     std::vector<DataTensor> inputs;
     if (!readInputs(entry, inputs))
       return Refused;
     std::vector<DataTensor> results;
-    if (int code = runModel(model, inputs, progress, results); code != Fine)
+    if (int code = reportEmulator(runModel(model, inputs, progress, results)); code != Fine)
       return code;
     if (!arguments.outputFolder.empty() && !writeOutputs(results))
       return Refused;
@@ -66,6 +66,17 @@ public:
   }
 
 private:
+  /// Prints what the emulator has found; the exit code then says so.
+  int reportEmulator(int exitCode) {
+    std::string findings = emulator ? emulator->findings() : "";
+    if (emulator && arguments.compile.accessCosts)
+      std::fputs(emulator->costs().c_str(), stdout);
+    if (findings.empty())
+      return exitCode;
+    std::fputs(findings.c_str(), stderr);
+    return commands::Failed;
+  }
+
   /// Runs the model with the results of its kernels as outputs, by the kernels and by the reference kernels, and names
   /// the first kernel whose result differs.
   int checkKernels() {
@@ -198,6 +209,7 @@ private:
   }
 
   const RunArguments &arguments;
+  std::shared_ptr<EmulatorFindings> emulator;
 };
 
 } // namespace
@@ -232,9 +244,11 @@ Action commands::addRunCommand(CLI::App &app) {
       "branches and loops are\ncovered by what reads them");
   addThreads(*command, arguments->threads);
   arguments->compile.add(*command, /*stages=*/false);
+  arguments->compile.addEmulator(*command);
   command->footer("Without --case and --outputs the types and shapes of the outputs are printed.\n\n"
                   "Examples:\n"
                   "  bessemer run m.onnx --case test_data_set_0 --rtol 1e-3 --atol 1e-4\n"
-                  "  bessemer run m.bsm --input x=x.npy --outputs out/");
+                  "  bessemer run m.bsm --input x=x.npy --outputs out/\n"
+                  "  bessemer run m.onnx --target=cuda:sm_90a --emulate --sanitize --case test_data_set_0");
   return [arguments] { return Run(*arguments).run(); };
 }

@@ -27,6 +27,7 @@ public:
     info.triple = "nvptx64-nvidia-cuda";
     info.cpu = architecture.name;
     info.vectorBits = 128; // the widest access of a thread
+    info.lanesAbreast = 64;
     info.vectorRegisters = 255;
     info.fusedMultiplyAdd = true;
     info.l1Bytes = architecture.sharedBytes;
@@ -46,11 +47,14 @@ public:
   ObjectCode emitObject(mlir::ModuleOp module) const override {
     cuda::Ptx ptx = cuda::emitPtx(module, info);
     if (!ptx.error.empty())
-      return {{}, ptx.error};
+      return {{}, ptx.error, {}};
+    ObjectCode code{{ptx.text.begin(), ptx.text.end()}, "", {}};
     if (cuda::findPtxas().empty())
-      return {std::vector<uint8_t>(ptx.text.begin(), ptx.text.end()), ""};
+      return code;
     cuda::Cubin cubin = cuda::assemble(ptx.text, info.cpu);
-    return {std::move(cubin.bytes), std::move(cubin.error)};
+    code.cubin = std::move(cubin.bytes);
+    code.error = std::move(cubin.error);
+    return code;
   }
 
 private:

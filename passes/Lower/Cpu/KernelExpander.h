@@ -84,7 +84,6 @@ private:
   mlir::LogicalResult ensureMaterialized(Value tile);
 
   // ---- Materialize.cpp: what goes to scratch memory
-  void groupStores(mlir::Block &block);
   void planMaterialization();
   llvm::SmallVector<Value> pendingIn(mlir::ValueRange tiles);
   Value findDot(Value tile);
@@ -152,7 +151,6 @@ private:
   llvm::DenseMap<Value, Value> registers; ///< loop-carried tiles: one vector; reductions of one row: a scalar
   llvm::MapVector<Value, bool> toMaterialize;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<tile::StoreOp>> storeGroups; ///< by the last of a group
-  llvm::DenseMap<mlir::Operation *, mlir::Operation *> groupOf;                    ///< store -> the last of its group
   llvm::SmallVector<Value> bufferPointers;
   Value workspace, scratchOffset;
   Value point; ///< of the grid, which is computed

@@ -100,10 +100,6 @@ LogicalResult GpuExpander::expandOp(Operation &op) {
 }
 
 LogicalResult GpuExpander::expandElementwise(Operation &op) {
-  // What upstream turns into calls of libm has no code on a GPU.
-  if (isa<math::SinOp, math::CosOp, math::TanOp, math::PowFOp, math::AsinOp, math::AcosOp, math::SinhOp, math::CoshOp>(
-          op))
-    return op.emitError("expected a function that the GPU lowering has code for, got ") << op.getName();
   FailureOr<TileLayout> layout = layoutOf(&op, op.getResult(0));
   if (failed(layout))
     return failure();

@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -107,6 +108,8 @@ LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
     Value guard = isInside(op.getTile(), *layout, at);
     if (!op->hasAttr("in_bounds"))
       guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+    if (op.getCondition())
+      guard = both(guard, mapped(op.getCondition()));
     llvm::append_range(results, read(pointer(op.getView(), op.getOffsets(), op.getDims(), at), element, width, guard));
   }
   tiles[op.getTile()] = std::move(results);
@@ -146,6 +149,9 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
   int64_t width = accessWidth(op.getView(), op.getOffsets(), op.getDims(), contiguousRegisters(*layout));
   uint64_t copies = layout->atom().redundantBits("register");
   Value owner = isOwner(*layout);
+  // The result may lie on an operand: the lanes that hold copies must have read it.
+  if (owner)
+    NVVM::Barrier0Op::create(b);
   for (int64_t reg = 0; reg < layout->registers(); reg += width) {
     if (reg % layout->atom().inputSize("register") & copies)
       continue;
@@ -153,6 +159,8 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
     Value guard = both(owner, isInside(op.getTile(), *layout, at));
     if (!op->hasAttr("in_bounds"))
       guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+    if (op.getCondition())
+      guard = both(guard, mapped(op.getCondition()));
     Value place = pointer(op.getView(), op.getOffsets(), op.getDims(), at);
     SmallVector<Value> values;
     for (Value value : ArrayRef<Value>(tiles[op.getTile()]).slice(reg, width))

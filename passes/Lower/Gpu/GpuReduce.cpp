@@ -2,6 +2,7 @@
 //
 // Reductions: registers, lanes (butterfly shuffles), warps (shared memory).
 #include "passes/Lower/Gpu/GpuExpander.h"
+#include "passes/Lower/Gpu/Shuffle.h"
 
 #include "passes/Lower/TileParts.h"
 
@@ -14,31 +15,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::gpu;
 
-/// The value of the lane whose number differs in one bit. Words of 32 bits are
-/// shuffled; wider values in two of them.
-Value GpuExpander::shuffle(Value value, int64_t laneBit) {
-  Type type = value.getType(), i32 = b.getI32Type(), i64 = b.getI64Type();
-  unsigned bits = type.getIntOrFloatBitWidth();
-  auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
-  auto swap = [&](Value word) -> Value {
-    return NVVM::ShflOp::create(b, word.getType(), constant(-1), word, constant(laneBit), constant(31),
-                                NVVM::ShflKind::bfly, UnitAttr());
-  };
-  if (bits == 32)
-    return swap(value);
-  Type integer = b.getIntegerType(bits);
-  Value word = type == integer ? value : Value(arith::BitcastOp::create(b, integer, value));
-  if (bits < 32) {
-    word = arith::TruncIOp::create(b, integer, swap(arith::ExtUIOp::create(b, i32, word)));
-  } else {
-    Value shift = arith::ConstantOp::create(b, b.getI64IntegerAttr(32));
-    Value low = swap(arith::TruncIOp::create(b, i32, word));
-    Value high = swap(arith::TruncIOp::create(b, i32, arith::ShRUIOp::create(b, word, shift)));
-    word = arith::OrIOp::create(b, arith::ExtUIOp::create(b, i64, low),
-                                arith::ShLIOp::create(b, arith::ExtUIOp::create(b, i64, high), shift));
-  }
-  return type == integer ? word : Value(arith::BitcastOp::create(b, type, word));
-}
+Value GpuExpander::shuffle(Value value, int64_t laneBit) { return shuffleButterfly(b, value, laneBit); }
 
 /// Each warp writes its parts, all meet, each lane combines the parts of the
 /// `distinct` first warps (later ones hold copies): the reduction ends with the

@@ -103,10 +103,20 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
       if (cast<RankedTensorType>(tile.getType()).getShape().back() != 1) // one element: read alone
         vector = std::min(vector, accessWidth(view, offsets, dims, vector));
     };
-    if (auto load = dyn_cast<tile::LoadOp>(op))
+    // Where a tile may go beyond its view, an access is within it as a whole or not at all.
+    auto keepWhole = [&](Value view) {
+      std::optional<int64_t> last = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims()).back().isConstant();
+      while (vector > 1 && !op->hasAttr("in_bounds") && (!last || *last % vector))
+        vector /= 2;
+    };
+    if (auto load = dyn_cast<tile::LoadOp>(op)) {
       narrow(load.getView(), load.getOffsets(), load.getDims(), load.getTile());
-    if (auto store = dyn_cast<tile::StoreOp>(op))
+      keepWhole(load.getView());
+    }
+    if (auto store = dyn_cast<tile::StoreOp>(op)) {
       narrow(store.getView(), store.getOffsets(), store.getDims(), store.getTile());
+      keepWhole(store.getView());
+    }
     return WalkResult::advance();
   });
   if (walked.wasInterrupted())

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-// RUN: not bessemer-opt --split-input-file --bessemer-assign-gpu-layouts --bessemer-lower-tile-to-gpu %s 2>&1 | FileCheck %s
+// RUN: not bessemer-opt --split-input-file --bessemer-assign-gpu-layouts=strict --bessemer-lower-tile-to-gpu=strict %s 2>&1 | FileCheck %s
 
 // CHECK: error: expected a row whose length has a bound, to keep it in registers: bind its dimension with --dim NAME=VALUE
 tile.kernel @unbounded grid <"1"> views 2 outputs 1 symbols 1 kind "row" reason "" schedule {} {
@@ -7,18 +7,6 @@ tile.kernel @unbounded grid <"1"> views 2 outputs 1 symbols 1 kind "row" reason 
   %zero = arith.constant 0 : index
   %0 = tile.load %x[%zero] dims [0] sizes(%n) {in_bounds} : !tile.view<<"s0">, f32> -> tensor<?xf32>
   tile.store %0, %y[%zero] dims [0] {in_bounds} : tensor<?xf32>, !tile.view<<"s0">, f32>
-  tile.return
-}
-
-// -----
-
-// CHECK: error: expected a function that the GPU lowering has code for, got math.sin
-tile.kernel @sine grid <"1"> views 2 outputs 1 symbols 0 kind "row" reason "" schedule {} {
-^bb0(%x: !tile.view<<"64">, f32>, %y: !tile.view<<"64">, f32>, %point: index):
-  %zero = arith.constant 0 : index
-  %0 = tile.load %x[%zero] dims [0] {in_bounds} : !tile.view<<"64">, f32> -> tensor<64xf32>
-  %1 = math.sin %0 : tensor<64xf32>
-  tile.store %1, %y[%zero] dims [0] {in_bounds} : tensor<64xf32>, !tile.view<<"64">, f32>
   tile.return
 }
 

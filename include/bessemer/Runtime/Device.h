@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// A device beside the host: memory of its own and kernels that are launched on
+// it. Two of them exist: the CUDA driver, opened at run time (openCudaDevice),
+// and the emulator, which lives in the compiler (lib/Driver/EmulatedDevice.h),
+// as the runtime knows neither LLVM nor MLIR.
+//
+// A model on a device keeps weights and constants there from the time it is
+// loaded. A context has a stream; its arena lies on the device at the same offsets
+// as on the host, whose copy no page is ever touched of unless an instruction runs there
+// (lib/Runtime/DeviceSession.h). So a program whose kernels are all the device's copies
+// at its edges only: inputs in, outputs out.
+#pragma once
+
+#include "bessemer/Runtime/Status.h"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bessemer::runtime {
+
+struct Program;
+struct Kernel;
+
+using DeviceAddress = uint64_t;
+
+/// A buffer that a kernel is given.
+struct DeviceArgument {
+  DeviceAddress address = 0; ///< 0 with no bytes: an empty tensor
+  int64_t bytes = 0;
+  bool isResult = false; ///< written whole by the kernel
+  std::string_view name; ///< the ONNX tensor, for messages
+};
+
+/// The order of a kernel's parameters: a pointer for each buffer, an i64 for each
+/// symbol; when Kernel::takesWorkspace, pointer to the workspace, its bytes for each
+/// block, pointer to the i64 that tile.check writes to.
+struct DeviceLaunch {
+  int32_t kernel = 0; ///< of Program::kernels
+  std::span<const DeviceArgument> buffers;
+  std::span<const int64_t> symbols;
+  int64_t blocks = 0;
+  DeviceArgument workspace, fault;
+  int64_t workspaceStride = 0;
+};
+
+/// The launch's parameters, a word each.
+std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel &kernel);
+
+/// What is asked of a stream happens in order. One thread at a time.
+class DeviceStream {
+public:
+  virtual ~DeviceStream() = default;
+  /// The host's bytes may change after the call.
+  virtual Status copyIn(DeviceAddress to, const void *from, int64_t bytes) = 0;
+  /// Returns when the bytes are there.
+  virtual Status copyOut(void *to, DeviceAddress from, int64_t bytes) = 0;
+  virtual Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes) = 0;
+  virtual Status fill(DeviceAddress to, uint8_t value, int64_t bytes) = 0;
+  virtual Status launch(const DeviceLaunch &launch) = 0;
+  /// Until all is done.
+  virtual Status wait() = 0;
+};
+
+/// Any thread may call. Outlives its streams and memory.
+class Device {
+public:
+  virtual ~Device() = default;
+  virtual std::string name() const = 0;
+  /// Makes the kernels of the program ready; once. Program and device live as long as each other.
+  virtual Status load(const Program &program) = 0;
+  /// Blocks with a workspace that run at the same time.
+  virtual int64_t blocksAtOnce() const = 0;
+  /// At a multiple of 256.
+  virtual Status allocate(std::string_view name, int64_t bytes, DeviceAddress &address) = 0;
+  virtual void release(DeviceAddress address) = 0;
+  virtual Status makeStream(std::unique_ptr<DeviceStream> &stream) = 0;
+};
+
+/// The first NVIDIA GPU. `library`: the CUDA driver, "libcuda.so.1" unless a path is given.
+Status openCudaDevice(std::shared_ptr<Device> &device, const std::string &library = "");
+
+} // namespace bessemer::runtime

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Driver/EmulatedDevice.h"
+
+#include "bessemer/Runtime/Program.h"
+
+using namespace bessemer;
+using runtime::DeviceAddress;
+using runtime::Status;
+using runtime::StatusCode;
+
+namespace {
+/// Nothing is asynchronous here.
+class EmulatedStream : public runtime::DeviceStream {
+public:
+  explicit EmulatedStream(EmulatedDevice &device) : device(device) {}
+
+  Status copyIn(DeviceAddress to, const void *from, int64_t bytes) override {
+    std::lock_guard lock(device.mutex);
+    return check(device.memory.write(to, from, bytes));
+  }
+  Status copyOut(void *to, DeviceAddress from, int64_t bytes) override {
+    std::lock_guard lock(device.mutex);
+    return check(device.memory.read(from, to, bytes));
+  }
+  Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes) override {
+    std::lock_guard lock(device.mutex);
+    std::vector<uint8_t> data(bytes);
+    return check(device.memory.read(from, data.data(), bytes) && device.memory.write(to, data.data(), bytes));
+  }
+  Status fill(DeviceAddress to, uint8_t value, int64_t bytes) override {
+    std::lock_guard lock(device.mutex);
+    std::vector<uint8_t> data(bytes, value);
+    return check(device.memory.write(to, data.data(), bytes));
+  }
+  Status launch(const runtime::DeviceLaunch &launch) override {
+    std::lock_guard lock(device.mutex);
+    return device.launch(launch);
+  }
+  Status wait() override { return {}; }
+
+private:
+  static Status check(bool fine) {
+    return fine ? Status() : Status::error(StatusCode::Failed, "expected memory of the emulated device");
+  }
+  EmulatedDevice &device;
+};
+} // namespace
+
+EmulatedDevice::~EmulatedDevice() = default;
+
+std::shared_ptr<EmulatedDevice> EmulatedDevice::create(std::shared_ptr<mlir::MLIRContext> context,
+                                                       mlir::ModuleOp module, bool sanitize, std::string &error) {
+  std::shared_ptr<EmulatedDevice> device(new EmulatedDevice());
+  device->context = std::move(context);
+  device->sanitize = sanitize;
+  for (auto nested : module.getOps<mlir::ModuleOp>())
+    if (nested.getSymName() == "kernels") {
+      nested->remove();
+      device->module = nested;
+      break;
+    }
+  if (device->module) {
+    device->kernels = emulator::Module::prepare(*device->module, error);
+    if (!device->kernels)
+      return nullptr;
+  }
+  return device;
+}
+
+Status EmulatedDevice::load(const runtime::Program &loaded) {
+  program = &loaded;
+  return kernels || loaded.kernels.empty()
+             ? Status()
+             : Status::error(StatusCode::InvalidArgument, "expected the program that the emulator was made for");
+}
+
+Status EmulatedDevice::allocate(std::string_view name, int64_t bytes, DeviceAddress &address) {
+  std::lock_guard lock(mutex);
+  address = memory.allocate(std::string(name), bytes);
+  return {};
+}
+
+void EmulatedDevice::release(DeviceAddress address) {
+  std::lock_guard lock(mutex);
+  memory.free(address);
+}
+
+Status EmulatedDevice::makeStream(std::unique_ptr<runtime::DeviceStream> &stream) {
+  stream = std::make_unique<EmulatedStream>(*this);
+  return {};
+}
+
+Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
+  const runtime::Kernel &kernel = program->kernels[launch.kernel];
+  runtime::DeviceLaunch seen = launch;
+  std::vector<runtime::DeviceArgument> windows(launch.buffers.begin(), launch.buffers.end());
+  auto open = [&](runtime::DeviceArgument &argument, bool readOnly = false) {
+    if (argument.bytes > 0)
+      argument.address = memory.openWindow(std::string(argument.name), argument.address, argument.bytes, readOnly);
+  };
+  // A result may lie on an operand, which dies with the launch.
+  auto overlapsOther = [&](const runtime::DeviceArgument &buffer) {
+    return llvm::any_of(launch.buffers, [&](const runtime::DeviceArgument &other) {
+      return other.isResult != buffer.isResult &&
+             other.address < buffer.address + static_cast<uint64_t>(buffer.bytes) &&
+             buffer.address < other.address + static_cast<uint64_t>(other.bytes);
+    });
+  };
+  for (const runtime::DeviceArgument &buffer : launch.buffers)
+    if (buffer.isResult && !overlapsOther(buffer))
+      memory.forget(buffer.address, buffer.bytes);
+  if (launch.workspace.bytes > 0)
+    memory.forget(launch.workspace.address, launch.workspace.bytes);
+  for (size_t i = 0; i < windows.size(); ++i)
+    open(windows[i], !launch.buffers[i].isResult && !overlapsOther(launch.buffers[i]));
+  seen.buffers = windows;
+  open(seen.workspace);
+  open(seen.fault);
+  emulator::LaunchConfig config;
+  config.grid = {static_cast<uint32_t>(launch.blocks)};
+  config.block = {static_cast<uint32_t>(kernel.threads)};
+  config.dynamicSharedBytes = kernel.sharedBytes;
+  config.sanitize = sanitize;
+  emulator::LaunchResult result =
+      kernels->launch(kernel.symbol, config, runtime::deviceParameters(seen, kernel), memory);
+  memory.closeWindows();
+  bool fault = result.has(emulator::FindingKind::Fault);
+  for (emulator::Finding &finding : result.findings) {
+    auto known = llvm::find_if(found, [&](const emulator::Finding &other) {
+      return other.kind == finding.kind && other.where == finding.where && other.other == finding.other;
+    });
+    if (known != found.end()) {
+      known->count += finding.count;
+      continue;
+    }
+    finding.message = "kernel " + kernel.symbol + ", " + finding.message;
+    found.push_back(std::move(finding));
+  }
+  for (const emulator::AccessStatistics &access : result.statistics) {
+    emulator::AccessStatistics &sum = accesses[kernel.symbol + ": " + access.where];
+    sum.where = kernel.symbol + ": " + access.where;
+    sum.shared = access.shared;
+    sum.accesses += access.accesses;
+    sum.transactions += access.transactions;
+    sum.ideal += access.ideal;
+  }
+  return fault ? Status::error(StatusCode::Failed, "kernel " + kernel.symbol + " cannot go on: " + found.back().message)
+               : Status();
+}
+
+std::string EmulatedDevice::findings() const {
+  emulator::LaunchResult all;
+  all.findings = found;
+  return all.text();
+}
+
+std::string EmulatedDevice::costs() const {
+  emulator::LaunchResult all;
+  for (const auto &[where, access] : accesses)
+    all.statistics.push_back(access);
+  return all.statisticsText();
+}

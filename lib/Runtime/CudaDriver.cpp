@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The CUDA driver, opened when a program for a GPU is loaded. Its few functions
+// are declared here as the driver's manual has them ("CUDA Driver API"): neither its
+// header nor its library is needed to build.
+#include "bessemer/Runtime/Device.h"
+#include "bessemer/Runtime/Program.h"
+
+#include <dlfcn.h>
+#include <mutex>
+
+namespace bessemer::runtime {
+
+namespace {
+
+using Result = int;
+using DeviceNumber = int;
+using ContextHandle = void *;
+using ModuleHandle = void *;
+using FunctionHandle = void *;
+using StreamHandle = void *;
+
+/// Functions of the driver, by the names that its library exports.
+struct Driver {
+  void *library = nullptr;
+  Result (*init)(unsigned) = nullptr;
+  Result (*getErrorString)(Result, const char **) = nullptr;
+  Result (*deviceGetCount)(int *) = nullptr;
+  Result (*deviceGet)(DeviceNumber *, int) = nullptr;
+  Result (*deviceGetName)(char *, int, DeviceNumber) = nullptr;
+  Result (*deviceGetAttribute)(int *, int, DeviceNumber) = nullptr;
+  Result (*primaryContextRetain)(ContextHandle *, DeviceNumber) = nullptr;
+  Result (*primaryContextRelease)(DeviceNumber) = nullptr;
+  Result (*contextSetCurrent)(ContextHandle) = nullptr;
+  Result (*moduleLoadData)(ModuleHandle *, const void *) = nullptr;
+  Result (*moduleUnload)(ModuleHandle) = nullptr;
+  Result (*moduleGetFunction)(FunctionHandle *, ModuleHandle, const char *) = nullptr;
+  Result (*functionSetAttribute)(FunctionHandle, int, int) = nullptr;
+  Result (*memoryAllocate)(DeviceAddress *, size_t) = nullptr;
+  Result (*memoryFree)(DeviceAddress) = nullptr;
+  Result (*copyIn)(DeviceAddress, const void *, size_t, StreamHandle) = nullptr;
+  Result (*copyOut)(void *, DeviceAddress, size_t, StreamHandle) = nullptr;
+  Result (*copy)(DeviceAddress, DeviceAddress, size_t, StreamHandle) = nullptr;
+  Result (*fill)(DeviceAddress, unsigned char, size_t, StreamHandle) = nullptr;
+  Result (*streamCreate)(StreamHandle *, unsigned) = nullptr;
+  Result (*streamDestroy)(StreamHandle) = nullptr;
+  Result (*streamSynchronize)(StreamHandle) = nullptr;
+  Result (*launchKernel)(FunctionHandle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                         StreamHandle, void **, void **) = nullptr;
+
+  ~Driver() {
+    if (library)
+      dlclose(library);
+  }
+
+  Status open(const std::string &path) {
+    library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (!library) {
+      const char *why = dlerror();
+      return Status::error(StatusCode::Unsupported, "expected an NVIDIA driver, got none (" +
+                                                        std::string(why ? why : path) +
+                                                        "); without a GPU, run with --emulate");
+    }
+    std::string missing;
+    auto find = [&](auto &function, const char *symbol) {
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, symbol));
+      if (!function)
+        missing += (missing.empty() ? "" : ", ") + std::string(symbol);
+    };
+    find(init, "cuInit");
+    find(getErrorString, "cuGetErrorString");
+    find(deviceGetCount, "cuDeviceGetCount");
+    find(deviceGet, "cuDeviceGet");
+    find(deviceGetName, "cuDeviceGetName");
+    find(deviceGetAttribute, "cuDeviceGetAttribute");
+    find(primaryContextRetain, "cuDevicePrimaryCtxRetain");
+    find(primaryContextRelease, "cuDevicePrimaryCtxRelease_v2");
+    find(contextSetCurrent, "cuCtxSetCurrent");
+    find(moduleLoadData, "cuModuleLoadData");
+    find(moduleUnload, "cuModuleUnload");
+    find(moduleGetFunction, "cuModuleGetFunction");
+    find(functionSetAttribute, "cuFuncSetAttribute");
+    find(memoryAllocate, "cuMemAlloc_v2");
+    find(memoryFree, "cuMemFree_v2");
+    find(copyIn, "cuMemcpyHtoDAsync_v2");
+    find(copyOut, "cuMemcpyDtoHAsync_v2");
+    find(copy, "cuMemcpyDtoDAsync_v2");
+    find(fill, "cuMemsetD8Async");
+    find(streamCreate, "cuStreamCreate");
+    find(streamDestroy, "cuStreamDestroy_v2");
+    find(streamSynchronize, "cuStreamSynchronize");
+    find(launchKernel, "cuLaunchKernel");
+    return missing.empty() ? Status()
+                           : Status::error(StatusCode::Unsupported,
+                                           "expected a driver with " + missing + " in '" + path + "', got one without");
+  }
+
+  Status check(Result result, const std::string &what) const {
+    if (result == 0)
+      return {};
+    const char *text = nullptr;
+    if (getErrorString(result, &text) != 0 || !text)
+      text = "an unknown error";
+    constexpr Result outOfMemory = 2;
+    return Status::error(result == outOfMemory ? StatusCode::OutOfMemory : StatusCode::Failed,
+                         what + ": " + text + " (CUDA error " + std::to_string(result) + ")");
+  }
+};
+
+// Numbers of the driver's enumerations.
+constexpr int attributeMultiprocessors = 16, attributeMajor = 75, attributeMinor = 76;
+constexpr int functionMaxDynamicShared = 8;
+constexpr unsigned streamNonBlocking = 1;
+constexpr int64_t sharedWithoutAsking = 48 << 10;
+
+class CudaDevice;
+
+class CudaStream : public DeviceStream {
+public:
+  CudaStream(CudaDevice &device, StreamHandle handle) : device(device), handle(handle) {}
+  ~CudaStream() override;
+  Status copyIn(DeviceAddress to, const void *from, int64_t bytes) override;
+  Status copyOut(void *to, DeviceAddress from, int64_t bytes) override;
+  Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes) override;
+  Status fill(DeviceAddress to, uint8_t value, int64_t bytes) override;
+  Status launch(const DeviceLaunch &launch) override;
+  Status wait() override;
+
+private:
+  CudaDevice &device;
+  StreamHandle handle;
+};
+
+class CudaDevice : public Device {
+public:
+  ~CudaDevice() override {
+    if (!context)
+      return;
+    (void)enter();
+    if (code)
+      (void)driver.moduleUnload(code);
+    (void)driver.primaryContextRelease(number);
+  }
+
+  Status open(const std::string &path) {
+    if (Status status = driver.open(path); !status.ok())
+      return status;
+    int count = 0;
+    if (Status status = driver.check(driver.init(0), "cuInit"); !status.ok())
+      return status;
+    if (Status status = driver.check(driver.deviceGetCount(&count), "cuDeviceGetCount"); !status.ok())
+      return status;
+    if (count == 0)
+      return Status::error(StatusCode::Unsupported, "expected an NVIDIA GPU, got none; run with --emulate");
+    char text[256] = {};
+    for (Status status : {driver.check(driver.deviceGet(&number, 0), "cuDeviceGet"),
+                          driver.check(driver.deviceGetName(text, sizeof(text) - 1, number), "cuDeviceGetName"),
+                          attribute(attributeMultiprocessors, multiprocessors), attribute(attributeMajor, major),
+                          attribute(attributeMinor, minor),
+                          driver.check(driver.primaryContextRetain(&context, number), "cuDevicePrimaryCtxRetain")})
+      if (!status.ok())
+        return status;
+    title = text;
+    return {};
+  }
+
+  std::string name() const override { return title; }
+  int64_t blocksAtOnce() const override { return int64_t{4} * multiprocessors; }
+
+  Status load(const Program &program) override {
+    if (Status status = enter(); !status.ok())
+      return status;
+    kernels = &program.kernels;
+    if (program.kernels.empty())
+      return {};
+    // The driver assembles PTX itself, also for a GPU that the cubin is not for.
+    Result result = 1;
+    std::string ptx(program.code.begin(), program.code.end()); // ends with a zero
+    if (!program.cubin.empty() && program.target.ends_with(architecture()))
+      result = driver.moduleLoadData(&code, program.cubin.data());
+    if (result != 0)
+      result = driver.moduleLoadData(&code, ptx.c_str());
+    if (Status status =
+            driver.check(result, "the kernels for " + program.target + " on " + title + " (" + architecture() + ")");
+        !status.ok())
+      return status;
+    for (const Kernel &kernel : program.kernels) {
+      FunctionHandle function = nullptr;
+      if (Status status = driver.check(driver.moduleGetFunction(&function, code, kernel.symbol.c_str()), kernel.symbol);
+          !status.ok())
+        return status;
+      if (kernel.sharedBytes > sharedWithoutAsking)
+        if (Status status = driver.check(
+                driver.functionSetAttribute(function, functionMaxDynamicShared, static_cast<int>(kernel.sharedBytes)),
+                kernel.symbol);
+            !status.ok())
+          return status;
+      functions.push_back(function);
+    }
+    return {};
+  }
+
+  Status allocate(std::string_view what, int64_t bytes, DeviceAddress &address) override {
+    if (Status status = enter(); !status.ok())
+      return status;
+    return driver.check(driver.memoryAllocate(&address, static_cast<size_t>(bytes > 0 ? bytes : 1)),
+                        std::to_string(bytes) + " bytes of device memory for '" + std::string(what) + "'");
+  }
+  void release(DeviceAddress address) override {
+    if (enter().ok())
+      (void)driver.memoryFree(address);
+  }
+  Status makeStream(std::unique_ptr<DeviceStream> &stream) override {
+    StreamHandle handle = nullptr;
+    if (Status status = enter(); !status.ok())
+      return status;
+    if (Status status = driver.check(driver.streamCreate(&handle, streamNonBlocking), "cuStreamCreate"); !status.ok())
+      return status;
+    stream = std::make_unique<CudaStream>(*this, handle);
+    return {};
+  }
+
+  /// The context belongs to a thread; each call sets it.
+  Status enter() { return driver.check(driver.contextSetCurrent(context), "cuCtxSetCurrent"); }
+  std::string architecture() const {
+    return "sm_" + std::to_string(major) + std::to_string(minor) + (major >= 9 ? "a" : "");
+  }
+
+  Driver driver;
+  const std::vector<Kernel> *kernels = nullptr;
+  std::vector<FunctionHandle> functions;
+
+private:
+  Status attribute(int which, int &value) {
+    return driver.check(driver.deviceGetAttribute(&value, which, number), "cuDeviceGetAttribute");
+  }
+
+  std::string title;
+  DeviceNumber number = 0;
+  int multiprocessors = 1, major = 0, minor = 0;
+  ContextHandle context = nullptr;
+  ModuleHandle code = nullptr;
+};
+
+CudaStream::~CudaStream() {
+  if (device.enter().ok())
+    (void)device.driver.streamDestroy(handle);
+}
+
+Status CudaStream::copyIn(DeviceAddress to, const void *from, int64_t bytes) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  // Of memory that is not pinned the driver takes a copy before it returns.
+  return device.driver.check(device.driver.copyIn(to, from, static_cast<size_t>(bytes), handle), "copy to the device");
+}
+
+Status CudaStream::copyOut(void *to, DeviceAddress from, int64_t bytes) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  if (Status status = device.driver.check(device.driver.copyOut(to, from, static_cast<size_t>(bytes), handle),
+                                          "copy from the device");
+      !status.ok())
+    return status;
+  return wait();
+}
+
+Status CudaStream::copy(DeviceAddress to, DeviceAddress from, int64_t bytes) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  return device.driver.check(device.driver.copy(to, from, static_cast<size_t>(bytes), handle), "copy on the device");
+}
+
+Status CudaStream::fill(DeviceAddress to, uint8_t value, int64_t bytes) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  return device.driver.check(device.driver.fill(to, value, static_cast<size_t>(bytes), handle), "cuMemsetD8Async");
+}
+
+Status CudaStream::launch(const DeviceLaunch &launch) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  const Kernel &kernel = (*device.kernels)[launch.kernel];
+  std::vector<uint64_t> words = deviceParameters(launch, kernel);
+  std::vector<void *> pointers;
+  for (uint64_t &word : words)
+    pointers.push_back(&word);
+  return device.driver.check(
+      device.driver.launchKernel(device.functions[launch.kernel], static_cast<unsigned>(launch.blocks), 1, 1,
+                                 static_cast<unsigned>(kernel.threads), 1, 1, static_cast<unsigned>(kernel.sharedBytes),
+                                 handle, pointers.data(), nullptr),
+      "launch of " + kernel.symbol);
+}
+
+Status CudaStream::wait() {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  return device.driver.check(device.driver.streamSynchronize(handle), "a kernel");
+}
+
+} // namespace
+
+Status openCudaDevice(std::shared_ptr<Device> &device, const std::string &library) {
+  auto made = std::make_shared<CudaDevice>();
+  if (Status status = made->open(library.empty() ? "libcuda.so.1" : library); !status.ok())
+    return status;
+  device = std::move(made);
+  return {};
+}
+
+} // namespace bessemer::runtime

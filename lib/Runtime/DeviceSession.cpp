@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Runtime/DeviceSession.h"
+
+#include "bessemer/Runtime/Program.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace bessemer::runtime {
+
+std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel &kernel) {
+  std::vector<uint64_t> parameters;
+  for (const DeviceArgument &buffer : launch.buffers)
+    parameters.push_back(buffer.address);
+  for (int64_t symbol : launch.symbols)
+    parameters.push_back(static_cast<uint64_t>(symbol));
+  if (kernel.takesWorkspace) {
+    parameters.push_back(launch.workspace.address);
+    parameters.push_back(static_cast<uint64_t>(launch.workspaceStride));
+    parameters.push_back(launch.fault.address);
+  }
+  return parameters;
+}
+
+// ---- weights and constants ----------------------------------------------------------
+
+DeviceImage::~DeviceImage() {
+  for (const auto &[host, range] : ranges)
+    device->release(range.address);
+}
+
+Status DeviceImage::add(std::string_view name, const void *host, int64_t bytes) {
+  if (!host || bytes <= 0 || ranges.contains(static_cast<const char *>(host)))
+    return {};
+  if (!stream)
+    if (Status status = device->makeStream(stream); !status.ok())
+      return status;
+  MappedRange range;
+  range.host = static_cast<const char *>(host);
+  range.bytes = range.capacity = bytes;
+  if (Status status = device->allocate(name, bytes, range.address); !status.ok())
+    return status;
+  DeviceAddress address = range.address;
+  ranges.emplace(range.host, std::move(range));
+  return stream->copyIn(address, host, bytes);
+}
+
+const MappedRange *DeviceImage::find(const void *host, int64_t bytes) const {
+  auto *at = static_cast<const char *>(host);
+  auto it = ranges.upper_bound(at);
+  if (it == ranges.begin())
+    return nullptr;
+  const MappedRange &range = std::prev(it)->second;
+  return at - range.host <= range.bytes && bytes <= range.bytes - (at - range.host) ? &range : nullptr;
+}
+
+// ---- ranges -------------------------------------------------------------------------
+
+DeviceSession::DeviceSession(std::shared_ptr<Device> device, const DeviceImage &image)
+    : device(std::move(device)), image(image) {}
+
+DeviceSession::~DeviceSession() {
+  if (stream)
+    (void)stream->wait();
+  for (const auto &[host, range] : ranges)
+    device->release(range.address);
+  for (const auto &[capacity, address] : spare)
+    device->release(address);
+  for (MappedRange *range : {&workspace, &faults})
+    if (range->address)
+      device->release(range->address);
+}
+
+MappedRange *DeviceSession::find(const void *host, int64_t bytes) {
+  auto *at = static_cast<const char *>(host);
+  auto it = ranges.upper_bound(at);
+  if (it == ranges.begin())
+    return nullptr;
+  MappedRange &range = std::prev(it)->second;
+  return at - range.host <= range.bytes && bytes <= range.bytes - (at - range.host) ? &range : nullptr;
+}
+
+Status DeviceSession::missing(const void *, int64_t bytes) const {
+  return Status::error(StatusCode::Failed,
+                       "expected a buffer of " + std::to_string(bytes) + " bytes in memory that the device knows");
+}
+
+Status DeviceSession::makeStream() { return stream ? Status() : device->makeStream(stream); }
+
+Status DeviceSession::allocate(std::string_view name, int64_t bytes, MappedRange &range) {
+  range.bytes = bytes;
+  auto it = spare.lower_bound(bytes);
+  if (it != spare.end() && it->first / 4 <= std::max<int64_t>(bytes, 4096)) {
+    range.capacity = it->first;
+    range.address = it->second;
+    spare.erase(it);
+    return {};
+  }
+  range.capacity = bytes;
+  return device->allocate(name, bytes, range.address);
+}
+
+/// Makes a stretch begin at the offset.
+void DeviceSession::split(MappedRange &range, int64_t offset) {
+  if (offset >= range.bytes)
+    return;
+  auto it = range.where.upper_bound(offset);
+  uint8_t before = it == range.where.begin() ? uint8_t{Nowhere} : std::prev(it)->second;
+  range.where.emplace(offset, before);
+}
+
+void DeviceSession::set(MappedRange &range, int64_t offset, int64_t bytes, uint8_t where) {
+  split(range, offset);
+  split(range, offset + bytes);
+  auto it = range.where.lower_bound(offset);
+  while (it != range.where.end() && it->first < offset + bytes)
+    it = range.where.erase(it);
+  range.where.emplace(offset, where);
+}
+
+Status DeviceSession::map(std::string_view name, void *host, int64_t bytes) {
+  auto *at = static_cast<const char *>(host);
+  if (auto it = ranges.find(at); it != ranges.end() && it->second.bytes == bytes) {
+    it->second.where.clear();
+    return {};
+  }
+  unmap(host);
+  MappedRange range;
+  range.host = at;
+  if (Status status = allocate(name, bytes, range); !status.ok())
+    return status;
+  ranges.emplace(at, std::move(range));
+  return {};
+}
+
+void DeviceSession::unmap(void *host) {
+  auto it = ranges.find(static_cast<const char *>(host));
+  if (it == ranges.end())
+    return;
+  spare.emplace(it->second.capacity, it->second.address);
+  ranges.erase(it);
+}
+
+Status DeviceSession::begin(std::span<const Edge> edges) {
+  if (Status status = makeStream(); !status.ok())
+    return status;
+  for (const char *host : edgeRanges)
+    unmap(const_cast<char *>(host));
+  edgeRanges.clear();
+  // Overlapping ones are one range.
+  std::vector<Edge> sorted;
+  for (const Edge &edge : edges)
+    if (edge.host && edge.bytes > 0 && !find(edge.host, edge.bytes))
+      sorted.push_back(edge);
+  std::sort(sorted.begin(), sorted.end(), [](const Edge &a, const Edge &b) { return a.host < b.host; });
+  for (size_t i = 0; i < sorted.size();) {
+    auto *begin = static_cast<char *>(sorted[i].host), *end = begin + sorted[i].bytes;
+    size_t next = i + 1;
+    for (; next < sorted.size() && static_cast<char *>(sorted[next].host) < end; ++next)
+      end = std::max(end, static_cast<char *>(sorted[next].host) + sorted[next].bytes);
+    if (Status status = map(sorted[i].name, begin, end - begin); !status.ok())
+      return status;
+    edgeRanges.push_back(begin);
+    i = next;
+  }
+  for (const Edge &edge : edges)
+    if (edge.isInput)
+      wroteOnHost(edge.host, edge.bytes);
+  return {};
+}
+
+Status DeviceSession::end(std::span<const Edge> edges) {
+  for (const Edge &edge : edges)
+    if (!edge.isInput)
+      if (Status status = toHost(edge.host, edge.bytes); !status.ok())
+        return status;
+  return stream ? stream->wait() : Status();
+}
+
+// ---- coherence ------------------------------------------------------------------------
+
+Status DeviceSession::toDevice(const void *host, int64_t bytes, DeviceAddress &address) {
+  address = 0;
+  if (bytes <= 0)
+    return {};
+  if (const MappedRange *fixed = image.find(host, bytes)) {
+    address = fixed->address + static_cast<uint64_t>(static_cast<const char *>(host) - fixed->host);
+    return {};
+  }
+  MappedRange *range = find(host, bytes);
+  if (!range)
+    return missing(host, bytes);
+  int64_t offset = static_cast<const char *>(host) - range->host, end = offset + bytes;
+  address = range->address + static_cast<uint64_t>(offset);
+  split(*range, offset);
+  split(*range, end);
+  for (auto it = range->where.lower_bound(offset); it != range->where.end() && it->first < end; ++it) {
+    if (it->second != OnHost)
+      continue;
+    auto next = std::next(it);
+    int64_t stop = next == range->where.end() ? range->bytes : next->first;
+    if (Status status = stream->copyIn(range->address + static_cast<uint64_t>(it->first), range->host + it->first,
+                                       std::min(stop, end) - it->first);
+        !status.ok())
+      return status;
+    it->second = OnHost | OnDevice;
+  }
+  return {};
+}
+
+Status DeviceSession::toHost(const void *host, int64_t bytes) {
+  if (bytes <= 0 || image.find(host, bytes))
+    return {};
+  MappedRange *range = find(host, bytes);
+  if (!range)
+    return {}; // memory that no launch has seen
+  int64_t offset = static_cast<const char *>(host) - range->host, end = offset + bytes;
+  split(*range, offset);
+  split(*range, end);
+  for (auto it = range->where.lower_bound(offset); it != range->where.end() && it->first < end; ++it) {
+    if (it->second != OnDevice)
+      continue;
+    auto next = std::next(it);
+    int64_t stop = next == range->where.end() ? range->bytes : next->first;
+    if (Status status =
+            stream->copyOut(const_cast<char *>(range->host) + it->first,
+                            range->address + static_cast<uint64_t>(it->first), std::min(stop, end) - it->first);
+        !status.ok())
+      return status;
+    it->second = OnHost | OnDevice;
+  }
+  return {};
+}
+
+Status DeviceSession::wroteOnDevice(const void *host, int64_t bytes, DeviceAddress &address) {
+  address = 0;
+  if (bytes <= 0)
+    return {};
+  MappedRange *range = find(host, bytes);
+  if (!range)
+    return missing(host, bytes);
+  int64_t offset = static_cast<const char *>(host) - range->host;
+  address = range->address + static_cast<uint64_t>(offset);
+  set(*range, offset, bytes, OnDevice);
+  return {};
+}
+
+void DeviceSession::wroteOnHost(const void *host, int64_t bytes) {
+  if (bytes <= 0)
+    return;
+  if (MappedRange *range = find(host, bytes))
+    set(*range, static_cast<const char *>(host) - range->host, bytes, OnHost);
+}
+
+/// On the device, unless the bytes are on the host alone.
+Status DeviceSession::copy(void *to, const void *from, int64_t bytes) {
+  if (to == from || bytes <= 0)
+    return {};
+  MappedRange *range = find(from, bytes);
+  bool onDevice = image.find(from, bytes) != nullptr;
+  if (range) {
+    int64_t offset = static_cast<const char *>(from) - range->host;
+    auto it = range->where.upper_bound(offset);
+    onDevice = it != range->where.begin() && (std::prev(it)->second & OnDevice);
+  }
+  if (!onDevice || !find(to, bytes)) {
+    if (Status status = toHost(from, bytes); !status.ok())
+      return status;
+    std::memmove(to, from, static_cast<size_t>(bytes));
+    wroteOnHost(to, bytes);
+    return {};
+  }
+  DeviceAddress source = 0, destination = 0;
+  if (Status status = toDevice(from, bytes, source); !status.ok())
+    return status;
+  if (Status status = wroteOnDevice(to, bytes, destination); !status.ok())
+    return status;
+  return stream->copy(destination, source, bytes);
+}
+
+// ---- launches -----------------------------------------------------------------------
+
+static constexpr int64_t faultSlots = 1024;
+
+Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks,
+                             int64_t workspaceBytes) {
+  constexpr int64_t mostBlocks = INT32_MAX, alignment = 256;
+  launch.blocks = std::min(tasks, mostBlocks);
+  if (!kernel.takesWorkspace) {
+    if (tasks > mostBlocks)
+      return Status::error(StatusCode::Unsupported,
+                           "expected a grid of at most 2^31 - 1 blocks, got " + std::to_string(tasks));
+    return stream->launch(launch);
+  }
+  launch.workspaceStride = (workspaceBytes + alignment - 1) / alignment * alignment;
+  if (launch.workspaceStride > 0)
+    launch.blocks = std::min(launch.blocks, device->blocksAtOnce());
+  int64_t total = launch.workspaceStride * launch.blocks;
+  if (total > workspace.capacity) {
+    if (Status status = stream->wait(); !status.ok())
+      return status;
+    if (workspace.address)
+      device->release(workspace.address);
+    workspace = {};
+    if (Status status = device->allocate("workspace", total, workspace.address); !status.ok())
+      return status;
+    workspace.capacity = total;
+  }
+  launch.workspace = {workspace.address, total, true, "workspace"};
+  if (!faults.address) {
+    if (Status status = device->allocate("faults", faultSlots * 8, faults.address); !status.ok())
+      return status;
+    if (Status status = stream->fill(faults.address, 0, faultSlots * 8); !status.ok())
+      return status;
+  }
+  launch.fault = {faults.address + 8 * faultSteps.size(), 8, false, "faults"};
+  faultSteps.push_back(&step);
+  return stream->launch(launch);
+}
+
+Status DeviceSession::takeFault(Fault &fault) {
+  fault = {};
+  if (faultSteps.empty())
+    return {};
+  std::vector<int64_t> found(faultSteps.size());
+  if (Status status = stream->copyOut(found.data(), faults.address, static_cast<int64_t>(found.size() * 8));
+      !status.ok())
+    return status;
+  for (size_t i = 0; i < found.size() && !fault.number; ++i)
+    if (found[i])
+      fault = {faultSteps[i], found[i]};
+  faultSteps.clear();
+  return fault.number ? stream->fill(faults.address, 0, faultSlots * 8) : Status();
+}
+
+bool DeviceSession::faultsAreFull() const { return static_cast<int64_t>(faultSteps.size()) >= faultSlots; }
+
+} // namespace bessemer::runtime

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// Host memory and what stands for it on a device. The executor works with host
+// addresses throughout; a range of host memory that it uses (arena, input, output,
+// weight, pooled block) is *mapped* to a range on the device, and for each stretch
+// of it there is a note where its bytes are: on the host, on the device, both, or
+// nowhere yet. A launch asks for its operands on the device, an instruction that
+// runs on the host for its own on the host; what is not there is copied, once.
+//
+//   arena  host 0x7f00.. 4 KiB  <->  device 0x5000..
+//     [0, 1024)     device     written by a launch
+//     [1024, 2048)  both       written by a launch, then read by a reference kernel
+//     [2048, 4096)  nowhere
+//
+// Of a program without reference kernels only inputs and outputs are ever copied.
+#pragma once
+
+#include "bessemer/Runtime/Device.h"
+
+#include <map>
+#include <vector>
+
+namespace bessemer::runtime {
+
+struct Step;
+class Model;
+
+/// A range of host memory and its place on the device.
+struct MappedRange {
+  const char *host = nullptr;
+  int64_t bytes = 0;
+  DeviceAddress address = 0;
+  int64_t capacity = 0;             ///< bytes at `address`
+  std::map<int64_t, uint8_t> where; ///< by the offset at which a stretch begins
+};
+
+/// Weights and constants of a model: on the device, never written.
+class DeviceImage {
+public:
+  explicit DeviceImage(std::shared_ptr<Device> device) : device(std::move(device)) {}
+  ~DeviceImage();
+  Status add(std::string_view name, const void *host, int64_t bytes);
+  const MappedRange *find(const void *host, int64_t bytes) const;
+
+private:
+  std::shared_ptr<Device> device;
+  std::unique_ptr<DeviceStream> stream;
+  std::map<const char *, MappedRange> ranges;
+};
+
+/// The device side of one executor.
+class DeviceSession {
+public:
+  DeviceSession(std::shared_ptr<Device> device, const DeviceImage &image);
+  ~DeviceSession();
+
+  struct Edge {
+    void *host = nullptr;
+    int64_t bytes = 0;
+    bool isInput = false;
+    std::string_view name;
+  };
+  /// A run begins: these are its inputs and outputs (they may overlap); all else is nowhere.
+  Status begin(std::span<const Edge> edges);
+  /// It ends: outputs are on the host. Gives the fault that a kernel has found, if any: the launch and its number.
+  Status end(std::span<const Edge> edges);
+  struct Fault {
+    const Step *step = nullptr;
+    int64_t number = 0;
+  };
+  Status takeFault(Fault &fault);
+  /// takeFault must come before the next launch.
+  bool faultsAreFull() const;
+
+  /// Memory that instructions use between the edges. Mapped again, its bytes are nowhere.
+  Status map(std::string_view name, void *host, int64_t bytes);
+  void unmap(void *host);
+
+  Status toDevice(const void *host, int64_t bytes, DeviceAddress &address);
+  Status toHost(const void *host, int64_t bytes);
+  Status wroteOnDevice(const void *host, int64_t bytes, DeviceAddress &address);
+  void wroteOnHost(const void *host, int64_t bytes);
+  Status copy(void *to, const void *from, int64_t bytes);
+
+  /// Fills in workspace and fault of a launch that takes them.
+  Status launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks, int64_t workspaceBytes);
+
+private:
+  enum : uint8_t { Nowhere = 0, OnHost = 1, OnDevice = 2 };
+  MappedRange *find(const void *host, int64_t bytes);
+  Status makeStream();
+  Status allocate(std::string_view name, int64_t bytes, MappedRange &range);
+  void split(MappedRange &range, int64_t offset);
+  void set(MappedRange &range, int64_t offset, int64_t bytes, uint8_t where);
+  Status missing(const void *host, int64_t bytes) const;
+
+  std::shared_ptr<Device> device;
+  const DeviceImage &image;
+  std::unique_ptr<DeviceStream> stream;
+  std::map<const char *, MappedRange> ranges;  ///< by host address
+  std::vector<const char *> edgeRanges;        ///< of these, the edges' of this run
+  std::multimap<int64_t, DeviceAddress> spare; ///< memory of earlier edges, by capacity
+  MappedRange workspace, faults;
+  std::vector<const Step *> faultSteps; ///< launches since the faults were last looked at
+};
+
+} // namespace bessemer::runtime

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// The CUDA driver's calls, against a library made here that stands for it. It
+// refuses what the real one refuses (no context, unknown memory, copies out of
+// range, a kernel that was not loaded) and does nothing before it must: what is
+// asked of a stream runs when somebody waits for it. Its "device" addresses are no
+// addresses of the host.
+#include "test/unit/Runtime/TestPrograms.h"
+
+#include <dlfcn.h>
+#include <numeric>
+
+using namespace bessemer;
+using namespace bessemer::runtime;
+using namespace bessemer::runtime::test;
+
+namespace {
+
+const std::string &fakeDriver() {
+  static const std::string path = [] {
+    const char *source = R"(
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+typedef uint64_t P;
+enum { OK = 0, BAD = 1, NO_MEMORY = 2, NOT_READY = 3, NO_CONTEXT = 201, NOT_FOUND = 500 };
+static const P tag = (P)1 << 62;
+struct block { P at; size_t bytes; } blocks[256];
+static int initialized, streams, loaded;
+static _Thread_local int current;
+int fake_copies_in, fake_copies_out, fake_launches, fake_live, fake_memory_left = 1 << 20;
+static char *host(P at, size_t bytes) {
+  for (int i = 0; i < 256; ++i)
+    if (blocks[i].at && at >= blocks[i].at && at + bytes <= blocks[i].at + blocks[i].bytes) return (char *)(at ^ tag);
+  return 0;
+}
+struct work { int kind; char *to; const char *from; size_t bytes; int owned, kernel; unsigned grid, block; uint64_t words[16]; };
+static struct work queue[4096];
+static int queued;
+#define NEED if (!initialized) return NOT_READY; if (!current) return NO_CONTEXT;
+int cuInit(unsigned f) { initialized = 1; return f ? BAD : OK; }
+int cuGetErrorString(int e, const char **text) { *text = e == NO_MEMORY ? "out of memory" : "refused"; return OK; }
+int cuDeviceGetCount(int *n) { *n = 1; return initialized ? OK : NOT_READY; }
+int cuDeviceGet(int *d, int i) { *d = 0; return initialized && i == 0 ? OK : BAD; }
+int cuDeviceGetName(char *t, int n, int d) { strncpy(t, "fake", n); return OK; }
+int cuDeviceGetAttribute(int *v, int a, int d) { *v = a == 16 ? 2 : a == 75 ? 8 : 0; return OK; }
+int cuDevicePrimaryCtxRetain(void **c, int d) { *c = &initialized; return initialized ? OK : NOT_READY; }
+int cuDevicePrimaryCtxRelease_v2(int d) { return OK; }
+int cuCtxSetCurrent(void *c) { current = c == &initialized; return current ? OK : BAD; }
+int cuModuleLoadData(void **m, const void *data) { NEED loaded = !strncmp(data, "ptx", 3); *m = &loaded; return loaded ? OK : BAD; }
+int cuModuleUnload(void *m) { NEED loaded = 0; return OK; }
+static const char *names[] = {"add", "scale", "row_sum", "iota", "less", "count_positive", "positives"};
+int cuModuleGetFunction(void **f, void *m, const char *name) { NEED
+  if (m != &loaded || !loaded) return BAD;
+  for (intptr_t i = 0; i < 7; ++i) if (!strcmp(names[i], name)) { *f = (void *)(i + 1); return OK; }
+  return NOT_FOUND; }
+int cuFuncSetAttribute(void *f, int a, int v) { NEED return OK; }
+int cuMemAlloc_v2(P *at, size_t bytes) { NEED
+  if (!bytes) return BAD;
+  if ((int)bytes > fake_memory_left) return NO_MEMORY;
+  for (int i = 0; i < 256; ++i) if (!blocks[i].at) {
+    blocks[i].at = (P)malloc(bytes) ^ tag; blocks[i].bytes = bytes; *at = blocks[i].at; ++fake_live; return OK; }
+  return NO_MEMORY; }
+int cuMemFree_v2(P at) { NEED
+  for (int i = 0; i < 256; ++i) if (blocks[i].at == at) { free((void *)(at ^ tag)); blocks[i].at = 0; --fake_live; return OK; }
+  return BAD; }
+int cuStreamCreate(void **s, unsigned f) { NEED *s = &streams; ++streams; return OK; }
+int cuStreamDestroy_v2(void *s) { NEED --streams; return OK; }
+int cuMemcpyHtoDAsync_v2(P to, const void *from, size_t bytes, void *s) { NEED
+  char *at = host(to, bytes);
+  if (!at || s != &streams) return BAD;
+  char *own = malloc(bytes); memcpy(own, from, bytes); // as the driver does with memory that is not pinned
+  queue[queued++] = (struct work){0, at, own, bytes, 1}; ++fake_copies_in; return OK; }
+int cuMemcpyDtoHAsync_v2(void *to, P from, size_t bytes, void *s) { NEED
+  char *at = host(from, bytes);
+  if (!at || s != &streams) return BAD;
+  queue[queued++] = (struct work){0, to, at, bytes}; ++fake_copies_out; return OK; }
+int cuMemcpyDtoDAsync_v2(P to, P from, size_t bytes, void *s) { NEED
+  char *a = host(to, bytes), *b = host(from, bytes);
+  if (!a || !b || s != &streams) return BAD;
+  queue[queued++] = (struct work){0, a, b, bytes}; return OK; }
+int cuMemsetD8Async(P to, unsigned char v, size_t bytes, void *s) { NEED
+  char *at = host(to, bytes);
+  if (!at || s != &streams) return BAD;
+  queue[queued++] = (struct work){1, at, 0, bytes, v}; return OK; }
+int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+                   void *s, void **params, void **extra) { NEED
+  static const int counts[] = {3, 3, 6};
+  intptr_t kernel = (intptr_t)f - 1;
+  if (!loaded || s != &streams || !gx || !bx || gy * gz * by * bz != 1 || kernel < 0 || kernel > 2) return BAD;
+  struct work w = {2};
+  w.kernel = kernel; w.grid = gx; w.block = bx;
+  for (int i = 0; i < counts[kernel]; ++i) w.words[i] = *(uint64_t *)params[i];
+  queue[queued++] = w; ++fake_launches; return OK; }
+static int launch(struct work *w) {
+  uint64_t *p = w->words;
+  float *x = (float *)host(p[0], 4), *y = (float *)host(p[1], 4);
+  if (!x || !y) return BAD;
+  if (w->kernel == 0) { float *z = (float *)host(p[2], 4); if (!z) return BAD; for (unsigned i = 0; i < w->grid; ++i) z[i] = x[i] + y[i]; }
+  if (w->kernel == 1) for (unsigned i = 0; i < w->grid; ++i) y[i] = x[i] * (float)(int64_t)p[2];
+  if (w->kernel == 2) { // one task after the other: the grid is smaller than the number of rows
+    int64_t n = p[2]; int64_t *fault = (int64_t *)host(p[5], 8);
+    if (!fault || !host(p[3], p[4] * w->grid)) return BAD;
+    for (unsigned r = 0; r < 3; ++r) { y[r] = 0; for (int64_t j = 0; j < n; ++j) y[r] += x[r * n + j]; }
+    if (y[0] > 1e6f) *fault = 1; }
+  return OK;
+}
+int cuStreamSynchronize(void *s) { NEED
+  int result = OK;
+  for (int i = 0; i < queued; ++i) {
+    struct work *w = &queue[i];
+    if (w->kind == 0) { memmove(w->to, w->from, w->bytes); if (w->owned) free((void *)w->from); }
+    if (w->kind == 1) memset(w->to, w->owned, w->bytes);
+    if (w->kind == 2 && launch(w)) result = 700;
+  }
+  queued = 0;
+  return result; }
+)";
+    std::string c = folder() + "/fake_cuda.c", so = folder() + "/libfake_cuda.so";
+    writeFile(c, source, std::char_traits<char>::length(source));
+    EXPECT_EQ(std::system(("cc -shared -fPIC -O1 -o " + so + " " + c).c_str()), 0);
+    return so;
+  }();
+  return path;
+}
+
+/// A counter of the fake driver; the same library as the one that the device has open.
+int &counter(const char *name) {
+  static void *library = dlopen(fakeDriver().c_str(), RTLD_NOW | RTLD_LOCAL);
+  return *static_cast<int *>(dlsym(library, name));
+}
+
+/// y = 2 * (x + w), and its row sums, for three rows; w is a constant.
+Program deviceProgram() {
+  Program program = emptyProgram();
+  program.target = "cuda:sm_80";
+  program.code = {'p', 't', 'x'};
+  for (Kernel &kernel : program.kernels) {
+    kernel.threads = 32;
+    kernel.outputs = 1;
+  }
+  program.kernels[RowSum].takesWorkspace = true;
+  Function &f = program.functions[0];
+  SymbolicExpr n = sym("n");
+  Constant w;
+  w.dtype = DType::F32;
+  w.shape = {3, 2};
+  w.bytes.resize(24);
+  program.constants.push_back(w);
+  BufferId x = addInput(f, "x", {3, n});
+  BufferId y = addOutput(f, "y", {3, n});
+  BufferId sums = addOutput(f, "sums", {3});
+  BufferId t = addBuffer(f, BufferKind::Arena, 0, {3, n});
+  BufferId copy = addBuffer(f, BufferKind::Arena, 0, {3, n});
+  f.buffers[t].lower = f.buffers[copy].lower = 0;
+  f.buffers[t].upper = f.buffers[copy].upper = 4;
+  f.body.push_back(launch(Add, {x, x, t}, {}, n * 3));
+  f.body.push_back(instruction(Copy{t, copy}));
+  f.body.push_back(launch(Scale, {copy, y}, {2}, n * 3));
+  f.body.push_back(launch(RowSum, {y, sums}, {n}, 3, 64));
+  return program;
+}
+
+class CudaDriver : public testing::Test {
+protected:
+  void SetUp() override {
+    Status status = openCudaDevice(device, fakeDriver());
+    ASSERT_TRUE(status.ok()) << status.message;
+    options.device = device;
+  }
+  std::shared_ptr<Device> device;
+  LoadOptions options;
+};
+
+TEST_F(CudaDriver, CopiesAtTheEdgesOnly) {
+  {
+    Context context(makeModel(deviceProgram(), 1, options));
+    for (int64_t n : {2, 5, 2}) {
+      int in = counter("fake_copies_in"), out = counter("fake_copies_out"), launches = counter("fake_launches");
+      std::vector<float> x(3 * n);
+      std::iota(x.begin(), x.end(), 1.0f);
+      std::vector<Tensor> inputs{tensor(x, {3, n})}, outputs(2);
+      Status status = context.run(inputs, outputs);
+      ASSERT_TRUE(status.ok()) << status.message;
+      std::vector<float> y = values(outputs[0]), sums = values(outputs[1]);
+      for (int64_t r = 0; r < 3; ++r) {
+        float sum = 0;
+        for (int64_t j = 0; j < n; ++j) {
+          EXPECT_EQ(y[r * n + j], 4 * x[r * n + j]);
+          sum += y[r * n + j];
+        }
+        EXPECT_EQ(sums[r], sum);
+      }
+      EXPECT_EQ(counter("fake_copies_in") - in, 1);
+      EXPECT_EQ(counter("fake_copies_out") - out, 3); // two outputs, and what the kernels have found
+      EXPECT_EQ(counter("fake_launches") - launches, 3);
+    }
+  }
+  options.device.reset();
+  EXPECT_EQ(counter("fake_live"), 0) << "device memory that nobody gave back";
+}
+
+TEST_F(CudaDriver, AnInputMayBeTheOutput) {
+  Context context(makeModel(deviceProgram(), 1, options));
+  std::vector<float> x = {1, 2, 3, 4, 5, 6};
+  std::vector<Tensor> inputs{tensor(x, {3, 2})}, outputs(2);
+  outputs[0] = tensor(x, {3, 2});
+  Status status = context.run(inputs, outputs);
+  ASSERT_TRUE(status.ok()) << status.message;
+  EXPECT_EQ(x, (std::vector<float>{4, 8, 12, 16, 20, 24}));
+}
+
+TEST_F(CudaDriver, AFaultInTheDataNamesItsNode) {
+  Program program = deviceProgram();
+  program.functions[0].body.back().provenance = "the_sum";
+  Context context(makeModel(std::move(program), 1, options));
+  std::vector<float> x = {1e6f, 2, 3, 4, 5, 6};
+  for (int round = 0; round < 2; ++round) {
+    std::vector<Tensor> inputs{tensor(x, {3, 2})}, outputs(2);
+    Status status = context.run(inputs, outputs);
+    EXPECT_EQ(status.ok(), round == 1) << status.message;
+    if (round == 0) {
+      EXPECT_NE(status.message.find("the_sum: expected indices inside"), std::string::npos) << status.message;
+    }
+    x[0] = 1;
+  }
+}
+
+TEST_F(CudaDriver, MemoryThatIsNotThere) {
+  Context context(makeModel(deviceProgram(), 1, options));
+  std::vector<float> x(3 << 20);
+  std::vector<Tensor> inputs{tensor(x, {3, 1 << 20})}, outputs(2);
+  Status status = context.run(inputs, outputs);
+  EXPECT_EQ(status.code, StatusCode::OutOfMemory);
+  EXPECT_NE(status.message.find("device memory"), std::string::npos) << status.message;
+}
+
+TEST_F(CudaDriver, CodeThatTheDriverRefuses) {
+  Program program = deviceProgram();
+  program.code = {'e', 'l', 'f'};
+  std::shared_ptr<Model> model;
+  Status status = Model::create(std::move(program), options, model);
+  EXPECT_NE(status.message.find("cuda:sm_80 on fake (sm_80)"), std::string::npos) << status.message;
+}
+
+TEST(Cuda, NoDriver) {
+  std::shared_ptr<Device> device;
+  Status status = openCudaDevice(device, folder() + "/libnone.so");
+  EXPECT_EQ(status.code, StatusCode::Unsupported);
+  EXPECT_NE(status.message.find("run with --emulate"), std::string::npos) << status.message;
+}
+
+} // namespace
