@@ -69,6 +69,8 @@ static void touch(const MemoryBlock &block) {
 }
 
 void Executor::warm() {
+  if (session) // its arena is on the device
+    return;
   const Function &entry = model->entry();
   std::vector<std::vector<int64_t>> shapes;
   for (const Argument &input : entry.inputs) {

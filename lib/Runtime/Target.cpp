@@ -92,7 +92,7 @@ static std::string_view cpuinfoName(std::string_view feature) {
 
 Status checkTarget(const Program &program) {
   if (program.target != "cpu")
-    return Status::error(StatusCode::Unsupported, "expected target cpu, got '" + program.target + "'");
+    return Status::error(StatusCode::Unsupported, "expected target cpu or cuda, got '" + program.target + "'");
 #if defined(__x86_64__)
   std::string host = "x86_64";
 #elif defined(__aarch64__)

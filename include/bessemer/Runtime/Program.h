@@ -210,7 +210,7 @@ struct Program {
   std::vector<uint8_t> code;  ///< an ELF shared object that exports the kernels; of cuda PTX
   std::vector<uint8_t> cubin; ///< of cuda: the same, assembled; may be empty
 
-  bool onDevice() const { return target != "cpu"; }
+  bool onDevice() const { return target.starts_with("cuda:"); }
 };
 
 } // namespace bessemer::runtime

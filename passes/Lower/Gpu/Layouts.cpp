@@ -77,6 +77,10 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
   // How wide accesses may be, and how long rows are.
   int64_t vector = 8, longest = 1;
   WalkResult walked = kernel.getBody().walk([&](Operation *op) {
+    if (op->getNumRegions() && llvm::any_of(op->getResultTypes(), llvm::IsaPred<RankedTensorType>)) {
+      op->emitError("expected rows without a loop that carries a tile");
+      return WalkResult::interrupt();
+    }
     for (Value tile : op->getResults()) {
       auto type = dyn_cast<RankedTensorType>(tile.getType());
       if (!type)

