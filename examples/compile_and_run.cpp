@@ -2,9 +2,8 @@
 //
 // Compiles a model and runs it, in C++: each input is ones (zeros for integers), free dimensions are 1.
 //
-//   c++ -std=c++17 -I include examples/compile_and_run.cpp -o compile_and_run -L build/lib -lbessemer
-//   -Wl,-rpath,$PWD/build/lib
-//   ./compile_and_run model.onnx
+//   c++ -std=c++17 -Iinclude examples/compile_and_run.cpp -o host -Lbuild/lib -lbessemer -Wl,-rpath,$PWD/build/lib
+//   ./host model.onnx
 #include "bessemer/compile.hpp"
 
 #include <cstdio>

@@ -68,6 +68,8 @@ mlir::RankedTensorType getTensorType(llvm::ArrayRef<SymbolicExpr> dims, mlir::Ty
 DimsAttr getDimsAttr(mlir::MLIRContext *context, llvm::ArrayRef<SymbolicExpr> dims);
 llvm::SmallVector<SymbolicExpr> parseDims(DimsAttr attr);
 
+/// The product of dimensions; 1 of none.
+SymbolicExpr product(llvm::ArrayRef<SymbolicExpr> dims);
 /// Number of elements.
 SymbolicExpr getElementCount(mlir::Type tensor);
 

@@ -74,12 +74,14 @@ RankedTensorType bess::getTensorType(ArrayRef<SymbolicExpr> dims, Type element) 
   return RankedTensorType::get(shape, element, encoding);
 }
 
-SymbolicExpr bess::getElementCount(Type tensor) {
-  SymbolicExpr count = 1;
-  for (const SymbolicExpr &dim : getDims(tensor))
-    count *= dim;
-  return count;
+SymbolicExpr bess::product(ArrayRef<SymbolicExpr> dims) {
+  SymbolicExpr result = 1;
+  for (const SymbolicExpr &dim : dims)
+    result *= dim;
+  return result;
 }
+
+SymbolicExpr bess::getElementCount(Type tensor) { return product(getDims(tensor)); }
 
 FailureOr<SmallVector<SymbolicExpr>>
 bess::broadcastDims(ArrayRef<SmallVector<SymbolicExpr>> shapes,

@@ -43,3 +43,11 @@ bool bess::isContiguousConcat(ConcatOp concat) {
   return llvm::all_of(ArrayRef<SymbolicExpr>(dims).take_front(axis),
                       [](const SymbolicExpr &dim) { return dim == SymbolicExpr(1); });
 }
+
+Value bess::viewedBy(Operation *op) {
+  if (auto reshape = dyn_cast_or_null<ReshapeOp>(op))
+    return reshape.getX();
+  if (auto slice = dyn_cast_or_null<SliceOp>(op); slice && contiguousOffset(slice))
+    return slice.getX();
+  return {};
+}

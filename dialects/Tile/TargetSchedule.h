@@ -2,8 +2,8 @@
 //
 // The module attribute `bess.target`: what the phases know of the target.
 //
-//   module attributes {bess.target = {name = "cpu", vector_bytes = 32 : i64, registers = 16 : i64, l1_bytes = 32768 :
-//   i64, l2_bytes = 1048576 : i64}}
+//   module attributes {bess.target = {name = "cpu", vector_bytes = 32 : i64, registers = 16 : i64,
+//                                     l1_bytes = 32768 : i64, l2_bytes = 1048576 : i64}}
 //
 // Absent entries have the defaults of CpuSchedule (AVX2). A GPU has, beside them,
 //

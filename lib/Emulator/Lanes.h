@@ -127,33 +127,34 @@ template <class Op, Lane L> void runTernary(Warp &warp, const Inst &inst) {
       [&](unsigned l) { d[l] = encode<L>(Op::template apply<L>(decode<L>(a[l]), decode<L>(b[l]), decode<L>(c[l]))); });
 }
 
-/// The same op on each element of the operands.
-template <class Op, bool Integers, bool Floats> bool emitUnary(Preparer &p, mlir::Operation *op) {
+/// One instruction for each element of the result, on the same elements of the first `operands` (1 or 2) operands.
+/// `pick`: its handler, from the lanes of the first operand and of the result; null: not for these.
+inline bool emitEach(Preparer &p, mlir::Operation *op, unsigned operands,
+                     llvm::function_ref<Handler(Lane, Lane)> pick) {
   auto a = llvm::to_vector(p.slots(op->getOperand(0)));
+  auto b = operands > 1 ? llvm::to_vector(p.slots(op->getOperand(1))) : decltype(a)();
   auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
   for (size_t i = 0; i < d.size(); ++i) {
-    Handler run = forLane<Integers, Floats>(p.laneOf(a[i]), []<Lane L>() -> Handler { return runUnary<Op, L>; });
+    Handler run = pick(p.laneOf(a[i]), p.laneOf(d[i]));
     if (!run)
       return p.fail(op, "expected another element type");
     Inst &inst = p.emit(op, run);
     inst.dst = d[i];
     inst.a = a[i];
+    if (operands > 1)
+      inst.b = b[i];
   }
   return true;
 }
+template <class Op, bool Integers, bool Floats> bool emitUnary(Preparer &p, mlir::Operation *op) {
+  return emitEach(p, op, 1, [](Lane lane, Lane) {
+    return forLane<Integers, Floats>(lane, []<Lane L>() -> Handler { return runUnary<Op, L>; });
+  });
+}
 template <class Op, bool Integers, bool Floats> bool emitBinary(Preparer &p, mlir::Operation *op) {
-  auto a = llvm::to_vector(p.slots(op->getOperand(0))), b = llvm::to_vector(p.slots(op->getOperand(1)));
-  auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
-  for (size_t i = 0; i < d.size(); ++i) {
-    Handler run = forLane<Integers, Floats>(p.laneOf(a[i]), []<Lane L>() -> Handler { return runBinary<Op, L>; });
-    if (!run)
-      return p.fail(op, "expected another element type");
-    Inst &inst = p.emit(op, run);
-    inst.dst = d[i];
-    inst.a = a[i];
-    inst.b = b[i];
-  }
-  return true;
+  return emitEach(p, op, 2, [](Lane lane, Lane) {
+    return forLane<Integers, Floats>(lane, []<Lane L>() -> Handler { return runBinary<Op, L>; });
+  });
 }
 
 } // namespace bessemer::emulator

@@ -142,21 +142,6 @@ template <size_t... I> Handler integerComparison(unsigned predicate, Lane lane, 
   return result;
 }
 
-bool emitComparison(Preparer &p, Operation *op, function_ref<Handler(Lane)> pick) {
-  auto a = llvm::to_vector(p.slots(op->getOperand(0))), b = llvm::to_vector(p.slots(op->getOperand(1)));
-  auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
-  for (size_t i = 0; i < d.size(); ++i) {
-    Handler run = pick(p.laneOf(a[i]));
-    if (!run)
-      return p.fail(op, "expected another element type");
-    Inst &inst = p.emit(op, run);
-    inst.dst = d[i];
-    inst.a = a[i];
-    inst.b = b[i];
-  }
-  return true;
-}
-
 template <class T> void runSelect(Warp &warp, const Inst &inst) {
   const uint8_t *__restrict c = warp.lanes<uint8_t>(inst.c);
   const T *__restrict a = warp.lanes<T>(inst.a), *__restrict b = warp.lanes<T>(inst.b);
@@ -242,12 +227,12 @@ bool bessemer::emulator::prepareArith(Preparer &p, Operation *op) {
       .Case<LLVM::FRemOp>([&](auto) { return emitBinary<FRem, false, true>(p, op); })
       .Case<LLVM::FNegOp>([&](auto) { return emitUnary<FNeg, false, true>(p, op); })
       .Case<LLVM::ICmpOp>([&](LLVM::ICmpOp compare) {
-        return emitComparison(p, op, [&](Lane lane) {
+        return emitEach(p, op, 2, [&](Lane lane, Lane) {
           return integerComparison(static_cast<unsigned>(compare.getPredicate()), lane, std::make_index_sequence<10>());
         });
       })
       .Case<LLVM::FCmpOp>([&](LLVM::FCmpOp compare) {
-        return emitComparison(p, op, [&](Lane lane) {
+        return emitEach(p, op, 2, [&](Lane lane, Lane) {
           return floatComparison(setOf(compare.getPredicate()), lane, std::make_index_sequence<16>());
         });
       })

@@ -46,20 +46,11 @@ template <Cast C, Lane From, Lane To> void runCast(Warp &warp, const Inst &inst)
 }
 
 template <Cast C, bool FromFloat, bool ToFloat> bool emitCast(Preparer &p, Operation *op) {
-  auto a = llvm::to_vector(p.slots(op->getOperand(0)));
-  auto d = llvm::to_vector(p.defineNew(op, op->getResult(0)));
-  for (size_t i = 0; i < d.size(); ++i) {
-    Lane to = p.laneOf(d[i]);
-    Handler run = forLane<!FromFloat, FromFloat>(p.laneOf(a[i]), [&]<Lane From>() -> Handler {
+  return emitEach(p, op, 1, [](Lane from, Lane to) {
+    return forLane<!FromFloat, FromFloat>(from, [&]<Lane From>() -> Handler {
       return forLane<!ToFloat, ToFloat>(to, []<Lane To>() -> Handler { return runCast<C, From, To>; });
     });
-    if (!run)
-      return p.fail(op, "expected another element type");
-    Inst &inst = p.emit(op, run);
-    inst.dst = d[i];
-    inst.a = a[i];
-  }
-  return true;
+  });
 }
 
 /// Elements of one width into elements of another: bytes in memory order.

@@ -47,10 +47,7 @@ Status MappedFile::open(const std::string &path, std::shared_ptr<MappedFile> &fi
 void MappedFile::populate(int64_t offset, int64_t count) const {
 #ifdef MADV_POPULATE_READ
   int64_t page = sysconf(_SC_PAGESIZE);
-  int64_t begin = offset / page * page, end = std::min(offset + count, length);
-  if (begin < end && bytes)
-    (void)madvise(const_cast<uint8_t *>(bytes) + begin, static_cast<size_t>(end - begin),
-                  MADV_POPULATE_READ); // since Linux 5.14; advice
+  advise(offset / page * page, std::min(offset + count, length), MADV_POPULATE_READ); // since Linux 5.14
 #endif
 }
 
@@ -61,7 +58,8 @@ void MappedFile::forget(int64_t offset, int64_t count) const {
 }
 
 void MappedFile::readAhead(int64_t offset, int64_t count, bool on) const {
-  advise(offset / sysconf(_SC_PAGESIZE) * sysconf(_SC_PAGESIZE), offset + count, on ? MADV_NORMAL : MADV_RANDOM);
+  int64_t page = sysconf(_SC_PAGESIZE);
+  advise(offset / page * page, offset + count, on ? MADV_NORMAL : MADV_RANDOM);
 }
 
 void MappedFile::advise(int64_t begin, int64_t end, int advice) const {

@@ -15,13 +15,6 @@ using namespace bessemer;
 using namespace bessemer::bess;
 
 namespace {
-SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
-  SymbolicExpr result = 1;
-  for (const SymbolicExpr &dim : dims)
-    result *= dim;
-  return result;
-}
-
 /// A reduction over neighbouring axes becomes [outer, reduced, inner] (or
 /// [outer, reduced] when they are the last), with keepdims.
 struct ReduceOverNeighbours : OpRewritePattern<ReduceOp> {

@@ -193,16 +193,8 @@ std::optional<RowUses> fuse::rowUsesOf(bess::FusionOp fusion) {
 
 // ---- a block --------------------------------------------------------------------
 
-static Value viewedBy(Operation *op) {
-  if (auto reshape = dyn_cast_or_null<bess::ReshapeOp>(op))
-    return reshape.getX();
-  if (auto slice = dyn_cast_or_null<bess::SliceOp>(op); slice && bess::contiguousOffset(slice))
-    return slice.getX();
-  return {};
-}
-
 Value BlockLives::rootOf(Value value) const {
-  while (Value viewed = viewedBy(value.getDefiningOp()))
+  while (Value viewed = bess::viewedBy(value.getDefiningOp()))
     value = viewed;
   return value;
 }
@@ -218,7 +210,7 @@ bool BlockLives::keepsRows(Value value, int64_t rows) const {
     int64_t dim = rowDim(value.getType());
     if (dim < 0 || !(bess::getDims(value.getType())[dim] == SymbolicExpr(rows)))
       return false;
-    Value viewed = viewedBy(value.getDefiningOp());
+    Value viewed = bess::viewedBy(value.getDefiningOp());
     if (!viewed)
       return true;
     if (!isa<bess::ReshapeOp>(value.getDefiningOp()))
@@ -259,7 +251,7 @@ BlockLives::BlockLives(Block &block, const llvm::DenseMap<Operation *, int64_t> 
       loadTime.insert(op.result_begin(), op.result_end());
       continue;
     }
-    if (viewedBy(&op))
+    if (bess::viewedBy(&op))
       continue;
     SplitOperation operation;
     if (auto fusion = dyn_cast<bess::FusionOp>(op))

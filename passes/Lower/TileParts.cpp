@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Lower/TileParts.h"
 
+#include "dialects/Tile/IndexExpr.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -58,6 +60,20 @@ Value bessemer::tileSizeOperand(Value tile, unsigned dim) {
   return {};
 }
 
+Value bessemer::indexFromExpr(ImplicitLocOpBuilder &b, tile::KernelOp kernel, const IRMapping &mapping,
+                              const SymbolicExpr &expr) {
+  Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
+    unsigned number = 0;
+    if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
+      return {};
+    return mapping.lookup(kernel.getSymbolArgument(number));
+  });
+  if (result)
+    return result;
+  kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
+  return arith::ConstantIndexOp::create(b, 0);
+}
+
 Value bessemer::combineValues(ImplicitLocOpBuilder &b, tile::ReductionKind kind, Value x, Value y) {
   bool isFloat = isa<FloatType>(getElementTypeOrSelf(x.getType()));
   switch (kind) {
@@ -105,7 +121,7 @@ Value bessemer::neutralValue(ImplicitLocOpBuilder &b, tile::ReductionKind kind, 
 static bool isExact(tile::KernelOp kernel, Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     int64_t number = static_cast<int64_t>(argument.getArgNumber()) - kernel.getViews();
-    return argument.getOwner() == &kernel.getBody().front() && number >= 0 && number < kernel.getSymbols();
+    return argument.getOwner() == &kernel.getBody().front() && number >= 0 && number < int64_t(kernel.getSymbols());
   }
   Operation *op = value.getDefiningOp();
   // Of a difference `bound` knows no more than what is taken away from.
@@ -122,7 +138,7 @@ SymbolicExpr bessemer::indexBound(tile::KernelOp kernel, Value value) {
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     int64_t first = kernel.getViews(), number = argument.getArgNumber();
     if (argument.getOwner() == &kernel.getBody().front()) {
-      if (number - first < kernel.getSymbols())
+      if (number - first < int64_t(kernel.getSymbols()))
         return SymbolicExpr::symbol(("s" + Twine(number - first)).str());
       return bess::parseDims(kernel.getGrid())[number - first - kernel.getSymbols()];
     }

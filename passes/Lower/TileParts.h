@@ -6,6 +6,7 @@
 #include "bessemer/Algorithms/SymbolicExpr.h"
 #include "dialects/Tile/Tile.h"
 
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace bessemer {
@@ -18,6 +19,9 @@ bool isElementwiseTileOp(mlir::Operation *op);
 mlir::Value tileSizeOperand(mlir::Value tile, unsigned dim);
 /// What an index of the program is at most, over the kernel's symbols; invalid where that is not known.
 SymbolicExpr indexBound(tile::KernelOp kernel, mlir::Value value);
+/// Code that computes an expression over s0, s1, …; `mapping` has the kernel's arguments. An error, and 0, for others.
+mlir::Value indexFromExpr(mlir::ImplicitLocOpBuilder &b, tile::KernelOp kernel, const mlir::IRMapping &mapping,
+                          const SymbolicExpr &expr);
 /// One step of a `tile.reduce`, on scalars or vectors.
 mlir::Value combineValues(mlir::ImplicitLocOpBuilder &b, tile::ReductionKind kind, mlir::Value x, mlir::Value y);
 /// What changes nothing in such a step.

@@ -15,7 +15,7 @@ bool bessemer::isTile(Value value) { return isa<RankedTensorType>(value.getType(
 
 bool bessemer::isLazyTileOp(Operation *op) {
   if (auto reduce = dyn_cast_or_null<tile::ReduceOp>(op))
-    return reduce.getAxis() != cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
+    return int64_t(reduce.getAxis()) != cast<RankedTensorType>(reduce.getX().getType()).getRank() - 1;
   return op &&
          (isElementwiseTileOp(op) || isa<tile::BroadcastOp, tile::GatherOp, tile::GatherRowsOp, tile::ConvertOp>(op));
 }

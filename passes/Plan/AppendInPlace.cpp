@@ -22,13 +22,6 @@ using namespace bessemer;
 
 namespace {
 
-SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
-  SymbolicExpr result = 1;
-  for (const SymbolicExpr &dim : dims)
-    result *= dim;
-  return result;
-}
-
 /// A launch of a kernel that joins two tensors.
 bool isAppend(bess::LaunchOp launch, SymbolTable &table) {
   auto kernel = table.lookup<tile::KernelOp>(launch.getKernel());
@@ -229,7 +222,7 @@ private:
   }
 
   static std::optional<int64_t> innerOf(ArrayRef<SymbolicExpr> dims, int64_t axis) {
-    return product(dims.drop_front(axis + 1)).isConstant();
+    return bess::product(dims.drop_front(axis + 1)).isConstant();
   }
 
   /// How many of the view's dimensions lie outside of the cache's axis; -1: the axis is
@@ -240,7 +233,7 @@ private:
     for (auto [i, argument] : llvm::enumerate(arguments))
       values["s" + std::to_string(i)] = argument;
     auto dims = bess::getDims(present.getType());
-    SymbolicExpr outer = product(ArrayRef<SymbolicExpr>(dims).take_front(axes.lookup(present))), seen = 1;
+    SymbolicExpr outer = bess::product(ArrayRef<SymbolicExpr>(dims).take_front(axes.lookup(present))), seen = 1;
     auto extents = bess::parseDims(view.getDims());
     for (size_t p = 0; p <= extents.size(); ++p) {
       if (seen == outer)
@@ -361,7 +354,8 @@ private:
     }
     auto bytes = [&](unsigned i) {
       auto view = cast<tile::ViewType>(kernel.getView(i).getType());
-      return product(bess::parseDims(view.getDims())) * ((view.getElementType().getIntOrFloatBitWidth() + 7) / 8 * 2);
+      return bess::product(bess::parseDims(view.getDims())) *
+             ((view.getElementType().getIntOrFloatBitWidth() + 7) / 8 * 2);
     };
     SymbolicExpr flag = SymbolicExpr::symbol("s" + std::to_string(kernel.getSymbols() - 1));
     kernel.setBytes((flag * bytes(0) + bytes(1)).str());

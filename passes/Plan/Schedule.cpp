@@ -59,16 +59,9 @@ private:
   static bool isLeaf(Operation *op) {
     return isa<bess::WeightOp, bess::ConstantOp, bess::PrepareOp, arith::ConstantOp>(op);
   }
-  static Value viewedBy(Operation *op) {
-    if (auto reshape = dyn_cast<bess::ReshapeOp>(op))
-      return reshape.getX();
-    if (auto slice = dyn_cast<bess::SliceOp>(op); slice && bess::contiguousOffset(slice))
-      return slice.getX();
-    return {};
-  }
   static Value rootOf(Value value) {
     while (Operation *op = value.getDefiningOp()) {
-      Value viewed = viewedBy(op);
+      Value viewed = bess::viewedBy(op);
       if (!viewed)
         break;
       value = viewed;
@@ -105,7 +98,7 @@ private:
     for (Operation *op : ops) {
       if (isLeaf(op)) {
         leaves.push_back(op);
-      } else if (Value viewed = viewedBy(op)) {
+      } else if (Value viewed = bess::viewedBy(op)) {
         Operation *maker = rootOf(viewed).getDefiningOp();
         views[maker && members.contains(maker) && !isLeaf(maker) ? maker : nullptr].push_back(op);
       } else {
@@ -165,7 +158,7 @@ private:
         return true; // in a block around this one
       if (last->isBeforeInBlock(ancestor))
         return true;
-      return viewedBy(ancestor) && isReadAfter(ancestor->getResult(0));
+      return bess::viewedBy(ancestor) && isReadAfter(ancestor->getResult(0));
     });
   }
 

@@ -26,13 +26,6 @@ RankedTensorType tilegen::tileType(ArrayRef<Extent> extents, Type element) {
   return RankedTensorType::get(shape, element);
 }
 
-SymbolicExpr tilegen::product(ArrayRef<SymbolicExpr> dims) {
-  SymbolicExpr result = 1;
-  for (const SymbolicExpr &dim : dims)
-    result *= dim;
-  return result;
-}
-
 static SmallVector<Value> dynamicSizes(ArrayRef<Extent> extents) {
   SmallVector<Value> sizes;
   for (const Extent &extent : extents)

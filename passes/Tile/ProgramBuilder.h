@@ -104,8 +104,6 @@ private:
 /// The element type that programs compute with: f16 and bf16 in f32, unsigned
 /// integers signless.
 mlir::Type computeType(mlir::Type element);
-/// The number of elements of a tensor with these dimensions.
-SymbolicExpr product(llvm::ArrayRef<SymbolicExpr> dims);
 mlir::RankedTensorType tileType(llvm::ArrayRef<Extent> extents, mlir::Type element);
 
 /// The writers. Null: no program for this fusion.

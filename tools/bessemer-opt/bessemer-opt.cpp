@@ -14,7 +14,6 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
 
 using namespace llvm;
@@ -23,11 +22,10 @@ using namespace llvm;
 static bool readRecorded(StringRef folder, std::vector<bessemer::reference::HostTensor> &inputs, std::string &error) {
   using namespace bessemer;
   for (size_t i = 0;; ++i) {
-    SmallString<128> path(folder);
-    sys::path::append(path, "input_" + Twine(i) + ".pb");
+    std::string path = commands::caseFile(folder.str(), "input", i);
     if (!sys::fs::exists(path))
       break;
-    std::optional<commands::DataTensor> tensor = commands::readTensorFile(std::string(path), DType::Undefined, error);
+    std::optional<commands::DataTensor> tensor = commands::readTensorFile(path, DType::Undefined, error);
     if (!tensor)
       return false;
     reference::HostTensor host = reference::HostTensor::view(tensor->dtype, tensor->shape, tensor->data());

@@ -8,11 +8,11 @@
 // Worked example: 128 x 384 times 384 x 1536 with packed weights on AVX-512.
 //
 //   MatmulSchedule s = chooseMatmulSchedule({128, 384, 1536, true}, machine);
-//   s.taskRows;            // 128: the rows' block of 192 KiB stays in the L2
-//   cache s.block.shape();       // {13, 32}: ten blocks of at most 14 rows,
-//   split evenly s.unroll;              // 4 s.prefetchBlocks;      // 8: the
-//   next panel comes in during eight row blocks s.reason;              // "10
-//   blocks of at most 13 x 32 in registers, ..."
+//   s.taskRows        // 128: the rows' block of 192 KiB stays in the L2 cache
+//   s.block.shape()   // {13, 32}: ten blocks of at most 13 rows, split evenly
+//   s.unroll          // 4
+//   s.prefetchBlocks  // 8: the next panel comes in during eight row blocks
+//   s.reason          // "10 blocks of at most 13 x 32 in registers, ..."
 //
 // A GPU's schedule has the same entries, with an accumulator layout of its
 // matrix instruction as the block, and stages and warps beside them.

@@ -8,7 +8,6 @@
 #pragma once
 
 #include "bessemer/Support/CompileOptions.h"
-#include "bessemer/Support/DType.h"
 
 #include <cstdint>
 #include <memory>
@@ -42,8 +41,6 @@ public:
   /// Registers, caches, instructions, cost constants.
   virtual const MachineInfo &machine() const = 0;
   virtual std::vector<MemorySpace> memorySpaces() const = 0;
-  /// Can kernels compute in this type? (All types can be moved and stored.)
-  virtual bool supports(DType type) const { return isComputable(type); }
   /// What the loader must find, named as in /proc/cpuinfo.
   virtual std::vector<std::string> minimumFeatures() const = 0;
   /// `module` holds llvm.func kernels only; it is consumed.

@@ -24,11 +24,6 @@ struct RunArguments {
   CompileArguments compile;
 };
 
-/// DIR/input_3.pb.
-std::string caseFile(const std::string &folder, const char *kind, size_t i) {
-  return (fs::path(folder) / (std::string(kind) + "_" + std::to_string(i) + ".pb")).string();
-}
-
 class Run {
 public:
   Run(const RunArguments &arguments) : arguments(arguments) {}

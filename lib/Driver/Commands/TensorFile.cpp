@@ -7,11 +7,16 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 namespace bessemer::commands {
 
 /// More than any machine has: a claim in a damaged file.
 static constexpr int64_t absurdBytes = int64_t{1} << 40;
+
+std::string caseFile(const std::string &folder, const char *kind, size_t i) {
+  return (std::filesystem::path(folder) / (std::string(kind) + "_" + std::to_string(i) + ".pb")).string();
+}
 
 int64_t DataTensor::elementCount() const {
   int64_t count = 1;

@@ -31,6 +31,9 @@ struct DataTensor {
 /// a NumPy file without one of its own (bfloat16, float8 as raw bytes) stands for.
 std::optional<DataTensor> readTensorFile(const std::string &path, DType expected, std::string &error);
 
+/// The file of ONNX's layout of a test case: FOLDER/input_3.pb for "input" and 3.
+std::string caseFile(const std::string &folder, const char *kind, size_t i);
+
 /// A NumPy file. Types that NumPy lacks: bf16 and float8 as raw bytes (V2, V1),
 /// packed ones as one byte an element.
 bool writeNpy(const std::string &path, const DataTensor &tensor, std::string &error);

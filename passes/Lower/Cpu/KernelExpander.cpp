@@ -127,15 +127,4 @@ Value KernelExpander::combine(tile::ReductionKind kind, Value x, Value y) { retu
 Value KernelExpander::neutral(tile::ReductionKind kind, Type type) { return neutralValue(b, kind, type); }
 
 /// Code that computes an expression over s0, s1, …
-Value KernelExpander::fromExpr(const SymbolicExpr &expr) {
-  Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
-    unsigned number = 0;
-    if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
-      return {};
-    return mapping.lookup(kernel.getSymbolArgument(number));
-  });
-  if (result)
-    return result;
-  kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
-  return index(0);
-}
+Value KernelExpander::fromExpr(const SymbolicExpr &expr) { return indexFromExpr(b, kernel, mapping, expr); }

@@ -253,15 +253,4 @@ Value GpuExpander::add(Value x, Value y) { return b.createOrFold<arith::AddIOp>(
 Value GpuExpander::mul(Value x, Value y) { return b.createOrFold<arith::MulIOp>(x, y); }
 Value GpuExpander::both(Value x, Value y) { return !x ? y : !y ? x : Value(arith::AndIOp::create(b, x, y)); }
 
-Value GpuExpander::fromExpr(const SymbolicExpr &expr) {
-  Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
-    unsigned number = 0;
-    if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
-      return {};
-    return mapping.lookup(kernel.getSymbolArgument(number));
-  });
-  if (result)
-    return result;
-  kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
-  return index(0);
-}
+Value GpuExpander::fromExpr(const SymbolicExpr &expr) { return indexFromExpr(b, kernel, mapping, expr); }

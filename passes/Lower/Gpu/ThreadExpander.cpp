@@ -490,18 +490,7 @@ Value ThreadExpander::rem(Value x, Value y) { return b.createOrFold<arith::RemUI
 Value ThreadExpander::both(Value x, Value y) { return !x ? y : !y ? x : Value(arith::AndIOp::create(b, x, y)); }
 Value ThreadExpander::isLess(Value x, Value y) { return arith::CmpIOp::create(b, arith::CmpIPredicate::ult, x, y); }
 
-Value ThreadExpander::fromExpr(const SymbolicExpr &expr) {
-  Value result = tile::buildIndex(b, expr, [&](StringRef name) -> Value {
-    unsigned number = 0;
-    if (!name.consume_front("s") || name.getAsInteger(10, number) || number >= kernel.getSymbols())
-      return {};
-    return mapping.lookup(kernel.getSymbolArgument(number));
-  });
-  if (result)
-    return result;
-  kernel.emitError("expected an expression over the kernel's symbols, got '") << expr.str() << "'";
-  return index(0);
-}
+Value ThreadExpander::fromExpr(const SymbolicExpr &expr) { return indexFromExpr(b, kernel, mapping, expr); }
 
 Value ThreadExpander::extent(Value tile, unsigned dim) {
   auto type = cast<RankedTensorType>(tile.getType());

@@ -22,7 +22,7 @@ struct Product {
   std::string element;
   int64_t rows, columns, depth;
   bool transposed = false;
-  std::string m, k; ///< names of dimensions that are not known; empty: known
+  std::string m = {}, k = {}; ///< names of dimensions that are not known; empty: known
 
   std::string dim(const std::string &name, int64_t size) const { return name.empty() ? std::to_string(size) : name; }
   std::string text() const {
