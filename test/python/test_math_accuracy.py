@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """The polynomials of exp and erf (passes/Lower/MathApproximation.h) keep the bounds that are stated of them. Also holds
-them to infinities, NaN and where they saturate: a GELU multiplies what is left of 1 + erf by a large number."""
+them to infinities, NaN and where they saturate: a GELU multiplies what is left of 1 + erf by a large number. Long sums
+lose no more bits than sums of sums do."""
 
 import math
 
@@ -47,3 +48,19 @@ def test_erf(numerics, absolute):
 def test_gelu_vanishes_far_below_zero():
     x = np.array([-5.5, -10, -1e4, -1e30], np.float32)
     np.testing.assert_allclose(run("Gelu", x), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape, axes", [((2, 500_003), (1,)), ((300_000, 8), (0,)), ((1, 8, 512, 320), (2, 3)),
+                                         ((500, 3, 600), (0, 2))], ids=["rows", "columns", "image", "outer"])
+@pytest.mark.parametrize("op, square", [("ReduceMean", False), ("ReduceSumSquare", True)])
+def test_long_sums(op, square, shape, axes):
+    """A chain of as many additions in float is off by 1e-5 to 1e-3."""
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph([helper.make_node(op, ["x", "axes"], ["y"], keepdims=0)], op,
+                              [info("x", TensorProto.FLOAT, [None] * len(shape))], [info("y", TensorProto.FLOAT, None)],
+                              [helper.make_tensor("axes", TensorProto.INT64, [len(axes)], axes)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    x = np.random.default_rng(3).random(shape, dtype=np.float32)
+    wide = x.astype(np.float64)
+    exact = (wide * wide).sum(axes) if square else wide.mean(axes)
+    np.testing.assert_allclose(bessemer.compile(model.SerializeToString())({"x": x})["y"], exact, rtol=4e-6)

@@ -134,24 +134,52 @@ FailureOr<Value> KernelExpander::evaluateOp(Value tile, Point &point) {
 /// A reduction along the rows is not a traversal of its own: the stretch of
 /// columns that is asked for is summed over all rows.
 FailureOr<Value> KernelExpander::reduceRows(tile::ReduceOp op, Point &point) {
-  Value rows = extent(op.getX(), 0);
   Type type = typeAt(cast<RankedTensorType>(op.getTile().getType()).getElementType(), point.width);
-  auto loop = scf::ForOp::create(b, index(0), rows, index(1), ValueRange{neutral(op.getKind(), type)});
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(loop.getBody());
-  Point inner(loop.getInductionVar(), point.column, point.width, point.mask);
-  // A sum of products is a chain of fused multiply-adds.
-  if (auto product = op.getX().getDefiningOp<arith::MulFOp>();
-      product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
-    FailureOr<Value> left = evaluate(product.getLhs(), inner), right = evaluate(product.getRhs(), inner);
-    if (failed(left) || failed(right))
+  int64_t rows = cast<RankedTensorType>(op.getX().getType()).getDimSize(0);
+  return accumulate(
+      op.getKind(), type, index(0), extent(op.getX(), 0), /*step=*/1, rows,
+      [&](Value row, Value sum) -> FailureOr<Value> {
+        Point inner(row, point.column, point.width, point.mask);
+        // A sum of products is a chain of fused multiply-adds.
+        if (auto product = op.getX().getDefiningOp<arith::MulFOp>();
+            product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
+          FailureOr<Value> left = evaluate(product.getLhs(), inner), right = evaluate(product.getRhs(), inner);
+          if (failed(left) || failed(right))
+            return failure();
+          return Value(vector::FMAOp::create(b, *left, *right, sum));
+        }
+        FailureOr<Value> value = evaluate(op.getX(), inner);
+        return failed(value) ? value : FailureOr<Value>(combine(op.getKind(), sum, *value));
+      });
+}
+
+/// How many numbers are added to one sum, one after the other: rounding errors grow with it.
+static constexpr int64_t addsInAChain = 128;
+
+FailureOr<Value> KernelExpander::accumulate(tile::ReductionKind kind, Type type, Value from, Value to, int64_t step,
+                                            int64_t count, AccumulateFn next) {
+  auto loop = [&](Value first, Value end) -> FailureOr<Value> {
+    auto loop = scf::ForOp::create(b, first, end, index(step), ValueRange{neutral(kind, type)});
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    FailureOr<Value> sum = next(loop.getInductionVar(), loop.getRegionIterArgs()[0]);
+    if (failed(sum))
       return failure();
-    scf::YieldOp::create(b, ValueRange{vector::FMAOp::create(b, *left, *right, loop.getRegionIterArgs()[0])});
-    return loop.getResult(0);
-  }
-  FailureOr<Value> value = evaluate(op.getX(), inner);
-  if (failed(value))
+    scf::YieldOp::create(b, ValueRange{*sum});
+    return Value(loop.getResult(0));
+  };
+  // A long sum is a sum of sums: one of 25600 pixels in float loses 12 bits as a chain, and 8 this way.
+  bool rounds = isa<FloatType>(getElementTypeOrSelf(type)) && kind == tile::ReductionKind::Sum;
+  if (!rounds || (!ShapedType::isDynamic(count) && count <= 2 * addsInAChain * step))
+    return loop(from, to);
+  int64_t stretch = addsInAChain * step;
+  auto stretches = scf::ForOp::create(b, from, to, index(stretch), ValueRange{neutral(kind, type)});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(stretches.getBody());
+  Value first = stretches.getInductionVar();
+  FailureOr<Value> part = loop(first, arith::MinSIOp::create(b, add(first, index(stretch)), to));
+  if (failed(part))
     return failure();
-  scf::YieldOp::create(b, ValueRange{combine(op.getKind(), loop.getRegionIterArgs()[0], *value)});
-  return loop.getResult(0);
+  scf::YieldOp::create(b, ValueRange{combine(kind, stretches.getRegionIterArgs()[0], *part)});
+  return Value(stretches.getResult(0));
 }

@@ -68,6 +68,7 @@ private:
   using Value = mlir::Value;
   using Type = mlir::Type;
   using PointFn = std::function<mlir::LogicalResult(Point &)>;
+  using AccumulateFn = llvm::function_ref<mlir::FailureOr<Value>(Value index, Value sofar)>;
 
   // ---- Roots.cpp: the walk over the program
   /// `atEnd` may read what the block has in memory.
@@ -99,6 +100,10 @@ private:
   mlir::FailureOr<Value> evaluate(Value tile, Point &point);
   mlir::FailureOr<Value> evaluateOp(Value tile, Point &point);
   mlir::FailureOr<Value> reduceRows(tile::ReduceOp op, Point &point);
+  /// A reduction of `count` (or kDynamic) things: `next` combines what lies at an index of from, from + step, ... below
+  /// `to` with the result so far, which is of `type`.
+  mlir::FailureOr<Value> accumulate(tile::ReductionKind kind, Type type, Value from, Value to, int64_t step,
+                                    int64_t count, AccumulateFn next);
 
   // ---- Memory.cpp: addresses, loads, stores, scratch
   void bindLoad(tile::LoadOp op);

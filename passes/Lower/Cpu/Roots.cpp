@@ -358,26 +358,21 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
       FailureOr<Value> value = visit(point);
       return failed(value) ? value : FailureOr<Value>(horizontal(*value));
     }
-    auto loop = [&](Value from, Value to, int64_t step, bool masked) -> FailureOr<Value> {
-      Value none = neutral(kind, VectorType::get({step}, element));
-      auto loop = scf::ForOp::create(b, from, to, index(step), ValueRange{none});
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(loop.getBody());
-      Value column = loop.getInductionVar();
-      Point point(row, column, step, masked ? tailMask(column, end, step) : Value());
-      FailureOr<Value> value = visit(point);
-      if (failed(value))
-        return failure();
-      scf::YieldOp::create(b, ValueRange{combineHere(loop.getRegionIterArgs()[0], *value)});
-      return Value(loop.getResult(0));
+    auto loop = [&](Value from, Value to, int64_t step, int64_t count, bool masked) -> FailureOr<Value> {
+      auto next = [&](Value column, Value sofar) -> FailureOr<Value> {
+        Point point(row, column, step, masked ? tailMask(column, end, step) : Value());
+        FailureOr<Value> value = visit(point);
+        return failed(value) ? value : FailureOr<Value>(combineHere(sofar, *value));
+      };
+      return accumulate(kind, VectorType::get({step}, element), from, to, step, count, next);
     };
     Value whole = mul(div(end, index(width)), index(width));
-    FailureOr<Value> main = loop(index(0), whole, width, false);
+    FailureOr<Value> main = loop(index(0), whole, width, columns, false);
     if (failed(main))
       return failure();
     Value result = horizontal(*main);
     if (ShapedType::isDynamic(columns) || columns % width != 0) {
-      FailureOr<Value> tail = loop(whole, end, std::min(width, schedule.lanes()), true);
+      FailureOr<Value> tail = loop(whole, end, std::min(width, schedule.lanes()), width, true);
       if (failed(tail))
         return failure();
       result = combineHere(result, horizontal(*tail));

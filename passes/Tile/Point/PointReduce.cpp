@@ -88,13 +88,25 @@ Value PointWriter::reduce(ReduceOp op, ArrayRef<Index> place) {
                                  : APInt(bits, 0);
     return splat(arith::ConstantOp::create(b, b.getIntegerAttr(element, value)));
   };
-  auto run = [&](StringRef how, llvm::function_ref<Value(Value)> map) -> Value {
+  // The sum over one dimension is an element of the sum over the next: short chains of additions lose fewer bits.
+  std::function<Value(StringRef, llvm::function_ref<Value(Value)>, SmallVector<Value> &)> over =
+      [&](StringRef how, llvm::function_ref<Value(Value)> map, SmallVector<Value> &indices) -> Value {
+    if (indices.size() == counts.size()) {
+      Value x = at(op.getX(), placeOf(indices));
+      return x ? map(x) : Value();
+    }
     auto result =
-        loops(counts, ValueRange{neutral(how)}, [&](ArrayRef<Value> indices, ValueRange carried) -> SmallVector<Value> {
-          Value x = at(op.getX(), placeOf(indices));
-          return x ? SmallVector<Value>{binary(how, carried[0], map(x))} : SmallVector<Value>{};
+        loop(counts[indices.size()], ValueRange{neutral(how)}, [&](Value i, ValueRange carried) -> SmallVector<Value> {
+          indices.push_back(i);
+          Value x = over(how, map, indices);
+          indices.pop_back();
+          return x ? SmallVector<Value>{binary(how, carried[0], x)} : SmallVector<Value>{};
         });
     return result.empty() ? Value() : result[0];
+  };
+  auto run = [&](StringRef how, llvm::function_ref<Value(Value)> map) -> Value {
+    SmallVector<Value> indices;
+    return over(how, map, indices);
   };
   auto same = [](Value x) { return x; };
   auto square = [&](Value x) -> Value {
