@@ -213,11 +213,14 @@ std::vector<std::vector<int>> fixedOrders(const SectionedBuffers &problem, const
 /// Restarts until one dive decides, `control.stop`, or the node limit.
 DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed, uint64_t maxNodes, DiveControl &control,
                         std::vector<int64_t> &offsets) {
+  // Where the dives before have failed; or, every third time, where fewest fit.
+  constexpr std::array<double, 3> evenness = {0.05, 0.1, 1e4};
   const auto count = uint64_t(problem.count());
   std::mt19937_64 random(seed);
   Features features = featuresOf(problem);
   std::vector<std::vector<int>> fixed = fixedOrders(problem, features);
   std::vector<double> failures(problem.sections, 0);
+  std::unique_ptr<OffsetSearch> search = OffsetSearch::make(problem, control, failures);
   uint64_t shortDives = 0, longDives = 0, fixedDives = 0;
   uint64_t longNodes = 0, fixedNodes = 0, allNodes = 0;
   while (!control.stop && control.nodes < maxNodes) {
@@ -227,14 +230,14 @@ DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed, uint64_t
     // orders.
     uint64_t *share = nullptr;
     uint64_t limit;
-    std::vector<int> order;
+    DiveOrder order{{}, evenness[random() % evenness.size()]};
     if (fixedNodes * 6 <= allNodes) {
-      order = fixed[fixedDives % fixed.size()];
+      order.order = fixed[fixedDives % fixed.size()];
       limit = 2 * count << std::min<uint64_t>(fixedDives / fixed.size(), 40);
       ++fixedDives;
       share = &fixedNodes;
     } else {
-      order = randomOrder(problem, features, failures, random);
+      order.order = randomOrder(problem, features, failures, random);
       if (longNodes * 6 <= allNodes) {
         limit = 4 * count << std::min<uint64_t>(longDives++ / 2, 40);
         share = &longNodes;
@@ -245,7 +248,7 @@ DiveResult restartDives(const SectionedBuffers &problem, uint64_t seed, uint64_t
     }
     limit = std::min(limit, maxNodes - std::min<uint64_t>(control.nodes, maxNodes));
     uint64_t before = control.nodes;
-    DiveResult result = searchOffsets(problem, order, limit, control, failures, offsets);
+    DiveResult result = search->dive(order, limit, offsets);
     if (result != DiveResult::LimitReached)
       return result;
     uint64_t spent = control.nodes - before;
@@ -325,6 +328,7 @@ SearchOutcome searchPlan(std::span<const PlanBuffer> buffers, int64_t capacity, 
     outcome.status = SearchStatus::Impossible;
     return outcome;
   }
+  capacity = std::min(capacity, int64_t(1) << 62); // more than all sizes together, and sums still fit
   outcome.plan.offsets.assign(buffers.size(), 0);
   for (size_t b = 0; b < buffers.size(); ++b)
     outcome.plan.offsets[b] = buffers[b].fixedOffset.value_or(0);

@@ -18,30 +18,31 @@
 //  * decomposition: what is left splits into parts that share no section;
 //  * memory: a part's fate depends only on its buffers and their floors and
 //    bounds; those found hopeless are remembered (128-bit keys).
+//
+// Of the candidates at the lowest floor those go first that a section needs
+// most: it has few others that can be its lowest, or it is where dives have
+// failed (fail first, with failures as weights: Boussemart et al., ECAI 2004).
+// A wrong choice then shows while few others hang on it, and what is tried next
+// goes to the same place. This is what decides most of the time: with the
+// caller's order alone dense instances take ten times the nodes.
 
 #include "OffsetSearch.h"
-
-#include <algorithm>
-#include <limits>
+#include "OffsetState.h"
 
 namespace bessemer {
 
 namespace {
 
-/// T is int32_t where the capacity allows it: the loops over sections are what
-/// the time goes into, and vectorize twice as wide.
-template <typename T> class Search {
+template <typename T> class Search : public OffsetSearch {
 public:
-  Search(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit, DiveControl &control,
-         std::vector<double> &failures);
+  Search(const SectionedBuffers &problem, DiveControl &control, std::vector<double> &failures)
+      : problem(problem), n(problem.count()), state(problem, failures), ranks(n), needs(problem.sections),
+        needsAt(problem.sections, 0), frames(n + 2), hopeless(memorySize), control(control), failures(failures) {}
 
-  DiveResult run(std::vector<int64_t> &offsets);
+  DiveResult dive(const DiveOrder &order, uint64_t nodeLimit, std::vector<int64_t> &offsets) override;
 
 private:
-  using Range = SectionedBuffers::Range;
-  using Part = std::vector<int>; // sorted ranks
-  static constexpr T infinity = std::numeric_limits<T>::max();
-  static constexpr int propagationRounds = 3;
+  using Part = std::vector<int>; // by first section
   static constexpr size_t memorySize = size_t(1) << 16;
 
   /// What the outcome below a node depends on: two independent hashes.
@@ -49,49 +50,40 @@ private:
     uint64_t first = 0, second = 0;
     bool operator==(const Key &) const = default;
   };
+  struct Candidate {
+    T at;
+    double need; // the least one goes first
+    int rank, buffer;
+    bool operator<(const Candidate &other) const {
+      return at != other.at ? at < other.at : need != other.need ? need < other.need : rank < other.rank;
+    }
+  };
   /// Vectors of one depth, kept to spare allocations.
   struct Frame {
-    std::vector<std::pair<T, int>> candidates;
-    std::vector<T> savedBounds;
+    std::vector<Candidate> candidates;
     Part rest;
     std::vector<Part> parts;
   };
 
   DiveResult solve(const Part &part, size_t depth);
   DiveResult branch(const Part &part, size_t depth);
-  bool reject(int rank, const Part &part);
-  bool place(int rank, T offset, const Part &rest);
-  bool propagate(const Part &rest);
+  DiveResult solveParts(Frame &frame, size_t depth);
+  void findCandidates(const Part &part, Frame &frame);
+  double needOf(int buffer);
   void split(Frame &frame);
   Key keyOf(const Part &part) const;
-  T alignUp(T value, int u) const {
-    if (align[u] == 1)
-      return value;
-    int64_t wide = (static_cast<int64_t>(value) + align[u] - 1) / align[u] * align[u];
-    return wide > capacity ? capacity + 1 : static_cast<T>(wide);
-  }
-  template <typename Fn> void forSections(int u, Fn fn) const {
-    for (const Range &range : ranges[u])
-      fn(range.begin, range.end);
-  }
 
-  int n, sections;
-  T capacity;
-  std::vector<int> buffers; // rank -> buffer of the problem
-  std::vector<T> size, align, fixed;
-  std::vector<std::vector<Range>> ranges;
-  std::vector<int> hullBegin, hullEnd;
-  std::vector<std::vector<int>> neighbors;
-
-  std::vector<T> floor, bound, offset;
-  std::vector<char> placed;
-  std::vector<T> latest;   // by section: capacity - total still to place
-  std::vector<T> firstEnd; // by section: scratch of `propagate`
-  std::vector<std::pair<int, T>> trail;
+  const SectionedBuffers &problem;
+  int n;
+  OffsetState<T> state;
+  std::vector<int> ranks;
+  double evenness = 1, mostFailures = 1;
+  std::vector<double> needs; // by section, as of the node in `needsAt`
+  std::vector<uint64_t> needsAt;
   std::vector<Frame> frames;
   std::vector<Key> hopeless;
 
-  uint64_t nodes = 0, nodeLimit;
+  uint64_t nodes = 0, nodeLimit = 0, branchings = 0;
   DiveControl &control;
   std::vector<double> &failures;
 };
@@ -104,53 +96,13 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-template <typename T>
-Search<T>::Search(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit, DiveControl &control,
-                  std::vector<double> &failures)
-    : n(problem.count()), sections(problem.sections), capacity(static_cast<T>(problem.capacity)),
-      buffers(order.begin(), order.end()), size(n), align(n), fixed(n), ranges(n), hullBegin(n), hullEnd(n),
-      neighbors(n), floor(n, 0), bound(n, 0), offset(n, 0), placed(n, 0), latest(sections, capacity),
-      firstEnd(sections, 0), frames(n + 2), hopeless(memorySize), nodeLimit(nodeLimit), control(control),
-      failures(failures) {
-  std::vector<std::vector<int>> members(sections);
-  for (int u = 0; u < n; ++u) {
-    int b = buffers[u];
-    size[u] = static_cast<T>(problem.sizes[b]);
-    align[u] = static_cast<T>(std::min(problem.alignments[b], problem.capacity + 1));
-    fixed[u] = static_cast<T>(problem.fixed[b]);
-    if (fixed[u] >= 0)
-      floor[u] = bound[u] = fixed[u];
-    ranges[u] = problem.ranges[b];
-    hullBegin[u] = ranges[u].front().begin;
-    hullEnd[u] = ranges[u].back().end;
-    forSections(u, [&](int begin, int end) {
-      for (int s = begin; s < end; ++s) {
-        latest[s] -= size[u];
-        members[s].push_back(u);
-      }
-    });
-  }
-  std::vector<int> seen(n, -1);
-  for (int u = 0; u < n; ++u) {
-    seen[u] = u;
-    forSections(u, [&](int begin, int end) {
-      for (int s = begin; s < end; ++s)
-        for (int other : members[s])
-          if (seen[other] != u) {
-            seen[other] = u;
-            neighbors[u].push_back(other);
-          }
-    });
-  }
-}
-
 template <typename T> typename Search<T>::Key Search<T>::keyOf(const Part &part) const {
   Key key{part.size(), 0};
   for (int u : part) {
-    uint64_t state = mix(static_cast<uint64_t>(u)) + static_cast<uint64_t>(floor[u]);
-    state = mix(state) + static_cast<uint64_t>(bound[u]);
-    key.first += mix(state);
-    key.second += mix(state ^ 0x9e3779b97f4a7c15ull);
+    uint64_t word = mix(static_cast<uint64_t>(u)) + static_cast<uint64_t>(state.floorOf(u));
+    word = mix(word) + static_cast<uint64_t>(state.boundOf(u));
+    key.first += mix(word);
+    key.second += mix(word ^ 0x9e3779b97f4a7c15ull);
   }
   return key;
 }
@@ -167,211 +119,118 @@ template <typename T> DiveResult Search<T>::solve(const Part &part, size_t depth
   return result;
 }
 
-template <typename T> bool Search<T>::place(int rank, T at, const Part &rest) {
-  placed[rank] = true;
-  offset[rank] = at;
-  T end = at + size[rank];
-  forSections(rank, [&](int begin, int stop) {
-    for (int s = begin; s < stop; ++s)
-      latest[s] += size[rank];
-  });
-  for (int u : neighbors[rank]) {
-    if (placed[u] || floor[u] >= end)
-      continue;
-    T raised = alignUp(end, u);
-    trail.push_back({u, floor[u]});
-    floor[u] = raised;
-    if (raised > capacity - size[u] || fixed[u] >= 0)
-      return false;
-  }
-  for (int u : rest)
-    bound[u] = std::max(bound[u], std::max(floor[u], at));
-  return propagate(rest);
-}
-
-/// The buffer is not at its floor: something placed later comes beneath it.
-template <typename T> bool Search<T>::reject(int rank, const Part &part) {
-  T lowestEnd = infinity;
-  for (int u : neighbors[rank])
-    if (!placed[u])
-      lowestEnd = std::min(lowestEnd, bound[u] + size[u]);
-  if (fixed[rank] >= 0 || lowestEnd == infinity)
-    return false;
-  bound[rank] = alignUp(std::max(lowestEnd, floor[rank] + 1), rank);
-  return bound[rank] <= capacity - size[rank] && propagate(part);
-}
-
-template <typename T> bool Search<T>::propagate(const Part &rest) {
-  int from = sections, to = 0;
-  for (int u : rest) {
-    from = std::min(from, hullBegin[u]);
-    to = std::max(to, hullEnd[u]);
-  }
-  T *first = firstEnd.data();
-  const T *last = latest.data();
-  for (int round = 0; round < propagationRounds; ++round) {
-    std::fill(first + from, first + std::max(from, to), infinity);
-    for (int u : rest) {
-      T lowest = bound[u], end = lowest + size[u];
-      forSections(u, [&](int begin, int stop) {
-        for (int s = begin; s < stop; ++s) {
-          T mine = lowest <= last[s] ? end : infinity;
-          first[s] = std::min(first[s], mine);
-        }
-      });
-    }
-    for (int s = from; s < to; ++s)
-      if (first[s] == infinity && last[s] < capacity) {
-        failures[s] += 1;
-        return false;
-      }
-    bool changed = false;
-    for (int u : rest) {
-      T lowest = bound[u], raised = lowest;
-      forSections(u, [&](int begin, int stop) {
-        for (int s = begin; s < stop; ++s) {
-          T other = lowest > last[s] ? first[s] : 0;
-          raised = std::max(raised, other);
-        }
-      });
-      if (raised == lowest)
-        continue;
-      raised = alignUp(raised, u);
-      bound[u] = raised;
-      changed = true;
-      if (raised > capacity - size[u] || (fixed[u] >= 0 && raised > fixed[u])) {
-        failures[hullBegin[u]] += 1;
-        return false;
-      }
-    }
-    if (!changed)
-      break;
-  }
-  return true;
-}
-
 /// frame.rest into parts that share no section, the smallest first: it costs
 /// least to learn that one of them fails.
 template <typename T> void Search<T>::split(Frame &frame) {
-  Part byStart = frame.rest;
-  std::sort(byStart.begin(), byStart.end(), [&](int a, int b) { return hullBegin[a] < hullBegin[b]; });
-  frame.parts.clear();
+  size_t count = 0;
   int end = -1;
-  for (int u : byStart) {
-    if (hullBegin[u] >= end)
-      frame.parts.emplace_back();
-    end = std::max(end, hullEnd[u]);
-    frame.parts.back().push_back(u);
+  for (int u : frame.rest) {
+    if (state.firstSection(u) >= end) {
+      if (count == frame.parts.size())
+        frame.parts.emplace_back();
+      frame.parts[count++].clear();
+    }
+    end = std::max(end, state.lastSection(u));
+    frame.parts[count - 1].push_back(u);
   }
-  for (Part &part : frame.parts)
-    std::sort(part.begin(), part.end());
+  frame.parts.resize(count);
   std::sort(frame.parts.begin(), frame.parts.end(),
             [](const Part &a, const Part &b) { return a.size() != b.size() ? a.size() < b.size() : a < b; });
 }
 
-template <typename T> DiveResult Search<T>::branch(const Part &part, size_t depth) {
-  Frame &frame = frames[depth];
-  T dominance = infinity;
+template <typename T> double Search<T>::needOf(int buffer) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const SectionedBuffers::Range &range : problem.ranges[buffer])
+    for (int s = range.begin; s < range.end; ++s) {
+      if (needsAt[s] != branchings) {
+        needsAt[s] = branchings;
+        needs[s] = state.countLowest(s) / (evenness + failures[s] / mostFailures);
+      }
+      least = std::min(least, needs[s]);
+    }
+  return least;
+}
+
+template <typename T> void Search<T>::findCandidates(const Part &part, Frame &frame) {
+  T dominance = OffsetState<T>::infinity, lowest = OffsetState<T>::infinity;
   for (int u : part)
-    dominance = std::min(dominance, floor[u] + size[u]);
+    dominance = std::min(dominance, state.endAtFloor(u));
+  auto isCandidate = [&](int u) { return state.floorOf(u) < dominance && state.boundOf(u) <= state.floorOf(u); };
+  for (int u : part)
+    if (isCandidate(u))
+      lowest = std::min(lowest, state.floorOf(u));
+  ++branchings;
   frame.candidates.clear();
   for (int u : part)
-    if (floor[u] < dominance && bound[u] <= floor[u])
-      frame.candidates.push_back({floor[u], u});
+    if (isCandidate(u))
+      frame.candidates.push_back({state.floorOf(u), state.floorOf(u) == lowest ? needOf(u) : 0, ranks[u], u});
   std::sort(frame.candidates.begin(), frame.candidates.end());
+}
 
-  for (auto [at, rank] : frame.candidates) {
-    if (bound[rank] > at)
+template <typename T> DiveResult Search<T>::solveParts(Frame &frame, size_t depth) {
+  split(frame);
+  for (const Part &next : frame.parts)
+    if (DiveResult result = solve(next, depth + 1); result != DiveResult::Found)
+      return result;
+  return DiveResult::Found;
+}
+
+template <typename T> DiveResult Search<T>::branch(const Part &part, size_t depth) {
+  Frame &frame = frames[depth];
+  findCandidates(part, frame);
+  for (const Candidate &candidate : frame.candidates) {
+    int buffer = candidate.buffer;
+    if (state.boundOf(buffer) > candidate.at)
       continue; // by what the rejections before have told
-    frame.savedBounds.clear();
-    for (int u : part)
-      frame.savedBounds.push_back(bound[u]);
     if (++nodes > nodeLimit || (nodes % 256 == 0 && control.stop.load(std::memory_order_relaxed)))
       return DiveResult::LimitReached;
-    size_t mark = trail.size();
+    typename OffsetState<T>::Mark mark = state.mark();
     frame.rest.clear();
     for (int u : part)
-      if (u != rank)
+      if (u != buffer)
         frame.rest.push_back(u);
-    if (place(rank, at, frame.rest)) {
-      split(frame);
-      DiveResult result = DiveResult::Found;
-      for (const Part &next : frame.parts) {
-        result = solve(next, depth + 1);
-        if (result != DiveResult::Exhausted && result != DiveResult::Found)
-          return result;
-        if (result == DiveResult::Exhausted)
-          break;
-      }
-      if (result == DiveResult::Found)
+    if (state.place(buffer, candidate.at, frame.rest))
+      if (DiveResult result = solveParts(frame, depth); result != DiveResult::Exhausted)
         return result;
-    }
-    while (trail.size() > mark) {
-      floor[trail.back().first] = trail.back().second;
-      trail.pop_back();
-    }
-    for (size_t i = 0; i < part.size(); ++i) {
-      int u = part[i];
-      bound[u] = frame.savedBounds[i];
-      if (!placed[u])
-        continue;
-      placed[u] = false;
-      forSections(u, [&](int begin, int stop) {
-        for (int s = begin; s < stop; ++s)
-          latest[s] -= size[u];
-      });
-    }
-    if (!reject(rank, part))
+    state.undo(mark, part);
+    if (!state.reject(buffer))
       break;
   }
   return DiveResult::Exhausted;
 }
 
-template <typename T> DiveResult Search<T>::run(std::vector<int64_t> &offsets) {
-  for (int u = 0; u < n; ++u)
-    if (floor[u] > capacity - size[u])
-      return DiveResult::Exhausted;
-  for (T room : latest)
-    if (room < 0)
-      return DiveResult::Exhausted;
+template <typename T>
+DiveResult Search<T>::dive(const DiveOrder &order, uint64_t limit, std::vector<int64_t> &offsets) {
+  for (int i = 0; i < n; ++i)
+    ranks[order.order[i]] = i;
+  evenness = order.evenness;
+  mostFailures = std::max(1.0, *std::max_element(failures.begin(), failures.end()));
+  nodes = 0;
+  nodeLimit = limit;
   Part all(n);
   for (int u = 0; u < n; ++u)
     all[u] = u;
-  DiveResult result = DiveResult::Exhausted;
-  if (propagate(all))
-    result = solve(all, 0);
+  std::sort(all.begin(), all.end(), [&](int a, int b) {
+    int x = state.firstSection(a), y = state.firstSection(b);
+    return x != y ? x < y : a < b;
+  });
+  DiveResult result = state.start() ? solve(all, 0) : DiveResult::Exhausted;
   control.nodes += nodes;
   if (result == DiveResult::Found) {
     offsets.assign(n, 0);
     for (int u = 0; u < n; ++u)
-      offsets[buffers[u]] = offset[u];
+      offsets[u] = state.offsetOf(u);
   }
   return result;
 }
 
 } // namespace
 
-DiveResult searchOffsets(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit,
-                         DiveControl &control, std::vector<double> &failures, std::vector<int64_t> &offsets) {
-  int64_t largest = problem.capacity;
-  for (int64_t size : problem.sizes) {
-    if (size > problem.capacity)
-      return DiveResult::Exhausted;
-    largest = std::max(largest, size);
-  }
-  for (int64_t fixed : problem.fixed)
-    if (fixed > problem.capacity)
-      return DiveResult::Exhausted;
-  // Sums over a section go below zero; those are refused before they overflow.
-  std::vector<int64_t> totals(problem.sections, 0);
-  for (int b = 0; b < problem.count(); ++b)
-    for (const SectionedBuffers::Range &range : problem.ranges[b])
-      for (int s = range.begin; s < range.end; ++s)
-        if ((totals[s] += problem.sizes[b]) > problem.capacity)
-          return DiveResult::Exhausted;
-  if (largest < (int64_t(1) << 29))
-    return Search<int32_t>(problem, order, nodeLimit, control, failures).run(offsets);
-  return Search<int64_t>(problem, order, nodeLimit, control, failures).run(offsets);
+std::unique_ptr<OffsetSearch> OffsetSearch::make(const SectionedBuffers &problem, DiveControl &control,
+                                                 std::vector<double> &failures) {
+  if (problem.capacity < (int64_t(1) << 29))
+    return std::make_unique<Search<int32_t>>(problem, control, failures);
+  return std::make_unique<Search<int64_t>>(problem, control, failures);
 }
 
 } // namespace bessemer

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// One depth-first search for offsets within a capacity; the restarts around it
+// Depth-first searches for offsets within a capacity; the restarts around them
 // are in MemorySearch.cpp.
 
 #ifndef BESSEMER_LIB_ALGORITHMS_OFFSETSEARCH_H
@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -38,12 +39,32 @@ struct DiveControl {
   std::atomic<uint64_t> nodes{0};
 };
 
-/// One search. `order[i]` is the buffer of rank i: ties between buffers at the
-/// same height go to the smaller rank. Counts failures by section in
-/// `failures`, for the caller to choose the next order by. Offsets are written
-/// only when the result is Found; Exhausted proves that there is no plan.
-DiveResult searchOffsets(const SectionedBuffers &problem, std::span<const int> order, uint64_t nodeLimit,
-                         DiveControl &control, std::vector<double> &failures, std::vector<int64_t> &offsets);
+/// What one dive goes by.
+struct DiveOrder {
+  /// `order[i]` is the buffer of rank i: the smaller rank goes first, other
+  /// things being equal.
+  std::vector<int> order;
+  /// Where to go on: in the section with the least value of candidates /
+  /// (evenness + share of the failures). Small: where it has failed most. Large:
+  /// where fewest can go.
+  double evenness = 1;
+};
+
+/// Searches in one problem, one after the other. What was found hopeless is
+/// remembered from one dive to the next. Not for several threads.
+class OffsetSearch {
+public:
+  virtual ~OffsetSearch() = default;
+
+  /// Exhausted proves that there is no plan. `offsets` is written only when the
+  /// result is Found.
+  virtual DiveResult dive(const DiveOrder &order, uint64_t nodeLimit, std::vector<int64_t> &offsets) = 0;
+
+  /// The problem and `failures` must outlive the search. Failures are counted by
+  /// section in `failures`, for the caller to choose the next order by.
+  static std::unique_ptr<OffsetSearch> make(const SectionedBuffers &problem, DiveControl &control,
+                                            std::vector<double> &failures);
+};
 
 } // namespace bessemer
 

@@ -178,6 +178,19 @@ TEST_P(PublishedSize, IsSolvedForManySeeds) {
 
 INSTANTIATE_TEST_SUITE_P(CutRectangles, PublishedSize, ::testing::Values(296, 308, 316, 374, 409, 454));
 
+// As many buffers as the largest published one, and no byte to spare anywhere.
+TEST(MemoryPlanner, FindsTheLargestDenseInstancesOfManySeeds) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    std::vector<PlanBuffer> buffers = cutRectangle(454, 4 * 454, 1048576, seed);
+    SearchBudget budget;
+    budget.seconds = 300;
+    budget.threads = 2;
+    SearchOutcome outcome = searchPlan(buffers, 1048576, budget);
+    ASSERT_EQ(outcome.status, SearchStatus::Found) << seed;
+    EXPECT_EQ(checkPlan(buffers, outcome.plan, 1048576), std::nullopt);
+  }
+}
+
 TEST(MemoryPlannerProperty, GreedyPlansAreValid) {
   EXPECT_TRUE(rc::check([] {
     std::vector<PlanBuffer> buffers = smallInstance();
