@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""An archive of bench/gpu runs away from the tree, with the runtime alone: here one for the CPU, as there is no GPU."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from testing.engines import ROOT
+
+
+@pytest.fixture(name="archive", scope="module")
+def unpacked_archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    subprocess.run([sys.executable, ROOT / "bench" / "gpu" / "make_archive.py", "--target=cpu", "--size=small", "-o",
+                    folder / "gpu.tar.gz"], check=True, timeout=300)
+    with tarfile.open(folder / "gpu.tar.gz") as archive:
+        archive.extractall(folder)
+    return folder / "gpu"
+
+
+def run(archive, *arguments):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run([sys.executable, archive / "run.py", *arguments], cwd=archive, env=environment, capture_output=True,
+                          text=True, timeout=300, check=False)
+
+
+def test_every_case_is_checked_and_timed(archive):
+    done = run(archive, "--rounds", "1", "--filter", "1", "--results", archive / "results.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((archive / "results.json").read_text())
+    cases = json.loads((archive / "manifest.json").read_text())["cases"]
+    assert [row["case"] for row in report["rows"]] == [entry["case"] for entry in cases if "1" in entry["case"]]
+    assert all(set(row) == {"case", "error", "seconds", "ratio"} for row in report["rows"])
+
+
+def test_a_wrong_answer_is_found(archive):
+    known = (archive / "cases.py").read_text()
+    assert "functional.softmax(x, -1)" in known
+    (archive / "cases.py").write_text(known.replace("functional.softmax(x, -1)", "functional.softmax(2 * x, -1)"))
+    done = run(archive, "--check-only")
+    (archive / "cases.py").write_text(known)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines() if "WRONG" in line] == ["softmax", "softmax"]
