@@ -97,6 +97,16 @@ std::string BlockRun::name() const {
   return "(" + std::to_string(id.x) + "," + std::to_string(id.y) + "," + std::to_string(id.z) + ")";
 }
 
+bool BlockRun::releaseWaits() {
+  bool any = false;
+  for (Warp &warp : warps)
+    if (warp.state == WarpState::AtMBarrier && isComplete(warp, barriers[warp.waitOffset], warp.waitParity)) {
+      warp.state = WarpState::Running;
+      any = true;
+    }
+  return any;
+}
+
 bool BlockRun::releaseBarriers() {
   uint32_t all = 0;
   for (const Warp &warp : warps)
@@ -127,6 +137,14 @@ bool BlockRun::releaseBarriers() {
 }
 
 void BlockRun::reportDeadlock() {
+  for (const Warp &warp : warps)
+    if (warp.state == WarpState::AtMBarrier) {
+      launch.report(FindingKind::Deadlock, warp.waitSite,
+                    "block " + name() + ", warp " + std::to_string(warp.index) +
+                        " waits for ever: " + describeWait(*this, warp.waitOffset, warp.waitParity),
+                    ~0u);
+      return;
+    }
   std::string waiting, elsewhere;
   const Warp *first = nullptr;
   for (const Warp &warp : warps) {
@@ -159,7 +177,7 @@ void BlockRun::run() {
     }
     if (!alive || launch.stop)
       break;
-    if (!releaseBarriers()) {
+    if (!releaseWaits() && !releaseBarriers() && !launch.stop) {
       reportDeadlock();
       launch.stop = true;
     }
@@ -201,6 +219,11 @@ LaunchResult Module::launch(const std::string &name, const LaunchConfig &config,
   }
   LaunchRun launch{*kernel, config, device.memory(), {}, {}, std::vector<AccessStatistics>(kernel->sites.size()),
                    false};
+  for (const TensorMap &map : config.tensorMaps)
+    if (std::string bad = checkTensorMap(map); !bad.empty()) {
+      failure.findings.push_back({FindingKind::Fault, "launch of '" + name + "': " + bad, "", "", 1});
+      return failure;
+    }
   for (auto &[base, region] : device.memory().regions)
     region.shadow.clear();
 
@@ -219,6 +242,7 @@ LaunchResult Module::launch(const std::string &name, const LaunchConfig &config,
     block.firstAgent = device.memory().agents;
     device.memory().agents += warps;
     block.shared.reset(kernel->sharedBytes + config.dynamicSharedBytes);
+    block.barriers.clear();
     for (uint32_t i = 0; i < warps; ++i) {
       Warp &warp = block.warps[i];
       warp = Warp();

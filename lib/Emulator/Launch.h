@@ -3,6 +3,7 @@
 // One launch, and the block of it that runs.
 #pragma once
 
+#include "lib/Emulator/AsyncProxy.h"
 #include "lib/Emulator/Memory.h"
 #include "lib/Emulator/Warp.h"
 
@@ -29,6 +30,7 @@ struct BlockRun {
   uint32_t firstAgent = 0;
   MemoryRegion shared;
   std::vector<Warp> warps;
+  std::map<uint64_t, MBarrier> barriers; ///< by offset in shared memory
 
   uint32_t agentOf(const Warp &warp) const { return firstAgent + warp.index; }
   std::string name() const;
@@ -36,6 +38,8 @@ struct BlockRun {
   void run();
 
 private:
+  /// Lets those go whose mbarrier has completed the phase; false when none has.
+  bool releaseWaits();
   /// Lets those go whose barrier is complete; false when none is.
   bool releaseBarriers();
   void reportDeadlock();

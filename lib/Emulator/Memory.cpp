@@ -160,8 +160,11 @@ public:
              verb() + place(address) + ", which is no multiple of " + std::to_string(access.alignment));
     if (launch.config.sanitize)
       check(*region, lane, offset, address);
-    if (access.write)
+    if (access.write) {
       std::memset(region->written.data() + offset, 1, access.bytes);
+      if (shared)
+        std::memset(region->unfenced.data() + offset, access.asyncProxy ? 0 : int(warp.index) + 1, access.bytes);
+    }
     return region->bytes.data() + offset;
   }
 
@@ -186,6 +189,14 @@ private:
     if (shared && std::memchr(region.pending.data() + offset, 1, access.bytes))
       report(FindingKind::Race, lane,
              verb() + place(address) + ", where a cp.async is on its way that nobody waited for");
+    if (shared && access.asyncProxy)
+      for (uint32_t i = 0; i < access.bytes; ++i)
+        if (unsigned writer = region.unfenced[offset + i]) {
+          report(FindingKind::Race, lane,
+                 verb() + place(address) + ", which warp " + std::to_string(writer - 1) +
+                     " wrote without a fence.proxy.async behind it");
+          break;
+        }
     if (located.readOnly)
       return;
     Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,
@@ -239,7 +250,8 @@ private:
     return ", where there is no memory";
   }
   void report(FindingKind kind, unsigned lane, const std::string &what, uint32_t other = ~0u) {
-    warp.report(kind, inst, "lane " + std::to_string(lane) + what, other);
+    warp.report(kind, inst, (access.asyncProxy ? "the asynchronous unit" : "lane " + std::to_string(lane)) + what,
+                other);
   }
 
   const MemoryAccess &access;

@@ -30,15 +30,16 @@ struct MemoryRegion {
   std::string name;
   uint64_t base = 0;
   std::vector<uint8_t> bytes;
-  std::vector<uint8_t> written; ///< 1: somebody wrote it
-  std::vector<uint8_t> pending; ///< shared only: 1: a cp.async that nobody
-                                ///< waited for will write it
+  std::vector<uint8_t> written;  ///< 1: somebody wrote it
+  std::vector<uint8_t> pending;  ///< shared only: 1: a copy that nobody waited for will write it
+  std::vector<uint8_t> unfenced; ///< shared only: number of the warp that wrote it, from 1 on, until its proxy fence
   Shadow shadow;
 
   void reset(uint64_t size) {
     bytes.assign(size, 0);
     written.assign(size, 0);
     pending.assign(size, 0);
+    unfenced.assign(size, 0);
     shadow.clear();
   }
 };
@@ -84,6 +85,8 @@ struct MemoryAccess {
   uint32_t alignment = 1;
   bool write = false, atomic = false;
   bool quiet = false; ///< no statistics
+  /// By the copy engine or the matrix unit (AsyncProxy.h), which do not see what a thread wrote without a fence.
+  bool asyncProxy = false;
 
   /// `addresses` of the lanes in `mask`; `host[lane]` is null where the access
   /// must not happen (it was reported).

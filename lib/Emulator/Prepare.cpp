@@ -246,8 +246,9 @@ void Preparer::findPostDominators(Region &region) {
 
 bool Preparer::prepareOp(Operation *op) {
   kernel.sites.push_back({op->getName().getStringRef().str(), op->getLoc().getAsOpaquePointer()});
-  for (auto prepare : {prepareConstant, prepareArith, prepareCast, prepareMath, prepareAggregate, prepareControl,
-                       prepareMemory, prepareAsync, prepareWarp, prepareMatrix, prepareInlinePtx})
+  for (auto prepare :
+       {prepareConstant, prepareArith, prepareCast, prepareMath, prepareAggregate, prepareControl, prepareMemory,
+        prepareAsync, prepareMBarrier, prepareTensorCopy, prepareWarp, prepareMatrix, prepareWgmma, prepareInlinePtx})
     if (prepare(*this, op))
       return error.empty();
   fail(op, "expected an op that the emulator knows");
@@ -326,7 +327,7 @@ std::unique_ptr<Module> Module::prepare(ModuleOp module, std::string &error) {
     // Shared memory: what the kernel names, one after the other; arrays of no
     // elements are the dynamic part, behind the rest.
     std::map<std::string, uint32_t> offsets;
-    uint64_t size = 0;
+    uint64_t size = 0, dynamicAlignment = 128;
     SmallVector<std::string> dynamic;
     function.walk([&](LLVM::AddressOfOp op) {
       auto global = SymbolTable::lookupNearestSymbolFrom<LLVM::GlobalOp>(op, op.getGlobalNameAttr());
@@ -335,6 +336,7 @@ std::unique_ptr<Module> Module::prepare(ModuleOp module, std::string &error) {
       uint64_t bytes = layout.getTypeSize(global.getGlobalType()).getFixedValue();
       if (bytes == 0) {
         dynamic.push_back(op.getGlobalName().str());
+        dynamicAlignment = std::max(dynamicAlignment, global.getAlignment().value_or(0));
         return;
       }
       uint64_t alignment =
@@ -344,7 +346,7 @@ std::unique_ptr<Module> Module::prepare(ModuleOp module, std::string &error) {
       size += bytes;
     });
     if (!dynamic.empty())
-      size = llvm::alignTo(size, 128);
+      size = llvm::alignTo(size, dynamicAlignment);
     for (const std::string &name : dynamic)
       offsets[name] = size;
     Preparer preparer(function, offsets);

@@ -77,6 +77,9 @@ bool prepareMemory(Preparer &p, mlir::Operation *op);
 bool prepareAsync(Preparer &p, mlir::Operation *op);
 bool prepareWarp(Preparer &p, mlir::Operation *op);
 bool prepareMatrix(Preparer &p, mlir::Operation *op);
+bool prepareMBarrier(Preparer &p, mlir::Operation *op);
+bool prepareTensorCopy(Preparer &p, mlir::Operation *op);
+bool prepareWgmma(Preparer &p, mlir::Operation *op);
 bool prepareInlinePtx(Preparer &p, mlir::Operation *op);
 
 struct Module::Impl {

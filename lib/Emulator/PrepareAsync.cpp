@@ -62,6 +62,7 @@ void arrive(Warp &warp, unsigned lane, const AsyncCopy &copy) {
     if (Located from = warp.block->launch.memory.locate(copy.from); from.region)
       std::memcpy(to, from.region->bytes.data() + from.offset, copy.read);
   setPending(shared, copy.to, copy.bytes, false);
+  std::fill_n(shared.unfenced.begin() + copy.to, copy.bytes, static_cast<uint8_t>(warp.index + 1));
   // The write counts from now: what orders it for others must come after this.
   Accessor by{
       warp.block->firstAgent, warp.block->agentOf(warp), &warp.clock, copy.site, static_cast<uint8_t>(lane), false};

@@ -112,6 +112,11 @@ bool bessemer::emulator::prepareCast(Preparer &p, Operation *op) {
       .Case<LLVM::AddrSpaceCastOp>([&](LLVM::AddrSpaceCastOp cast) {
         auto from = dyn_cast<LLVM::LLVMPointerType>(cast.getArg().getType()),
              to = dyn_cast<LLVM::LLVMPointerType>(cast.getRes().getType());
+        // Without clusters the shared memory of the cluster is that of the block.
+        if (from && to && from.getAddressSpace() == 3 && to.getAddressSpace() == 7) {
+          p.define(cast.getRes(), {p.slot(cast.getArg())});
+          return true;
+        }
         if (!from || !to || (from.getAddressSpace() && to.getAddressSpace()))
           return p.fail(op, "expected a cast of one pointer to or from the "
                             "generic address space");

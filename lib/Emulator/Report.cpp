@@ -13,6 +13,7 @@ const char *bessemer::emulator::kindName(FindingKind kind) {
   case FindingKind::Misaligned: return "misaligned";
   case FindingKind::Uninitialized: return "uninitialized read";
   case FindingKind::BarrierDivergence: return "barrier divergence";
+  case FindingKind::Deadlock: return "deadlock";
   case FindingKind::Fault: return "fault";
   }
   return "";

@@ -3,6 +3,7 @@
 // A warp at run time, and what instructions need to write their lanes.
 #pragma once
 
+#include "lib/Emulator/AsyncProxy.h"
 #include "lib/Emulator/Code.h"
 #include "lib/Emulator/Sanitizer.h"
 
@@ -22,7 +23,7 @@ struct StackEntry {
   uint32_t mask = 0;
 };
 
-enum class WarpState : uint8_t { Running, AtBarrier, Done };
+enum class WarpState : uint8_t { Running, AtBarrier, AtMBarrier, Done };
 
 /// A cp.async on its way.
 struct AsyncCopy {
@@ -46,8 +47,17 @@ struct Warp {
   std::vector<uint8_t> local; ///< allocas: lane after lane
   // Of the barrier that the warp waits at.
   uint32_t barrier = 0, barrierThreads = 0, barrierSite = 0;
+  // Of the mbarrier and the phase that it waits for.
+  uint64_t waitOffset = 0;
+  uint32_t waitParity = 0, waitSite = 0;
   std::array<std::deque<std::vector<AsyncCopy>>, 32> asyncGroups;
   std::array<std::vector<AsyncCopy>, 32> asyncOpen;
+  std::array<std::deque<std::vector<TensorCopy>>, 32> storeGroups; ///< of cp.async.bulk
+  std::array<std::vector<TensorCopy>, 32> storeOpen;
+  std::deque<std::vector<Product>> productGroups; ///< of wgmma
+  std::vector<Product> productOpen;
+  bool productsFenced = false; ///< wgmma.fence since the sums were in use
+  uint32_t registers = 0;      ///< that setmaxnreg has asked for; 0: none yet
 
   template <class T> T *lanes(Slot slot) { return reinterpret_cast<T *>(frame + size_t(slot) * slotBytes); }
 

@@ -16,6 +16,8 @@
 //   device.read(z, out, bytes);
 #pragma once
 
+#include "bessemer/Support/TensorMap.h"
+
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -37,6 +39,8 @@ struct LaunchConfig {
   Dim3 grid, block;
   uint32_t dynamicSharedBytes = 0;
   bool sanitize = true;
+  /// What `tensorMapArgument` numbers.
+  std::vector<TensorMap> tensorMaps;
   /// A warp that runs longer is taken to hang.
   uint64_t maxInstructionsPerWarp = uint64_t(1) << 34;
 };
@@ -48,6 +52,7 @@ enum class FindingKind {
   Uninitialized,     ///< a read of memory that nobody wrote
   BarrierDivergence, ///< lanes or warps that a barrier (shuffle, mma, …) waits
                      ///< for do not come
+  Deadlock,          ///< a wait for a phase of an mbarrier that never completes
   Fault,             ///< what the hardware traps at, or what the emulator cannot go on
                      ///< after
 };
@@ -87,6 +92,9 @@ struct LaunchResult {
   /// A line for each access that costs more than it must.
   std::string statisticsText() const;
 };
+
+/// The argument of a kernel that stands for LaunchConfig::tensorMaps[index]; the parameter is a pointer, by value.
+uint64_t tensorMapArgument(size_t index);
 
 /// Global memory of the emulated device: allocations with gaps between them.
 class Device {

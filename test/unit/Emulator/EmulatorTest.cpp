@@ -308,9 +308,9 @@ TEST(Emulator, AnAsyncCopyThatNobodyWaitedForIsARace) {
 }
 
 TEST(Emulator, RefusesWhatItDoesNotKnow) {
-  TestKernel unknown(kernelText("%a: !llvm.ptr<1>", "  nvvm.wgmma.fence.aligned\n  llvm.return"));
+  TestKernel unknown(kernelText("%a: !llvm.ptr<1>", "  nvvm.cluster.arrive\n  llvm.return"));
   EXPECT_FALSE(unknown.kernels);
-  EXPECT_NE(unknown.error.find("nvvm.wgmma.fence.aligned"), std::string::npos) << unknown.error;
+  EXPECT_NE(unknown.error.find("nvvm.cluster.arrive"), std::string::npos) << unknown.error;
   TestKernel ptx(kernelText("%a: f32", "  %b = nvvm.inline_ptx \"foo.f32 $0, $1;\" ro(%a "
                                        ": f32) -> f32\n  llvm.return"));
   EXPECT_NE(ptx.error.find("foo.f32"), std::string::npos) << ptx.error;
