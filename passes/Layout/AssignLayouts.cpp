@@ -63,6 +63,11 @@ private:
       return rank >= 3 && isFloat(pool.getX()) && pool.getKind() != "lp" && pool.getLayout() == channelsFirst
                  ? SmallVector<Value>{pool.getX()}
                  : SmallVector<Value>();
+    if (auto resize = dyn_cast<ResizeOp>(op))
+      return rank >= 3 && !llvm::is_contained(resize.getAxes(), 1) ? SmallVector<Value>{resize.getX()}
+                                                                   : SmallVector<Value>();
+    if (isa<SliceOp, PadOp>(op))
+      return rank >= 3 ? SmallVector<Value>{op->getOperand(0)} : SmallVector<Value>();
     if (auto concat = dyn_cast<ConcatOp>(op))
       return rank >= 3 ? SmallVector<Value>(op->getOperands()) : SmallVector<Value>();
     if (auto reduce = dyn_cast<ReduceOp>(op)) {
@@ -172,6 +177,14 @@ private:
     return toLast(builder, value.getLoc(), image);
   }
 
+  /// One entry for each dimension of an image, in the order of channels last.
+  template <typename T> static SmallVector<T> turned(ArrayRef<T> first) {
+    return llvm::map_to_vector(toLastPermutation(first.size()), [&](int64_t from) { return first[from]; });
+  }
+  static DimsAttr turned(DimsAttr first) {
+    return getDimsAttr(first.getContext(), turned<SymbolicExpr>(parseDims(first)));
+  }
+
   void convert(Operation *op) {
     OpBuilder builder(op);
     Value result = op->getResult(0);
@@ -187,6 +200,17 @@ private:
       for (Value &operand : operands)
         operand = last(operand);
       attributes.set("axis", builder.getI64IntegerAttr(newAxis(concat.getAxis())));
+    } else if (auto resize = dyn_cast<ResizeOp>(op)) {
+      operands[0] = last(operands[0]);
+      // Channels are not among them, so that they keep their order.
+      attributes.set("axes", builder.getDenseI64ArrayAttr(llvm::map_to_vector(resize.getAxes(), newAxis)));
+    } else if (auto slice = dyn_cast<SliceOp>(op)) {
+      operands[0] = last(operands[0]);
+      attributes.set("offsets", turned(slice.getOffsets()));
+      attributes.set("steps", builder.getDenseI64ArrayAttr(turned<int64_t>(slice.getSteps())));
+    } else if (auto pad = dyn_cast<PadOp>(op)) {
+      operands[0] = last(operands[0]);
+      attributes.set("low", turned(pad.getLow()));
     } else if (auto reduce = dyn_cast<ReduceOp>(op)) {
       operands[0] = last(operands[0]);
       SmallVector<int64_t> axes;

@@ -5,7 +5,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
 
-static SmallVector<int64_t> toLastPermutation(int64_t rank) {
+SmallVector<int64_t> bessemer::toLastPermutation(int64_t rank) {
   SmallVector<int64_t> permutation = {0};
   for (int64_t i = 2; i < rank; ++i)
     permutation.push_back(i);

@@ -9,6 +9,9 @@
 
 namespace bessemer {
 
+/// Which dimension of [N, C, spatial..] is each of [N, spatial.., C].
+llvm::SmallVector<int64_t> toLastPermutation(int64_t rank);
+
 /// The type of an image with the channels first, once they are last.
 mlir::Type lastType(mlir::Type first);
 

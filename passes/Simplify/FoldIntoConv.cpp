@@ -2,7 +2,7 @@
 //
 // A factor and a summand for each channel after a convolution (what a batch
 // norm is once it is written out) become part of its weights and bias. The
-// loader computes those, once.
+// loader computes those, once. Zeros around its image become its padding.
 #include "passes/Simplify/Match.h"
 
 using namespace mlir;
@@ -96,8 +96,38 @@ struct FoldSummand : OpRewritePattern<bess::AddOp> {
     return success();
   }
 };
+
+/// Zeros around the spatial dimensions of the image ("same" padding of strided convolutions, which ONNX's own pads
+/// could say as well).
+struct FoldPad : MatchPattern<bess::ConvOp> {
+  using MatchPattern::MatchPattern;
+  LogicalResult matchAndRewrite(bess::ConvOp op, PatternRewriter &rewriter) const override {
+    auto pad = op.getX().getDefiningOp<bess::PadOp>();
+    if (!pad || pad.getMode() != "constant" || (pad.getValue() && matcher.splat(pad.getValue()) != 0.0))
+      return failure();
+    auto low = bess::parseDims(pad.getLow()), from = bess::getDims(pad.getX().getType()),
+         to = bess::getDims(pad.getType());
+    SmallVector<int64_t> pads(op.getPads());
+    int64_t spatial = rankOf(op.getX()) - 2;
+    for (int64_t i = 0; i < spatial + 2; ++i) {
+      std::optional<int64_t> before = low[i].isConstant(), after = (to[i] - from[i] - low[i]).isConstant();
+      if (!before || !after || *before < 0 || *after < 0 || (i < 2 && *before + *after != 0))
+        return failure();
+      if (i >= 2) {
+        pads[i - 2] += *before;
+        pads[i - 2 + spatial] += *after;
+      }
+    }
+    rewriter.modifyOpInPlace(op, [&] {
+      op.getXMutable().assign(pad.getX());
+      op.setPads(pads);
+    });
+    return success();
+  }
+};
 } // namespace
 
-void simplify::addConvPatterns(RewritePatternSet &patterns, Matcher &) {
+void simplify::addConvPatterns(RewritePatternSet &patterns, Matcher &matcher) {
   patterns.add<FoldFactor, FoldSummand>(patterns.getContext());
+  patterns.add<FoldPad>(patterns.getContext(), matcher);
 }

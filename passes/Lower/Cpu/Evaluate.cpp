@@ -2,6 +2,7 @@
 //
 // The value of a tile at a point: pulled through elementwise ops to the loads.
 #include "passes/Lower/Cpu/KernelExpander.h"
+#include "passes/Lower/Traversal.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -131,26 +132,73 @@ FailureOr<Value> KernelExpander::evaluateOp(Value tile, Point &point) {
   return b.create(state)->getResult(0);
 }
 
+/// The rows of a window that are gathered, of what `x` is computed from; null: none, or several windows.
+static tile::GatherRowsOp findWindow(Value x) {
+  llvm::SetVector<Value> tree;
+  collectTree(x, tree);
+  tile::GatherRowsOp found;
+  for (Value value : tree)
+    if (auto gather = value.getDefiningOp<tile::GatherRowsOp>()) {
+      if (found)
+        return {};
+      found = gather;
+    }
+  return found;
+}
+
+/// Rows of a window that are code of their own each: where they are is then known but for one address.
+static constexpr int64_t mostUnrolledRows = 64;
+
 /// A reduction along the rows is not a traversal of its own: the stretch of
 /// columns that is asked for is summed over all rows.
 FailureOr<Value> KernelExpander::reduceRows(tile::ReduceOp op, Point &point) {
   Type type = typeAt(cast<RankedTensorType>(op.getTile().getType()).getElementType(), point.width);
   int64_t rows = cast<RankedTensorType>(op.getX().getType()).getDimSize(0);
-  return accumulate(
-      op.getKind(), type, index(0), extent(op.getX(), 0), /*step=*/1, rows,
-      [&](Value row, Value sum) -> FailureOr<Value> {
-        Point inner(row, point.column, point.width, point.mask);
-        // A sum of products is a chain of fused multiply-adds.
-        if (auto product = op.getX().getDefiningOp<arith::MulFOp>();
-            product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
-          FailureOr<Value> left = evaluate(product.getLhs(), inner), right = evaluate(product.getRhs(), inner);
-          if (failed(left) || failed(right))
-            return failure();
-          return Value(vector::FMAOp::create(b, *left, *right, sum));
-        }
-        FailureOr<Value> value = evaluate(op.getX(), inner);
-        return failed(value) ? value : FailureOr<Value>(combine(op.getKind(), sum, *value));
-      });
+  auto next = [&](Value row, Value sum) -> FailureOr<Value> {
+    Point inner(row, point.column, point.width, point.mask);
+    // A sum of products is a chain of fused multiply-adds.
+    if (auto product = op.getX().getDefiningOp<arith::MulFOp>();
+        product && op.getKind() == tile::ReductionKind::Sum && point.width && !memory.count(op.getX())) {
+      FailureOr<Value> left = evaluate(product.getLhs(), inner), right = evaluate(product.getRhs(), inner);
+      if (failed(left) || failed(right))
+        return failure();
+      return Value(vector::FMAOp::create(b, *left, *right, sum));
+    }
+    FailureOr<Value> value = evaluate(op.getX(), inner);
+    return failed(value) ? value : FailureOr<Value>(combine(op.getKind(), sum, *value));
+  };
+  auto inALoop = [&] { return accumulate(op.getKind(), type, index(0), extent(op.getX(), 0), /*step=*/1, rows, next); };
+
+  // A window that lies inside of the image, as most do, needs no masks; nor does it need a loop.
+  tile::GatherRowsOp window = findWindow(op.getX());
+  if (!window || !window.getMask() || memory.count(window.getTile()) || ShapedType::isDynamic(rows) || rows < 2 ||
+      rows > mostUnrolledRows)
+    return inALoop();
+  Value inside;
+  for (int64_t row = 0; row < rows; ++row) {
+    Point place(index(row), index(0), 0);
+    FailureOr<Value> here = evaluate(window.getMask(), place);
+    if (failed(here))
+      return failure();
+    inside = inside ? Value(arith::AndIOp::create(b, inside, *here)) : *here;
+  }
+  auto branch = scf::IfOp::create(b, type, inside, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  windowInside = window;
+  FailureOr<Value> sum = neutral(op.getKind(), type);
+  for (int64_t row = 0; row < rows && succeeded(sum); ++row)
+    sum = next(index(row), *sum);
+  windowInside = {};
+  if (failed(sum))
+    return failure();
+  scf::YieldOp::create(b, ValueRange{*sum});
+  b.setInsertionPointToStart(branch.elseBlock());
+  FailureOr<Value> masked = inALoop();
+  if (failed(masked))
+    return failure();
+  scf::YieldOp::create(b, ValueRange{*masked});
+  return branch.getResult(0);
 }
 
 /// How many numbers are added to one sum, one after the other: rounding errors grow with it.

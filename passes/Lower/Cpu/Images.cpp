@@ -25,7 +25,7 @@ FailureOr<Value> KernelExpander::evaluateGatherRows(tile::GatherRowsOp op, Point
   Value base = bufferPointers[cast<BlockArgument>(op.getView()).getArgNumber()];
   Value start = LLVM::GEPOp::create(b, pointer, storageType(stored), base, ArrayRef<LLVM::GEPArg>{*linear});
   Value inside;
-  if (op.getMask()) {
+  if (op.getMask() && op != windowInside) {
     FailureOr<Value> mask = evaluate(op.getMask(), first);
     if (failed(mask))
       return failure();

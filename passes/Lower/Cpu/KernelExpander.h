@@ -158,7 +158,8 @@ private:
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<tile::StoreOp>> storeGroups; ///< by the last of a group
   llvm::SmallVector<Value> bufferPointers;
   Value workspace, scratchOffset;
-  Value point; ///< of the grid, which is computed
+  Value point;                     ///< of the grid, which is computed
+  tile::GatherRowsOp windowInside; ///< whose mask is known to be true for all rows, where code is made now
   SymbolicExpr scratchBound = 0, workspaceBytes = 0;
 };
 

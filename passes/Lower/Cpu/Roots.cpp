@@ -138,8 +138,8 @@ LogicalResult KernelExpander::expandIf(Operation &op) {
   return expandBlock(*branch.elseBlock());
 }
 
-/// Calls `fn` at points that cover the tile, `width` columns at a time and then,
-/// for what is left, a register at a time with a mask.
+/// Calls `fn` at points that cover the tile, `width` columns at a time. What is left has a mask: all at once where it
+/// is known how much that is, else a register at a time.
 LogicalResult KernelExpander::forEachPoint(Value tile, int64_t width, const PointFn &fn) {
   auto type = cast<RankedTensorType>(tile.getType());
   unsigned last = type.getRank() - 1;
@@ -170,9 +170,15 @@ LogicalResult KernelExpander::forEachPoint(Value tile, int64_t width, const Poin
     Value whole = mul(div(end, index(width)), index(width));
     if (failed(loop(index(0), whole, width, false)))
       return failure();
-    if (!ShapedType::isDynamic(columns) && columns % width == 0)
+    if (ShapedType::isDynamic(columns))
+      return loop(whole, end, std::min(width, schedule.lanes()), true);
+    int64_t rest = columns % width;
+    if (rest == 0)
       return success();
-    return loop(whole, end, std::min(width, schedule.lanes()), true);
+    // All that is left at once.
+    int64_t covering = llvm::PowerOf2Ceil(rest);
+    Point point(row, whole, covering, covering == rest ? Value() : tailMask(whole, end, covering));
+    return fn(point);
   };
 
   if (type.getRank() == 1 || type.getDimSize(0) == 1)

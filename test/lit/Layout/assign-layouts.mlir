@@ -101,3 +101,28 @@ func.func @computed(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32>) -> tensor<
     : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32>
   return %0 : tensor<1x4x8x8xf32>
 }
+
+// -----
+
+// Resize, slice and pad go with the channels wherever those are.
+// CHECK-LABEL: func.func @moves
+// CHECK: %[[A:.*]] = bess.conv
+// CHECK: %[[R:.*]] = bess.resize %[[A]] {axes = array<i64: 1, 2>, {{.*}} -> tensor<1x16x16x8xf32>
+// CHECK: %[[S:.*]] = bess.slice %[[R]] {offsets = #bess.dims<"0", "1", "2", "3">, steps = array<i64: 1, 2, 1, 1>} {{.*}} -> tensor<1x7x14x4xf32>
+// CHECK: %[[P:.*]] = bess.pad %[[S]] {low = #bess.dims<"0", "1", "2", "0">, mode = "reflect"} {{.*}} -> tensor<1x8x16x4xf32>
+// CHECK: bess.conv %[[P]]
+// CHECK: bess.transpose
+// CHECK-NOT: bess.transpose
+func.func @moves(%x: tensor<1x4x8x8xf32>) -> tensor<1x4x8x16xf32> {
+  %w = bess.weight "w" <file = "m.onnx", offset = 0, length = 128> : tensor<8x4x1x1xf32>
+  %v = bess.weight "v" <file = "m.onnx", offset = 128, length = 64> : tensor<4x4x1x1xf32>
+  %0 = bess.conv %x, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64}
+    : (tensor<1x4x8x8xf32>, tensor<8x4x1x1xf32>) -> tensor<1x8x8x8xf32>
+  %1 = bess.resize %0 {axes = array<i64: 2, 3>, scales = array<f64: 2.0, 2.0>, roi = array<f64>, mode = "linear", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor"}
+    : (tensor<1x8x8x8xf32>) -> tensor<1x8x16x16xf32>
+  %2 = bess.slice %1 {offsets = #bess.dims<"0", "3", "1", "2">, steps = array<i64: 1, 1, 2, 1>} : (tensor<1x8x16x16xf32>) -> tensor<1x4x7x14xf32>
+  %3 = bess.pad %2 {low = #bess.dims<"0", "0", "1", "2">, mode = "reflect"} : (tensor<1x4x7x14xf32>) -> tensor<1x4x8x16xf32>
+  %4 = bess.conv %3, %v {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64}
+    : (tensor<1x4x8x16xf32>, tensor<4x4x1x1xf32>) -> tensor<1x4x8x16xf32>
+  return %4 : tensor<1x4x8x16xf32>
+}

@@ -56,3 +56,29 @@ func.func @other_factors(%x: tensor<1x3x5x5xf32>, %s: tensor<2x1x1xf32>) -> (ten
   %7 = bess.sub %5, %6 : (tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>) -> tensor<1x2x4x4xf32>
   return %1, %3, %7 : tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>
 }
+
+// Zeros around the image are the convolution's padding; of the two sides of a dimension each for itself.
+// CHECK-LABEL: func.func @zeros_around
+func.func @zeros_around(%x: tensor<1x3x5x5xf32>) -> tensor<1x2x3x4xf32> {
+  // CHECK-NOT: bess.pad
+  // CHECK: bess.conv %arg0, {{.*}}pads = array<i64: 0, 1, 1, 2>
+  %w = bess.weight "w" <file = "w.bin", offset = 0, length = 96> : tensor<2x3x2x2xf32>
+  %0 = bess.pad %x {low = #bess.dims<"0", "0", "0", "1">} : (tensor<1x3x5x5xf32>) -> tensor<1x3x6x7xf32>
+  %1 = bess.conv %0, %w {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 1>, groups = 1 : i64} : (tensor<1x3x6x7xf32>, tensor<2x3x2x2xf32>) -> tensor<1x2x3x4xf32>
+  return %1 : tensor<1x2x3x4xf32>
+}
+
+// Ones are not, nor is what is cut off, nor other channels.
+// CHECK-LABEL: func.func @not_zeros
+func.func @not_zeros(%x: tensor<1x3x4x4xf32>, %y: tensor<1x3x6x6xf32>, %z: tensor<1x2x5x5xf32>) -> (tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>) {
+  // CHECK-COUNT-3: bess.pad
+  %w = bess.weight "w" <file = "w.bin", offset = 0, length = 96> : tensor<2x3x2x2xf32>
+  %one = bess.constant dense<1.0> : tensor<f32>
+  %0 = bess.pad %x, %one {low = #bess.dims<"0", "0", "0", "1">} : (tensor<1x3x4x4xf32>, tensor<f32>) -> tensor<1x3x5x5xf32>
+  %1 = bess.conv %0, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64} : (tensor<1x3x5x5xf32>, tensor<2x3x2x2xf32>) -> tensor<1x2x4x4xf32>
+  %2 = bess.pad %y {low = #bess.dims<"0", "0", "-1", "0">} : (tensor<1x3x6x6xf32>) -> tensor<1x3x5x5xf32>
+  %3 = bess.conv %2, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64} : (tensor<1x3x5x5xf32>, tensor<2x3x2x2xf32>) -> tensor<1x2x4x4xf32>
+  %4 = bess.pad %z {low = #bess.dims<"0", "1", "0", "0">} : (tensor<1x2x5x5xf32>) -> tensor<1x3x5x5xf32>
+  %5 = bess.conv %4, %w {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, groups = 1 : i64} : (tensor<1x3x5x5xf32>, tensor<2x3x2x2xf32>) -> tensor<1x2x4x4xf32>
+  return %1, %3, %5 : tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>, tensor<1x2x4x4xf32>
+}
