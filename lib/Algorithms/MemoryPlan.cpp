@@ -55,6 +55,9 @@ std::optional<std::string> validateBuffers(std::span<const PlanBuffer> buffers) 
       return fail(i, "a size of at least 0, got " + std::to_string(buffer.size));
     if (buffer.lower >= buffer.upper)
       return fail(i, "lower < upper, got " + std::to_string(buffer.lower) + " and " + std::to_string(buffer.upper));
+    if (buffer.lower < -limit / 2 || buffer.upper > limit / 2)
+      return fail(i, "times that fit 62 bits, got " + std::to_string(buffer.lower) + " and " +
+                         std::to_string(buffer.upper));
     if (buffer.alignment < 1 || buffer.alignment > limit / 4)
       return fail(i, "an alignment of at least 1, got " + std::to_string(buffer.alignment));
     if (buffer.fixedOffset &&

@@ -12,7 +12,8 @@
 namespace bessemer {
 
 /// Reads `csvPath` (header `id,lower,upper,size` in any order of columns, and
-/// optionally `alignment`; half-open lifetimes, integers), looks for a plan
+/// optionally `alignment`, `gaps` ("4-6 9-12": others may use the bytes then) and
+/// `fixed` (the one offset allowed, or nothing); half-open times, integers), looks for a plan
 /// within `capacity` bytes and writes the rows with a column `offset` added to
 /// `outPath` ("-" or empty: standard output).
 ///
