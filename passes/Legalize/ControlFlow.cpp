@@ -2,6 +2,8 @@
 //
 // If: a known condition leaves one branch; else `scf.if` on tensors. Branches
 // whose results differ in a dimension bind it to a symbol, each on its side.
+// Where the sizes fit one branch only (a frame that is right for one of two
+// sample rates), that one is the program, and a guard says so of the condition.
 // Loops are in Loop.cpp.
 #include "passes/Legalize/Control.h"
 #include "passes/Legalize/Handlers.h"
@@ -48,18 +50,27 @@ Value legalize::retype(Node &n, Value value, ArrayRef<SymbolicExpr> dims) {
   return bess::ReshapeOp::create(n.b, n.loc, n.tensor(dims, n.elt(value)), value);
 }
 
+/// The program holds where `condition` has this value; `why` says what is wrong
+/// with the other branch.
+static bool guardBranch(Node &n, Value condition, bool value, StringRef why) {
+  Dims taken = n.elements(n.cast(condition, n.b.getI64Type()), "condition");
+  return !n.failed() && taken.size() == 1 &&
+         n.guardEqual(taken[0], SymbolicExpr(int64_t(value)), ("this branch cannot run: " + why).str());
+}
+
 void handlers::ifOp(Node &n) {
   Region *thenGraph = subgraphOf(n, "then_branch"), *elseGraph = subgraphOf(n, "else_branch");
   Value condition = n.in(0);
   if (n.failed() || !condition)
     return n.fail("expected a condition");
-  if (std::optional<Ints> known = n.constInts(condition); known && known->size() == 1) {
+  auto takeBranch = [&](bool first) {
     SmallVector<Entry> results;
-    n.lz.subgraph((*known)[0] ? *thenGraph : *elseGraph, n.scope, {}, results);
+    n.lz.subgraph(first ? *thenGraph : *elseGraph, n.scope, {}, results);
     for (auto [i, entry] : llvm::enumerate(results))
       n.out(i, entry);
-    return;
-  }
+  };
+  if (std::optional<Ints> known = n.constInts(condition); known && known->size() == 1)
+    return takeBranch((*known)[0]);
   Value truth = truthOf(n, condition);
   if (!truth)
     return;
@@ -68,7 +79,9 @@ void handlers::ifOp(Node &n) {
   SmallVector<SmallVector<Value>, 2> yields(2);
   OpBuilder::InsertionGuard guard(n.b);
   bool complete = true;
+  std::vector<Legalizer::Failure> failures[2];
   for (int side = 0; side < 2; ++side) {
+    size_t before = n.lz.failureCount();
     Block *block = side == 0 ? draft.thenBlock() : draft.elseBlock();
     block->clear();
     n.b.setInsertionPointToEnd(block);
@@ -80,11 +93,27 @@ void handlers::ifOp(Node &n) {
       if (entry.kind == Entry::Kind::Sequence || entry.kind == Entry::Kind::Absent)
         n.fail("a branch gives a sequence or nothing, and the condition is not known");
     }
+    failures[side] = n.lz.takeFailures(before);
   }
   auto discard = [&] {
     n.b.setInsertionPoint(draft);
     n.lz.discard(draft);
   };
+  if (!n.failed() && failures[0].empty() != failures[1].empty()) {
+    bool first = failures[0].empty();
+    const std::vector<Legalizer::Failure> &wrong = failures[first];
+    if (llvm::all_of(wrong, [](const auto &failure) { return failure.isOperands; })) {
+      n.b.setInsertionPointAfter(draft);
+      n.lz.discard(draft);
+      if (!guardBranch(n, condition, first, wrong.front().text))
+        return n.fail(wrong.front().text);
+      n.lz.warnOfGuard("one branch is left out, and a run that takes it fails: " + wrong.front().text);
+      return takeBranch(first);
+    }
+  }
+  for (std::vector<Legalizer::Failure> &side : failures)
+    for (Legalizer::Failure &failure : side)
+      n.lz.reportFailure(std::move(failure));
   if (n.failed() || !complete || yields[0].size() != yields[1].size()) {
     // Nodes within that failed are reported themselves.
     n.poison();

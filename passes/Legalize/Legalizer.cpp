@@ -140,7 +140,7 @@ std::string Legalizer::node(onnx::NodeOp node, Scope &scope) {
                                    << "): " << context.failure();
     if (context.branchesDiffer)
       return text;
-    reportFailure(node.getLoc(), text);
+    reportFailure({node.getLoc(), text, handler || custom});
     return poison();
   }
   for (auto [result, entry] : llvm::zip(node.getOutputs(), context.outputs()))
@@ -289,6 +289,9 @@ LogicalResult Legalizer::run(func::FuncOp function) {
       reportFailure(function.getLoc(),
                     "graph output " + outputName(function, i) + ": expected a tensor, got a sequence or nothing");
   }
+  for (auto &[guard, text] : warnings)
+    if (failures.empty() && guard->getParentOfType<func::FuncOp>() == function)
+      emitWarning(guard->getLoc()) << text;
   clearDiscarded();
   if (!failures.empty()) {
     reportAll();
@@ -314,10 +317,19 @@ LogicalResult Legalizer::run(func::FuncOp function) {
 
 // ---- failures ----------------------------------------------------------------
 
-void Legalizer::reportFailure(Location loc, std::string text) {
+void Legalizer::reportFailure(Failure failure) {
   // A node of a function that is inlined often is reported once.
-  if (reported.insert({loc.getAsOpaquePointer(), text}).second || failures.empty())
-    failures.push_back({loc, std::move(text)});
+  if (reported.insert({failure.loc.getAsOpaquePointer(), failure.text}).second || failures.empty())
+    failures.push_back(std::move(failure));
+}
+
+std::vector<Legalizer::Failure> Legalizer::takeFailures(size_t count) {
+  std::vector<Failure> taken(std::make_move_iterator(failures.begin() + count),
+                             std::make_move_iterator(failures.end()));
+  failures.erase(failures.begin() + count, failures.end());
+  for (const Failure &failure : taken)
+    reported.erase({failure.loc.getAsOpaquePointer(), failure.text});
+  return taken;
 }
 
 void Legalizer::reportAll() {

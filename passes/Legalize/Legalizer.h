@@ -75,6 +75,8 @@ public:
   SymbolicExpr freshSymbol(llvm::StringRef hint);
   /// Emits `bess.guard "eq"` unless they are equal; false when they cannot be.
   bool guardEqual(const SymbolicExpr &a, const SymbolicExpr &b, mlir::Location loc, llvm::StringRef message);
+  /// The last op made is a guard of a branch that was left out; said as a warning if it stays in the program.
+  void warnOfGuard(std::string text) { warnings.emplace_back(&b.getInsertionBlock()->back(), std::move(text)); }
   void guardLessEqual(const SymbolicExpr &a, const SymbolicExpr &b, mlir::Location loc, llvm::StringRef message);
   /// Puts bound symbols in.
   SymbolicExpr bind(const SymbolicExpr &expr) const { return expr.substitute(bindings); }
@@ -101,7 +103,16 @@ public:
     return true;
   }
 
-  void reportFailure(mlir::Location loc, std::string text);
+  struct Failure {
+    mlir::Location loc;
+    std::string text;
+    /// The op is known, and what it is given does not fit it.
+    bool isOperands = false;
+  };
+  void reportFailure(Failure failure);
+  void reportFailure(mlir::Location loc, std::string text) { reportFailure({loc, std::move(text)}); }
+  /// Takes back all failures but the first `count`.
+  std::vector<Failure> takeFailures(size_t count);
   bool anyFailure() const { return !failures.empty(); }
   size_t failureCount() const { return failures.size(); }
 
@@ -138,11 +149,8 @@ private:
   std::set<std::pair<std::string, std::string>> guards;
   std::set<std::string> usedSymbols;
   llvm::StringMap<int> symbolCounters;
-  struct Failure {
-    mlir::Location loc;
-    std::string text;
-  };
   std::vector<Failure> failures;
+  std::vector<std::pair<mlir::Operation *, std::string>> warnings;
   std::set<std::pair<const void *, std::string>> reported;
   /// Bools that say whether two expressions are equal (or differ: `negated`).
   struct Predicate {

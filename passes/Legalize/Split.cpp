@@ -92,10 +92,7 @@ void Legalizer::splitRest(Block &source, Block::iterator rest, onnx::NodeOp ifNo
     fits[side] = failures.size() == before;
     for (const Entry &entry : ends[side])
       fits[side] &= entry.kind == Entry::Kind::Tensor;
-    while (failures.size() > before) {
-      reported.erase({failures.back().loc.getAsOpaquePointer(), failures.back().text});
-      failures.pop_back();
-    }
+    takeFailures(before);
   }
   if (fits[0] != fits[1]) {
     int side = fits[0] ? 0 : 1;

@@ -92,3 +92,28 @@ def test_a_run_after_a_fault_is_sound(tmp_path):
         with pytest.raises(Exception, match="expected indices"):
             model({"x": TABLE, "i": indices(1, 100)})
         np.testing.assert_array_equal(model({"x": TABLE, "i": indices(1, 2)})["y"], TABLE[1:3])
+
+
+def test_a_branch_that_the_sizes_do_not_fit_fails_when_it_is_taken(tmp_path):
+    """The other one runs, and compiling warns."""
+    branches = {}
+    for name, rows in (("then", 4), ("else", 5)):
+        weight = onnx.numpy_helper.from_array(np.ones((rows, 2), np.float32), f"{name}_w")
+        product = helper.make_node("MatMul", ["x", f"{name}_w"], [f"{name}_y"], name=f"{name}_product")
+        branches[f"{name}_branch"] = helper.make_graph(
+            [product], name, [], [helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, None)], [weight])
+    graph = helper.make_graph([helper.make_node("If", ["c"], ["y"], name="the_choice", **branches)], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, "n"]),
+                               helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8), tmp_path / "m.onnx")
+    np.save(tmp_path / "x.npy", np.ones((3, 4), np.float32))
+    ends = {}
+    for value in (False, True):
+        np.save(tmp_path / "c.npy", np.array(value))
+        ends[value] = bessemer("run", tmp_path / "m.onnx", "--dim=n=4", "--input", f"x={tmp_path / 'x.npy'}",
+                               "--input", f"c={tmp_path / 'c.npy'}", "--outputs", tmp_path)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.full((3, 2), 4, np.float32))
+    assert ends[True].code == 0, ends[True].text
+    assert ends[False].code == 1 and "else_product" in ends[False].text, ends[False].text
+    assert "one branch is left out" in ends[True].text, ends[True].text

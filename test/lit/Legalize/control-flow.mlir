@@ -46,6 +46,26 @@ func.func @main(%x: tensor<?xf32, #bess.dims<"n">>, %c: tensor<i1>) -> !onnx.unk
 
 // -----
 
+// The sizes fit one branch only: it is the program, and a guard says so of the condition.
+// CHECK-LABEL: func.func @main
+// CHECK: %[[C:.*]] = bess.cast %arg3 {to = i64}
+// CHECK: bess.bind_symbols %[[C]] {symbols = ["condition_0"]}
+// CHECK: bess.guard "eq" "condition_0" "0" "this branch cannot run: node {{.*}}wide{{.*}} inner dimensions of a matrix product: expected 8, got 9"
+// CHECK: bess.matmul %arg0, %arg2
+// CHECK-NOT: scf.if
+func.func @main(%x: tensor<?x8xf32, #bess.dims<"n", "8">>, %v: tensor<9x4xf32>, %w: tensor<8x4xf32>, %c: tensor<1xi1>) -> !onnx.unknown {
+  %0 = onnx.node "If"(%c) version 17 outputs ["y"] : (tensor<1xi1>) -> !onnx.unknown subgraphs ["then_branch", "else_branch"] {
+    %1 = onnx.node "Gemm"(%x, %v) version 17 name "wide" outputs ["a"] : (tensor<?x8xf32, #bess.dims<"n", "8">>, tensor<9x4xf32>) -> !onnx.unknown
+    onnx.return %1 : !onnx.unknown
+  }, {
+    %1 = onnx.node "Gemm"(%x, %w) version 17 outputs ["b"] : (tensor<?x8xf32, #bess.dims<"n", "8">>, tensor<8x4xf32>) -> !onnx.unknown
+    onnx.return %1 : !onnx.unknown
+  }
+  return %0 : !onnx.unknown
+}
+
+// -----
+
 // Branches of different rank, where only one fits what follows: a guard says
 // that the program holds for that one.
 // CHECK-LABEL: func.func @main
