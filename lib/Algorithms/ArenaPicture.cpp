@@ -32,6 +32,10 @@ std::string escaped(const std::string &text) {
   return out;
 }
 
+std::string nameOf(const ArenaBox &box) {
+  return box.call ? box.name + ", call " + std::to_string(box.call) : box.name;
+}
+
 /// The end of a name tells more than its beginning: "/encoder/layer.0/.../MatMul".
 std::string shortened(const std::string &name, size_t length) {
   if (name.size() <= length)
@@ -131,12 +135,12 @@ private:
     print("<g><rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" fill=\"hsl(%d,55%%,78%%)\" "
           "stroke=\"hsl(%d,45%%,40%%)\" stroke-width=\"0.6\"/>",
           left, top, width, height, hue, hue);
-    out += "<title>" + escaped(box.name) + ": " + std::to_string(box.bytes) + " bytes at " +
+    out += "<title>" + escaped(nameOf(box)) + ": " + std::to_string(box.bytes) + " bytes at " +
            std::to_string(box.offset) + ", steps " + std::to_string(box.lower) + " to " + std::to_string(box.upper) +
            "</title>";
     double size = std::min(11.0, std::min(width, height) * 0.8);
     // A name that does not fit across goes up where there is more room.
-    bool upright = height > 1.2 * width && height > 40 && double(box.name.size()) * 0.62 * size > width;
+    bool upright = height > 1.2 * width && height > 40 && double(nameOf(box).size()) * 0.62 * size > width;
     if (upright)
       size = std::min(11.0, width * 0.8);
     double room = (upright ? height : width) - 4;
@@ -148,7 +152,7 @@ private:
             cx, cy, size);
       if (upright)
         print(" transform=\"rotate(-90 %.1f %.1f)\"", cx, cy);
-      out += ">" + escaped(shortened(box.name, letters)) + "</text>";
+      out += ">" + escaped(shortened(nameOf(box), letters)) + "</text>";
     }
     out += "</g>\n";
   }
@@ -176,7 +180,7 @@ private:
     for (size_t i = 0; i < live.size() && i < listed; ++i) {
       line += 18;
       text(listLeft + 62, line, 11, "end", bytesText(live[i]->bytes));
-      text(listLeft + 70, line, 11, "start", shortened(live[i]->name, 44));
+      text(listLeft + 70, line, 11, "start", shortened(nameOf(*live[i]), 44));
     }
     if (live.size() > listed)
       text(listLeft + 70, line + 18, 11, "start", "and " + std::to_string(live.size() - listed) + " more");

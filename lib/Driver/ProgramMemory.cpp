@@ -28,7 +28,7 @@ public:
   void run() {
     findUnits();
     out.known = true;
-    addFunction(0, 0, 0, std::vector<int32_t>(program.functions[0].inputs.size(), -1));
+    addFunction(0, 0, 0, std::vector<int32_t>(program.functions[0].inputs.size(), -1), 0);
     out.known &= program.functions[0].frameBytes.has_value();
     out.arenaBytes = program.functions[0].frameBytes.value_or(0);
     out.freeSymbols.assign(unknown.begin(), unknown.end());
@@ -131,7 +131,7 @@ private:
   }
 
   /// `inputs`: the weight that each argument is, or -1.
-  void addFunction(int32_t index, int64_t base, int64_t offset, const std::vector<int32_t> &inputs) {
+  void addFunction(int32_t index, int64_t base, int64_t offset, const std::vector<int32_t> &inputs, int64_t call) {
     const Function &function = program.functions[index];
     const std::vector<int64_t> starts = timesOf(index);
     auto timeAt = [&](int64_t instruction) {
@@ -156,7 +156,7 @@ private:
       auto alias = aliasNames.find(BufferId(b));
       std::string name = buffer.name.empty() && alias != aliasNames.end() ? alias->second : buffer.name;
       out.boxes.push_back({name.empty() ? "(unnamed)" : name, timeAt(buffer.lower), timeAt(buffer.upper),
-                           offset + *buffer.offset, *bytes});
+                           offset + *buffer.offset, *bytes, call});
     }
   }
 
@@ -198,7 +198,7 @@ private:
       out.known &= function.buffers[call.frame].offset.has_value();
       frame = function.buffers[call.frame].offset.value_or(0);
     }
-    addFunction(call.function, time, offset + frame, arguments);
+    addFunction(call.function, time, offset + frame, arguments, ++calls[call.function]);
   }
 
   int32_t weightOf(const Function &function, BufferId id, const std::vector<int32_t> &inputs) {
@@ -227,6 +227,7 @@ private:
   SymbolicExpr::Bounds bounds;
   std::vector<int32_t> units;
   std::map<int32_t, std::vector<int64_t>> times;
+  std::map<int32_t, int64_t> calls; // so far, by function
   std::set<std::string> unknown;
 };
 

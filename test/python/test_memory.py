@@ -20,9 +20,7 @@ sys.path.append(str(ROOT / "bench"))
 from memory import bound_dims, encoder_feeds, explain, largest_case  # noqa: E402  pylint: disable=wrong-import-position
 
 
-# silero-vad's If has a branch for each rate, which is data, and a frame that fits one does not fit the other: its sizes cannot
-# be bound, and no arena is planned before a run.
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "silero-vad"])
+@pytest.mark.parametrize("name", MODELS)
 def test_arena_is_within_two_percent_of_the_largest_live_sum(name):
     path = make(name)
     _, feeds = largest_case(name)

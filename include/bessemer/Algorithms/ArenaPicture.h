@@ -20,6 +20,7 @@ struct ArenaBox {
   std::string name;
   int64_t lower = 0, upper = 0; ///< half-open lifetime
   int64_t offset = 0, bytes = 0;
+  int64_t call = 0; ///< in a function: which call of it, from 1; the name is that of the first
 };
 
 /// The most bytes that are live at a time.

@@ -20,6 +20,12 @@ TEST(ArenaPicture, HasABoxForEachBufferAndMarksThePeak) {
   EXPECT_EQ(count(svg, ">peak<"), 1u);
 }
 
+TEST(ArenaPicture, TellsTheCallsOfALayerApart) {
+  std::string svg = drawArena({{"h", 0, 2, 0, 64, 1}, {"h", 2, 4, 0, 64, 2}}, 64, "m.onnx");
+  EXPECT_EQ(count(svg, "<title>h, call 1:"), 1u);
+  EXPECT_EQ(count(svg, "<title>h, call 2:"), 1u);
+}
+
 TEST(ArenaPicture, EscapesNamesAndAcceptsNone) {
   std::string svg = drawArena({{"a<b>&\"c\"\n", 0, 1, 0, 64}}, 64, "<m>");
   EXPECT_NE(svg.find("a&lt;b&gt;&amp;&quot;c&quot;"), std::string::npos);
