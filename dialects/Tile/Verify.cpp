@@ -11,8 +11,10 @@ using namespace bessemer::tile;
 
 namespace {
 
-/// As a program sees an element that lies in memory: integers have no sign.
+/// As a program sees an element that lies in memory: integers have no sign, float8 is its bits.
 Type loadedType(Type stored) {
+  if (isa<FloatType>(stored) && stored.getIntOrFloatBitWidth() <= 8)
+    return IntegerType::get(stored.getContext(), 8);
   if (stored.isInteger() && !stored.isSignlessInteger())
     return IntegerType::get(stored.getContext(), stored.getIntOrFloatBitWidth());
   return stored;

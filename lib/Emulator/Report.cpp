@@ -24,12 +24,16 @@ std::string bessemer::emulator::describeSite(const Site &site) {
     return site.op;
   std::string text = site.op;
   SmallVector<StringRef> names;
-  StringRef file;
+  StringRef file, tileOp;
   unsigned line = 0, column = 0;
   Location(Location::getFromOpaquePointer(site.location))->walk([&](Location inner) {
     if (auto named = dyn_cast<NameLoc>(inner);
         named && !named.getName().empty() && !llvm::is_contained(names, named.getName().getValue()))
       names.push_back(named.getName().getValue());
+    // What the lowering of tile programs leaves behind (bessemer-lower-tile-to-gpu).
+    if (auto fused = dyn_cast<FusedLoc>(inner); fused && tileOp.empty())
+      if (auto name = dyn_cast_or_null<StringAttr>(fused.getMetadata()); name && name.getValue().starts_with("tile."))
+        tileOp = name.getValue();
     if (auto at = dyn_cast<FileLineColLoc>(inner); at && file.empty()) {
       file = at.getFilename().getValue();
       line = at.getLine();
@@ -37,6 +41,8 @@ std::string bessemer::emulator::describeSite(const Site &site) {
     }
     return WalkResult::advance();
   });
+  if (!tileOp.empty())
+    text += " of " + tileOp.str();
   if (!file.empty())
     text += " at " + file.str() + (line ? ":" + std::to_string(line) + ":" + std::to_string(column) : "");
   for (size_t i = 0; i < names.size(); ++i)

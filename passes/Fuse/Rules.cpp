@@ -10,14 +10,20 @@ using namespace bessemer::bess;
 
 static SymbolicExpr one() { return SymbolicExpr::constant(1); }
 
-bool fuse::isComputable(Type type) {
+static bool hasKnownDims(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  if (!tensor)
+  return tensor &&
+         llvm::none_of(getDims(tensor), [](const SymbolicExpr &dim) { return dim == SymbolicExpr::symbol("?"); });
+}
+
+bool fuse::isComputable(Type type) { return hasKnownDims(type) && bessemer::isComputable(getDType(type)); }
+
+/// Numbers of any width: those that programs do not compute with are moved and converted.
+static bool isMovable(Type type) {
+  if (!hasKnownDims(type))
     return false;
-  for (const SymbolicExpr &dim : getDims(tensor))
-    if (dim == SymbolicExpr::symbol("?"))
-      return false;
-  return bessemer::isComputable(getDType(tensor));
+  DType element = getDType(type);
+  return bessemer::isComputable(element) || bessemer::isFloat(element) || bessemer::isInteger(element);
 }
 
 static bool isFloatTensor(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
@@ -174,11 +180,15 @@ bool fuse::isTileableAnchor(Operation *op) {
 }
 
 bool fuse::isPointOp(Operation *op) {
-  if (!allComputable(op) || op->getNumResults() != 1)
+  if (op->getNumResults() != 1)
+    return false;
+  if (isa<CastOp, BitcastOp, QuantizeOp, DequantizeOp, WhereOp, BroadcastOp, TransposeOp, SliceOp, ConcatOp, PadOp,
+          RepeatOp, ReverseOp, TriluOp, GatherOp, GatherElementsOp, GatherNdOp, OneHotOp, ReverseSequenceOp,
+          TensorScatterOp>(op))
+    return llvm::all_of(op->getOperandTypes(), isMovable) && llvm::all_of(op->getResultTypes(), isMovable);
+  if (!allComputable(op))
     return false;
   return op->hasTrait<Elementwise>() ||
-         isa<BroadcastOp, TransposeOp, SliceOp, ConcatOp, PadOp, RepeatOp, ReverseOp, RangeOp, IotaOp, TriluOp,
-             GatherOp, GatherElementsOp, GatherNdOp, OneHotOp, ReverseSequenceOp, ReduceOp, ArgReduceOp, MatmulOp,
-             ConvOp, ConvTransposeOp, Col2ImOp, PoolOp, MaxPoolIndicesOp, LrnOp, ResizeOp, GridSampleOp,
-             TensorScatterOp>(op);
+         isa<RangeOp, IotaOp, ReduceOp, ArgReduceOp, MatmulOp, ConvOp, ConvTransposeOp, Col2ImOp, PoolOp,
+             MaxPoolIndicesOp, LrnOp, ResizeOp, GridSampleOp, RoiAlignOp, DeformConvOp, DftOp, StftOp, DetOp>(op);
 }

@@ -68,10 +68,19 @@ struct LowerTileToGpu : bessemer::impl::LowerTileToGpuBase<LowerTileToGpu> {
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto kernels = ModuleOp::create(builder, module.getLoc(), "kernels");
     for (tile::KernelOp program : programs) {
+      nameTileOps(program);
       if (failed(lower(program, kernels, machine)))
         return signalPassFailure();
       program.erase();
     }
+  }
+
+  /// Each op of the dialect by its name in its location: the emulator says which one an instruction comes from.
+  static void nameTileOps(tile::KernelOp program) {
+    program.getBody().walk([&](Operation *op) {
+      if (isa<tile::TileDialect>(op->getDialect()))
+        op->setLoc(FusedLoc::get(op->getContext(), {op->getLoc()}, op->getName().getIdentifier()));
+    });
   }
 
   /// With tiles in registers by their layouts; else, unless `strict`, in the general way.

@@ -17,7 +17,7 @@ bool bessemer::isElementwiseTileOp(Operation *op) {
 }
 
 Type bessemer::storageType(Type element) {
-  if (element.isInteger(1))
+  if (element.isInteger(1) || (isa<FloatType>(element) && element.getIntOrFloatBitWidth() <= 8))
     return IntegerType::get(element.getContext(), 8);
   if (element.isInteger() && !element.isSignlessInteger())
     return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());

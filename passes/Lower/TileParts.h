@@ -11,7 +11,7 @@
 
 namespace bessemer {
 
-/// The memory type of an element: i1 is a byte, unsigned is signless.
+/// The memory type of an element: i1 is a byte, unsigned is signless, float8 is its bits.
 mlir::Type storageType(mlir::Type element);
 /// arith or math on tiles, element by element; constants are not.
 bool isElementwiseTileOp(mlir::Operation *op);

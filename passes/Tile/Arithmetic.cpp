@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Elementwise ops whose meaning needs more than one op of arith or math:
-// division, remainders and shifts of integers, powers, conversions to integers.
+// division, remainders and shifts of integers, powers.
 #include "passes/Tile/ProgramBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,25 +27,6 @@ static Value asFloat(ProgramBuilder &p, Value x, Type graph, Type to, ArrayRef<E
   return isUnsigned ? Value(arith::UIToFPOp::create(p.b, type, x)) : Value(arith::SIToFPOp::create(p.b, type, x));
 }
 
-/// Truncated to 64 bits, with saturation; NaN is 0. Then the low bits.
-Value ProgramBuilder::floatToInteger(Value x, Type graphTo, ArrayRef<Extent> extents) {
-  Type from = getElementTypeOrSelf(x.getType()), i64 = b.getI64Type(), to = computeType(graphTo);
-  if (graphTo.isUnsignedInteger(64))
-    return {};
-  double largest = from.isF64() ? 0x1.fffffffffffffp62 : 0x1.fffffep62;
-  auto compare = [&](arith::CmpFPredicate predicate, double value) -> Value {
-    return arith::CmpFOp::create(b, predicate, x, constant(value, from, extents));
-  };
-  Value isNumber = arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, x, x);
-  Value safe = arith::SelectOp::create(b, isNumber, x, constant(0, from, extents));
-  safe = arith::MaximumFOp::create(b, arith::MinimumFOp::create(b, safe, constant(largest, from, extents)),
-                                   constant(-0x1p63, from, extents));
-  Value wide = arith::FPToSIOp::create(b, tileType(extents, i64), safe);
-  Value most = splat(arith::ConstantOp::create(b, b.getIntegerAttr(i64, std::numeric_limits<int64_t>::max())), extents);
-  wide = arith::SelectOp::create(b, compare(arith::CmpFPredicate::OGE, 0x1p63), most, wide);
-  return to == i64 ? wide : Value(arith::TruncIOp::create(b, tileType(extents, to), wide));
-}
-
 /// The divisor, 1 where it is 0: that stops the run.
 Value ProgramBuilder::safeDivisor(Value divisor, ArrayRef<Extent> extents) {
   Type element = getElementTypeOrSelf(divisor.getType());
@@ -59,7 +40,7 @@ Value ProgramBuilder::safeDivisor(Value divisor, ArrayRef<Extent> extents) {
 
 Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Extent> extents) {
   Type graph = getElementTypeOrSelf(op->getOperand(0).getType()), element = getElementTypeOrSelf(operands[0].getType());
-  Type graphResult = getElementTypeOrSelf(op->getResult(0).getType()), resultElement = computeType(graphResult);
+  Type graphResult = getElementTypeOrSelf(op->getResult(0).getType());
   bool isFloat = isa<FloatType>(element), isUnsigned = graph.isUnsignedInteger() || graph.isInteger(1);
   Value x = operands[0], y = operands.size() > 1 ? operands[1] : Value();
   auto c = [&](double value) { return constant(value, element, extents); };
@@ -133,16 +114,6 @@ Value ProgramBuilder::arithmetic(Operation *op, ValueRange operands, ArrayRef<Ex
     Value power =
         math::PowFOp::create(b, asFloat(*this, x, graph, type, extents), asFloat(*this, y, graphB, type, extents));
     return isFloat ? power : floatToInteger(power, graphResult, extents);
-  }
-  if (isa<CastOp>(op) && isFloat && isa<IntegerType>(graphResult))
-    return floatToInteger(x, graphResult, extents);
-  if (isa<BitcastOp>(op)) {
-    // Not of what is computed in another width than it is stored.
-    unsigned bits = element.getIntOrFloatBitWidth();
-    if (graph.getIntOrFloatBitWidth() != bits || graphResult.getIntOrFloatBitWidth() != bits ||
-        resultElement.getIntOrFloatBitWidth() != bits)
-      return {};
-    return element == resultElement ? x : Value(arith::BitcastOp::create(b, tileType(extents, resultElement), x));
   }
   if (!isFloat)
     return {};

@@ -75,8 +75,6 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
   bool isFloat = isa<FloatType>(graphElement);
   bool isUnsigned = graphElement.isUnsignedInteger() || graphElement.isInteger(1);
   Type element = computeType(graphElement);
-  Type resultElement = computeType(getElementTypeOrSelf(op->getResult(0).getType()));
-  RankedTensorType resultType = tileType(extents, resultElement);
   Value x = operands[0];
   auto c = [&](double value) { return constant(value, element, extents); };
   auto unary = [&]<typename Op>(std::type_identity<Op>) -> Value { return Op::create(b, x); };
@@ -181,39 +179,10 @@ Value ProgramBuilder::elementwise(Operation *op, ValueRange operands, ArrayRef<E
     Value root = math::SqrtOp::create(b, x);
     return value == 0.5 ? root : Value(arith::DivFOp::create(b, c(1), root));
   }
-  if (isa<CastOp>(op)) {
-    Type from = element, to = resultElement;
-    Type graphTo = getElementTypeOrSelf(op->getResult(0).getType());
-    if (graphTo.isInteger(1)) {
-      if (graphElement.isInteger(1))
-        return x;
-      return isFloat ? Value(arith::CmpFOp::create(b, arith::CmpFPredicate::UNE, x, c(0)))
-                     : Value(arith::CmpIOp::create(b, arith::CmpIPredicate::ne, x, c(0)));
-    }
-    if (isFloat && isa<FloatType>(to)) {
-      // A detour through a narrower float rounds.
-      Value value = x;
-      if (graphTo != to)
-        return arith::ExtFOp::create(b, resultType,
-                                     arith::TruncFOp::create(b, tileType(extents, graphTo), value).getResult());
-      if (from == to)
-        return value;
-      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth()
-                 ? Value(arith::ExtFOp::create(b, resultType, value))
-                 : Value(arith::TruncFOp::create(b, resultType, value));
-    }
-    if (isa<FloatType>(to))
-      return isUnsigned ? Value(arith::UIToFPOp::create(b, resultType, x))
-                        : Value(arith::SIToFPOp::create(b, resultType, x));
-    if (isFloat)
-      return arithmetic(op, operands, extents);
-    if (from == to)
-      return x;
-    if (from.getIntOrFloatBitWidth() > to.getIntOrFloatBitWidth())
-      return arith::TruncIOp::create(b, resultType, x);
-    return isUnsigned ? Value(arith::ExtUIOp::create(b, resultType, x))
-                      : Value(arith::ExtSIOp::create(b, resultType, x));
-  }
+  if (auto castOp = dyn_cast<CastOp>(op))
+    return convert(castOp, x, extents);
+  if (auto bitcastOp = dyn_cast<BitcastOp>(op))
+    return bitcast(bitcastOp, x, extents);
   return arithmetic(op, operands, extents);
 #undef OP
 }

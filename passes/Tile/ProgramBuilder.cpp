@@ -5,6 +5,8 @@
 #include "dialects/Tile/IndexExpr.h"
 #include "dialects/Tile/MatmulScheduleAttr.h"
 #include "dialects/Tile/TargetSchedule.h"
+#include "passes/Tile/NarrowTypes.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -14,6 +16,8 @@ using namespace bessemer::tilegen;
 Type tilegen::computeType(Type element) {
   if (element.isF16() || element.isBF16())
     return Float32Type::get(element.getContext());
+  if (isNarrowFloat(element) || elementsPerByte(element) > 1)
+    return IntegerType::get(element.getContext(), 8);
   if (element.isInteger() && !element.isSignlessInteger())
     return IntegerType::get(element.getContext(), element.getIntOrFloatBitWidth());
   return element;
@@ -59,8 +63,10 @@ void ProgramBuilder::begin(ArrayRef<SmallVector<SymbolicExpr>> viewDims, ArrayRe
     SmallVector<SymbolicExpr> own;
     for (const SymbolicExpr &dim : dims)
       own.push_back(inner(dim));
-    types.push_back(tile::ViewType::get(b.getContext(), bess::getDimsAttr(b.getContext(), own),
-                                        getElementTypeOrSelf(tensor.getType())));
+    Type element = getElementTypeOrSelf(tensor.getType());
+    if (elementsPerByte(element) > 1)
+      element = b.getI8Type();
+    types.push_back(tile::ViewType::get(b.getContext(), bess::getDimsAttr(b.getContext(), own), element));
   }
   SmallVector<SymbolicExpr> own;
   for (const SymbolicExpr &dim : gridDims) {
@@ -114,7 +120,9 @@ tile::KernelOp ProgramBuilder::finish(const SymbolicExpr &flops) {
   SymbolicExpr bytes = 0;
   auto count = [&](Value tensor) {
     Type element = getElementTypeOrSelf(tensor.getType());
-    bytes += bess::getElementCount(tensor.getType()) * ((element.getIntOrFloatBitWidth() + 7) / 8);
+    SymbolicExpr count = bess::getElementCount(tensor.getType());
+    int64_t shared = elementsPerByte(element);
+    bytes += shared > 1 ? SymbolicExpr::ceilDiv(count, shared) : count * ((element.getIntOrFloatBitWidth() + 7) / 8);
   };
   for (auto [input, argument] : llvm::zip(fusion.getInputs(), fusion.getBody().front().getArguments())) {
     // Of a table, what is gathered or sliced out of it is read, not the rest.
@@ -162,8 +170,8 @@ Value ProgramBuilder::sizeOf(const Extent &extent) {
 Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents,
                                  bool inBounds) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
-  Type signless = stored.isInteger() ? computeType(stored) : stored;
-  auto load = tile::LoadOp::create(b, tileType(extents, signless), view, offsets, dynamicSizes(extents), dims);
+  Type loaded = stored.isInteger() || isNarrowFloat(stored) ? computeType(stored) : stored;
+  auto load = tile::LoadOp::create(b, tileType(extents, loaded), view, offsets, dynamicSizes(extents), dims);
   if (inBounds)
     load->setAttr("in_bounds", b.getUnitAttr());
   return load.getTile();
@@ -184,7 +192,7 @@ void ProgramBuilder::store(Value tile, Value view, ValueRange offsets, ArrayRef<
                            Value condition) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
   auto type = cast<RankedTensorType>(tile.getType());
-  if (isa<FloatType>(stored) && stored != type.getElementType())
+  if (isa<FloatType>(type.getElementType()) && stored != type.getElementType())
     tile = arith::TruncFOp::create(b, RankedTensorType::get(type.getShape(), stored), tile);
   auto store = tile::StoreOp::create(b, tile, view, offsets, condition, dims);
   if (inBounds)

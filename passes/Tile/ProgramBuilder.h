@@ -95,6 +95,8 @@ public:
 
 private:
   mlir::Value arithmetic(mlir::Operation *op, mlir::ValueRange operands, llvm::ArrayRef<Extent> extents);
+  mlir::Value convert(bess::CastOp op, mlir::Value x, llvm::ArrayRef<Extent> extents);
+  mlir::Value bitcast(bess::BitcastOp op, mlir::Value x, llvm::ArrayRef<Extent> extents);
   mlir::Value floatToInteger(mlir::Value x, mlir::Type graphTo, llvm::ArrayRef<Extent> extents);
   mlir::Value safeDivisor(mlir::Value divisor, llvm::ArrayRef<Extent> extents);
 
@@ -102,7 +104,7 @@ private:
 };
 
 /// The element type that programs compute with: f16 and bf16 in f32, unsigned
-/// integers signless.
+/// integers signless; what is narrower than a byte, and float8, as NarrowTypes.h says.
 mlir::Type computeType(mlir::Type element);
 mlir::RankedTensorType tileType(llvm::ArrayRef<Extent> extents, mlir::Type element);
 

@@ -126,7 +126,7 @@ class MiniLM:
         input_ids, attention_mask, token_type_ids = (g.input(n, np.int64, [self.batch, self.seq]) for n in names)
         mask = self.additive_mask(attention_mask)
         x = self.embeddings(input_ids, token_type_ids)
-        for i in range(LAYERS):
+        for i in range(self.options.layers):
             with g.scope(f"encoder/layer.{i}"):
                 x = self.layer(x, mask, f"encoder.layer.{i}")
         g.output(x, "last_hidden_state", np.float32, [self.batch, self.seq, WIDTH])
@@ -138,6 +138,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, default=MODELS_DIR / "minilm.onnx")
     parser.add_argument("--static", nargs=2, type=int, metavar=("BATCH", "SEQ"), help="fixed sizes, folded shapes")
+    parser.add_argument("--layers", type=int, default=LAYERS, help="only the first of its %(default)s layers")
     parser.add_argument("--decomposed-layernorm", action="store_true", help="LayerNormalization from primitive ops")
     parser.add_argument("--mask", choices=["mul", "where"], default="mul", help="how the mask becomes additive")
     arguments = parser.parse_args()

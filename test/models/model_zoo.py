@@ -106,6 +106,7 @@ def silero_cases(rates):
 MODELS = {
     "minilm": Model(["make_minilm.py"], encoder_cases),
     "minilm-decomposed": Model(["make_minilm.py", "--decomposed-layernorm", "--mask", "where"], encoder_cases),
+    "minilm-one-layer": Model(["make_minilm.py", "--layers", "1"], encoder_cases),
     "gpt2-tiny": Model(["make_gpt2.py"], decoder_cases(2, 4, 16, 500)),
     "llama-tiny": Model(["make_llama.py"], decoder_cases(2, 2, 16, 500)),
     "resnet-tiny": Model(["make_resnet50.py", "--blocks", "1", "2", "--width", "16", "--classes", "10"],

@@ -7,8 +7,9 @@
     run_node_tests.py --filter lstm    cases whose name matches a regular expression
     run_node_tests.py --fallbacks      also counts the passing cases in which something runs on a reference kernel, by op
     run_node_tests.py --update         adds new passes to expected_passes.txt, which may only grow
-    run_node_tests.py --target cuda:sm_80 --emulate
-                                       under the emulator with its sanitizer: how many of the passes on the CPU pass there, too
+    run_node_tests.py --target cuda:sm_80 cuda:sm_90a --emulate
+                                       under the emulator with its sanitizer: how many of the passes on the CPU pass there,
+                                       too, and why the others do not, by reason
 
 Each case ends as one of
   pass       exit 0
@@ -18,7 +19,7 @@ Each case ends as one of
   crash      a signal, or another exit code
   timeout
 A case fails this suite when it is listed in expected_passes.txt and does not pass, or when it is neither passed nor refused.
-The answers of all cases are written to build/onnx-node/results.json.
+The answers of all cases are written to build/onnx-node/results.json, of another target than the CPU to results-TARGET.json.
 """
 
 import argparse
@@ -55,8 +56,8 @@ def classify(code, text, names):
     return "refused" if any(name in text for name in names) else "unnamed"
 
 
-def run_case(directory, arguments):
-    device = [f"--target={arguments.target}"] + (["--emulate", "--sanitize", "--allow-fallback"] if arguments.emulate else [])
+def run_case(directory, target, arguments):
+    device = [f"--target={target}"] + (["--emulate", "--sanitize"] if arguments.emulate else [])
     command = [str(arguments.bessemer), "run", str(directory / "model.onnx"), *device, "--case",
                str(directory / "test_data_set_0"), "--rtol",
                (directory / "rtol.txt").read_text().strip(), "--atol",
@@ -74,11 +75,11 @@ def run_case(directory, arguments):
             "text": text[-2000:]}
 
 
-def run_all(cases, arguments):
+def run_all(cases, target, arguments):
     results = []
     terminal = sys.stderr.isatty()
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        for result in pool.map(lambda case: run_case(case, arguments), cases):
+        for result in pool.map(lambda case: run_case(case, target, arguments), cases):
             results.append(result)
             if terminal and len(results) % 20 == 0:
                 print(f"\r{len(results)}/{len(cases)}", end="", file=sys.stderr)
@@ -101,15 +102,21 @@ def select(cases, arguments):
     return cases
 
 
+def reason_of(result):
+    """A refusal with the names taken out; of what a device has no code for, which ops."""
+    ops = re.findall(r"expected an op that there is code for on [\w:]+, got '?([\w.]+)", result["text"])
+    if ops:
+        return "no code for " + ", ".join(sorted(set(ops)))
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "_", re.sub(r"^.*error: ", "", first_error(result["text"])))
+
+
 def report_reasons(results):
-    """What stands in the way most often: refusals with the names taken out."""
-    reasons = collections.Counter()
+    """What stands in the way most often, with cases to begin with."""
+    cases = collections.defaultdict(list)
     for result in results:
-        if result["result"] in ("refused", "unnamed"):
-            text = re.sub(r"^.*error: ", "", first_error(result["text"]))
-            reasons[re.sub(r"'[^']*'|\"[^\"]*\"|\d+", "_", text)] += 1
-    for reason, count in reasons.most_common(25):
-        print(f"  {count:4} {reason[:160]}")
+        cases[reason_of(result)].append(result["name"])
+    for reason, names in sorted(cases.items(), key=lambda item: -len(item[1]))[:25]:
+        print(f"  {len(names):4} {reason[:120]}: {', '.join(names[:3])}")
 
 
 def fallbacks_of(name, arguments):
@@ -145,9 +152,9 @@ def main():
     parser.add_argument("--show", action="append", default=[], metavar="RESULT", help="print each case with this result")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=60)
-    parser.add_argument("--target", default="cpu", metavar="T", help="as bessemer run has it")
-    parser.add_argument("--emulate", action="store_true", help="GPU kernels in the emulator, with its sanitizer; what has no tile program runs on the reference "
-                        "kernels, as it does on the CPU")
+    parser.add_argument("--target", nargs="+", default=["cpu"], metavar="T", help="as bessemer run has it")
+    parser.add_argument("--emulate", action="store_true",
+                        help="GPU kernels in the emulator, with its sanitizer; what has no tile program is refused")
     parser.add_argument("--at-least", type=float, default=0.95, metavar="SHARE",
                         help="of the passes on the CPU that must pass on another target, too")
     parser.add_argument("--option", action="append", default=[], metavar="X", help="one more argument for bessemer run")
@@ -160,12 +167,18 @@ def main():
         parser.error("no case is selected")
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    start = time.monotonic()
-    results = run_all(cases, arguments)
-    (arguments.cases / "results.json").write_text(json.dumps(results, indent=1))
+    return max([judge(cases, target, arguments) for target in arguments.target])
 
-    expected = set(EXPECTED.read_text().split()) if EXPECTED.exists() else set()
-    on_cpu, expected = expected, expected if arguments.target == "cpu" else set()
+
+def judge(cases, target, arguments):
+    """Runs the cases and says how they ended; 1 when that is not as it should be."""
+    start, on_host = time.monotonic(), target == "cpu"
+    results = run_all(cases, target, arguments)
+    file = "results.json" if on_host else f"results-{target.replace(':', '-')}.json"
+    (arguments.cases / file).write_text(json.dumps(results, indent=1))
+
+    on_cpu = set(EXPECTED.read_text().split()) if EXPECTED.exists() else set()
+    expected = on_cpu if on_host else set()
     failures = [r for r in results if r["result"] not in ACCEPTED or (r["name"] in expected and r["result"] != "pass")]
     for result in results:
         if result in failures or result["result"] in arguments.show:
@@ -173,24 +186,25 @@ def main():
             print(f"{result['result']}: {result['name']}{lost}: {first_error(result['text'])[:300]}")
     counts = collections.Counter(r["result"] for r in results)
     if arguments.reasons:
-        report_reasons(results)
+        report_reasons([r for r in results if r["result"] in ("refused", "unnamed")])
     passes = {r["name"] for r in results if r["result"] == "pass"}
     if arguments.fallbacks:
         report_fallbacks(sorted(passes), arguments)
-    if arguments.update and arguments.target == "cpu" and passes - expected:
+    if arguments.update and on_host and passes - expected:
         EXPECTED.write_text("\n".join(sorted(expected | passes)) + "\n")
         print(f"{len(passes - expected)} new passes are now expected")
-    elif passes - expected and arguments.target == "cpu":
+    elif on_host and passes - expected:
         print(f"{len(passes - expected)} passes are not expected yet; --update lists them")
     summary = ", ".join(f"{counts[k]} {k}" for k in ("pass", "refused", "unnamed", "wrong", "crash", "timeout"))
     print(f"onnx node cases: {summary}; of {len(results)} in {time.monotonic() - start:.0f} s")
     print(f"{len(results) - len(failures)} passed, {len(failures)} failed")
-    if arguments.target != "cpu":
-        common = {r["name"] for r in results} & on_cpu
-        share = len(passes & common) / max(len(common), 1)
-        print(f"{arguments.target}: {len(passes & common)} of {len(common)} that pass on the CPU: {share:.1%}")
-        return 1 if failures or share < arguments.at_least else 0
-    return 1 if failures else 0
+    if on_host:
+        return 1 if failures else 0
+    common = {r["name"] for r in results} & on_cpu
+    share = len(passes & common) / max(len(common), 1)
+    report_reasons([r for r in results if r["name"] in common - passes])
+    print(f"{target}: {len(passes & common)} of {len(common)} that pass on the CPU: {share:.1%}")
+    return 1 if failures or share < arguments.at_least else 0
 
 
 if __name__ == "__main__":

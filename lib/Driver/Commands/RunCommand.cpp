@@ -6,6 +6,7 @@
 #include "lib/Driver/Commands/CrashGuard.h"
 #include "lib/Driver/Commands/TensorFile.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -64,8 +65,14 @@ private:
   /// Prints what the emulator has found; the exit code then says so.
   int reportEmulator(int exitCode) {
     std::string findings = emulator ? emulator->findings() : "";
-    if (emulator && arguments.compile.accessCosts)
-      std::fputs(emulator->costs().c_str(), stdout);
+    std::string costs = emulator && arguments.compile.sanitize ? emulator->costs() : "";
+    if (arguments.compile.accessCosts)
+      std::fputs(costs.c_str(), stdout);
+    else if (size_t count = std::count(costs.begin(), costs.end(), '\n'))
+      std::printf(
+          "%zu access%s of kernels take%s more sectors of memory or passes over the banks of shared memory than "
+          "the bytes need; --access-costs lists them\n",
+          count, count == 1 ? "" : "es", count == 1 ? "s" : "");
     if (findings.empty())
       return exitCode;
     std::fputs(findings.c_str(), stderr);

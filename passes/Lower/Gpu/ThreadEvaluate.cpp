@@ -24,8 +24,11 @@ FailureOr<Value> ThreadExpander::evaluate(Value tile, Place &place) {
 
 FailureOr<Value> ThreadExpander::evaluateOp(Value tile, Place &place) {
   auto type = cast<RankedTensorType>(tile.getType());
-  if (auto it = memory.find(tile); it != memory.end())
+  if (auto it = memory.find(tile); it != memory.end()) {
+    if (Operation *op = tile.getDefiningOp())
+      b.setLoc(op->getLoc());
     return loadAt(it->second, place.at);
+  }
   if (auto it = registers.find(tile); it != registers.end()) {
     if (type.getNumElements() == 1)
       return it->second[0];

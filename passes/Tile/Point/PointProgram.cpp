@@ -3,6 +3,8 @@
 // The frame of a point program, reads, and elementwise ops.
 #include "passes/Tile/Point/PointWriter.h"
 
+#include "passes/Tile/NarrowTypes.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -25,6 +27,8 @@ tile::KernelOp PointWriter::write() {
   SmallVector<SmallVector<SymbolicExpr>> views;
   auto viewOf = [](Type type) {
     auto dims = getDims(type);
+    if (int64_t shared = elementsPerByte(getElementTypeOrSelf(type)); shared > 1)
+      dims = {SymbolicExpr::ceilDiv(product(dims), shared)};
     if (dims.empty())
       dims.push_back(1);
     return dims;
@@ -36,6 +40,8 @@ tile::KernelOp PointWriter::write() {
   if (yield.getNumOperands() != 1)
     return {};
   Value root = yield.getValues()[0];
+  if (elementsPerByte(getElementTypeOrSelf(root.getType())) > 1)
+    return writePacked(root, views);
   auto dims = getDims(root.getType());
   int64_t rank = dims.size(), lane = rank - 1;
   while (lane > 0 && dims[lane] == SymbolicExpr(1))
@@ -118,25 +124,50 @@ Value PointWriter::at(Value value, ArrayRef<Index> place) {
   return tile;
 }
 
+static bool isComputedIn(Type tensor) {
+  Type element = getElementTypeOrSelf(tensor);
+  return !isNarrowFloat(element) && elementsPerByte(element) == 1;
+}
+
 Value PointWriter::compute(Operation *op, unsigned result, ArrayRef<Index> place) {
   if (op->getNumResults() != 1)
     return {};
   if (auto constantOp = dyn_cast<ConstantOp>(op))
     return p.constant(constantOp, extents);
-  if (isa<QuantizeOp, DequantizeOp>(op))
-    return quantize(op, place);
-  if (op->hasTrait<Elementwise>())
+  if (auto quantizeOp = dyn_cast<QuantizeOp>(op))
+    return quantize(quantizeOp, place);
+  if (auto dequantizeOp = dyn_cast<DequantizeOp>(op))
+    return dequantize(dequantizeOp, place);
+  if (isa<CastOp, BitcastOp, WhereOp>(op))
     return elementwise(op, place);
+  // What is narrower than any arithmetic is moved and converted only.
+  bool computable =
+      llvm::all_of(op->getOperandTypes(), isComputedIn) && llvm::all_of(op->getResultTypes(), isComputedIn);
+  if (auto pow = dyn_cast<PowOp>(op); pow && llvm::all_of(op->getOperandTypes(), [](Type type) {
+                                        return isa<IntegerType>(getElementTypeOrSelf(type));
+                                      }))
+    return integerPower(pow, place);
+  if (op->hasTrait<Elementwise>())
+    return computable ? elementwise(op, place) : Value();
   if (Value moved = move(op, place))
     return moved;
-  return combine(op, place);
+  return computable ? combine(op, place) : Value();
+}
+
+Index PointWriter::linearIndex(ArrayRef<SymbolicExpr> dims, ArrayRef<Index> place) {
+  Index linear = uniform(int64_t(0));
+  for (auto [dim, index] : llvm::zip(dims, place))
+    linear = plus(times(linear, dim), index);
+  return linear;
 }
 
 Value PointWriter::read(BlockArgument argument, ArrayRef<Index> place) {
   Value view = p.view(argument.getArgNumber());
   auto dims = getDims(argument.getType());
+  if (elementsPerByte(getElementTypeOrSelf(argument.getType())) > 1)
+    return readPacked(argument, place);
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
-  Type loaded = stored.isInteger() ? computeType(stored) : stored, wanted = computeType(stored);
+  Type wanted = computeType(stored), loaded = isNarrowFloat(stored) || stored.isInteger() ? wanted : stored;
   auto widen = [&](Value v) -> Value {
     if (loaded == wanted)
       return v;
@@ -163,10 +194,8 @@ Value PointWriter::read(BlockArgument argument, ArrayRef<Index> place) {
   }
   if (count == 1 && !apart && !masked)
     return p.load(view, offsets, {moving}, extents, whole);
-  Index linear = uniform(int64_t(0));
-  for (auto [i, index] : llvm::enumerate(place))
-    linear = plus(times(linear, dims[i]), index);
-  return widen(tile::GatherOp::create(b, tileType(extents, loaded), view, toTile(linear), mask));
+  Value linear = toTile(linearIndex(dims, place));
+  return widen(tile::GatherOp::create(b, tileType(extents, loaded), view, linear, mask));
 }
 
 Place PointWriter::broadcastPlace(Value from, Value to, ArrayRef<Index> place) {
@@ -192,73 +221,6 @@ Value PointWriter::elementwise(Operation *op, ArrayRef<Index> place) {
   return tile;
 }
 
-/// Scale and zero point at the element's group: all, a slice of `axis`, or a block of it.
-Value PointWriter::quantize(Operation *op, ArrayRef<Index> place) {
-  auto quantizeOp = dyn_cast<QuantizeOp>(op);
-  auto dequantizeOp = dyn_cast<DequantizeOp>(op);
-  Value graphScale = op->getOperand(1), graphZero = op->getNumOperands() > 2 ? op->getOperand(2) : Value();
-  int64_t axis = quantizeOp ? quantizeOp.getAxis() : dequantizeOp.getAxis(), rank = place.size();
-  int64_t block = quantizeOp ? quantizeOp.getBlockSize() : dequantizeOp.getBlockSize();
-  axis = axis < 0 ? axis + rank : axis;
-  auto group = [&](Value parameter) -> Place {
-    auto dims = getDims(parameter.getType());
-    if (block == 0 && dims.size() <= 1 && (dims.empty() || dims[0] == SymbolicExpr(1)))
-      return Place(dims.size(), uniform(int64_t(0)));
-    if (block == 0)
-      return {place[axis]};
-    Place own(place);
-    own[axis] = divide(own[axis], block);
-    return own;
-  };
-  Value x = at(op->getOperand(0), place), scale = at(graphScale, group(graphScale));
-  Value zero = graphZero ? at(graphZero, group(graphZero)) : Value();
-  if (!x || !scale || (graphZero && !zero))
-    return {};
-  Type graphX = getElementTypeOrSelf(op->getOperand(0).getType()),
-       graphY = getElementTypeOrSelf(op->getResult(0).getType());
-  Type graphZ = graphZero ? getElementTypeOrSelf(graphZero.getType()) : graphX;
-  Type scaleType = getElementTypeOrSelf(scale.getType());
-  auto toFloat = [&](Value v, Type graph, Type to) -> Value {
-    Type type = tileType(extents, to), from = getElementTypeOrSelf(v.getType());
-    if (from == to)
-      return v;
-    if (isa<FloatType>(from))
-      return from.getIntOrFloatBitWidth() < to.getIntOrFloatBitWidth() ? Value(arith::ExtFOp::create(b, type, v))
-                                                                       : Value(arith::TruncFOp::create(b, type, v));
-    return graph.isUnsignedInteger() ? Value(arith::UIToFPOp::create(b, type, v))
-                                     : Value(arith::SIToFPOp::create(b, type, v));
-  };
-  if (dequantizeOp) {
-    // The difference of 32-bit integers needs more than 24 bits.
-    Type wide = graphX.getIntOrFloatBitWidth() > 16 ? f64() : scaleType;
-    Value value = toFloat(x, graphX, wide);
-    if (zero)
-      value = arith::SubFOp::create(b, value, toFloat(zero, graphZ, wide));
-    value = arith::MulFOp::create(b, value, toFloat(scale, scaleType, wide));
-    return toFloat(value, wide, computeType(graphY));
-  }
-  auto integer = dyn_cast<IntegerType>(graphY);
-  if (!integer || integer.getWidth() > 16)
-    return {};
-  Type xType = getElementTypeOrSelf(x.getType());
-  if (!isa<FloatType>(xType))
-    return {};
-  // The quotient is rounded in the type of x, then to a whole number.
-  Value value = math::RoundEvenOp::create(b, arith::DivFOp::create(b, x, toFloat(scale, scaleType, xType)));
-  bool isUnsigned = integer.isUnsigned();
-  double low = isUnsigned ? 0 : -std::ldexp(1.0, integer.getWidth() - 1);
-  double high = std::ldexp(1.0, isUnsigned ? integer.getWidth() : integer.getWidth() - 1) - 1;
-  Value offset = zero ? toFloat(zero, graphZ, xType) : constant(0, xType);
-  value = arith::AddFOp::create(b, value, offset);
-  Value isNan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
-  value = arith::SelectOp::create(b, isNan, offset, value);
-  value =
-      arith::MinimumFOp::create(b, arith::MaximumFOp::create(b, value, constant(low, xType)), constant(high, xType));
-  Type i32 = b.getI32Type(), signless = computeType(graphY);
-  Value wide = arith::FPToSIOp::create(b, tileType(extents, i32), value);
-  return arith::TruncIOp::create(b, tileType(extents, signless), wide);
-}
-
 // ---- indices --------------------------------------------------------------------
 
 Value PointWriter::toTile(const Index &index) {
@@ -271,6 +233,12 @@ Value PointWriter::toTile(const Index &index) {
     return base;
   Value steps = arith::MulIOp::create(b, p.iota(p.index(0), 0, extents), constant(index.step, b.getI64Type()));
   return arith::AddIOp::create(b, base, steps);
+}
+
+Value PointWriter::real(const Index &x) {
+  if (x.isUniform())
+    return arith::SIToFPOp::create(b, f64(), b.createOrFold<arith::IndexCastOp>(b.getI64Type(), x.base));
+  return arith::SIToFPOp::create(b, tileType(extents, f64()), toTile(x));
 }
 
 Index PointWriter::plus(const Index &x, const Index &y) {

@@ -26,6 +26,11 @@ Value PointWriter::combine(Operation *op, ArrayRef<Index> place) {
       .Case<LrnOp>([&](auto o) { return lrn(o, place); })
       .Case<ResizeOp>([&](auto o) { return resize(o, place); })
       .Case<GridSampleOp>([&](auto o) { return gridSample(o, place); })
+      .Case<RoiAlignOp>([&](auto o) { return roiAlign(o, place); })
+      .Case<DeformConvOp>([&](auto o) { return deformConv(o, place); })
+      .Case<DftOp>([&](auto o) { return dft(o, place); })
+      .Case<StftOp>([&](auto o) { return stft(o, place); })
+      .Case<DetOp>([&](auto o) { return det(o, place); })
       .Default([](Operation *) { return Value(); });
 }
 

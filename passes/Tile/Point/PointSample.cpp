@@ -7,8 +7,7 @@
 // the nearest must not depend on how a quotient was rounded.
 #include "passes/Tile/Point/PointWriter.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "passes/Tile/Point/Reals.h"
 
 #include <cmath>
 #include <functional>
@@ -27,61 +26,6 @@ struct Tap {
 
 /// More taps than this for one element are not written out.
 constexpr int64_t maxTaps = 256;
-
-/// Arithmetic on f64, scalars where all lanes agree and tiles where not.
-class Reals {
-public:
-  Reals(ProgramBuilder &p, ArrayRef<Extent> extents) : p(p), b(p.b), extents(extents) {}
-
-  bool isTile(Value v) const { return isa<RankedTensorType>(v.getType()); }
-  Value number(double value) { return arith::ConstantOp::create(b, b.getF64FloatAttr(value)); }
-  Value wide(Value v) { return isTile(v) ? v : p.splat(v, extents); }
-  void match(Value &x, Value &y) {
-    if (isTile(x) != isTile(y))
-      x = wide(x), y = wide(y);
-  }
-  template <typename Op> Value make(Value x, Value y) {
-    match(x, y);
-    return Op::create(b, x, y);
-  }
-  Value add(Value x, Value y) { return make<arith::AddFOp>(x, y); }
-  Value sub(Value x, Value y) { return make<arith::SubFOp>(x, y); }
-  Value mul(Value x, Value y) { return make<arith::MulFOp>(x, y); }
-  Value div(Value x, Value y) { return make<arith::DivFOp>(x, y); }
-  Value add(Value x, double y) { return add(x, number(y)); }
-  Value sub(Value x, double y) { return sub(x, number(y)); }
-  Value mul(Value x, double y) { return mul(x, number(y)); }
-  Value floor(Value x) { return math::FloorOp::create(b, x); }
-  Value abs(Value x) { return math::AbsFOp::create(b, x); }
-  Value max(Value x, Value y) { return make<arith::MaximumFOp>(x, y); }
-  Value min(Value x, Value y) { return make<arith::MinimumFOp>(x, y); }
-  Value compare(arith::CmpFPredicate predicate, Value x, Value y) {
-    match(x, y);
-    return arith::CmpFOp::create(b, predicate, x, y);
-  }
-  Value choose(Value condition, Value x, Value y) {
-    match(x, y);
-    if (isTile(x) != isTile(condition))
-      condition = wide(condition), x = wide(x), y = wide(y);
-    return arith::SelectOp::create(b, condition, x, y);
-  }
-  /// A whole number; `x` must be one that fits.
-  Index toIndex(Value x) {
-    if (!isTile(x))
-      return {arith::IndexCastOp::create(b, b.getIndexType(), arith::FPToSIOp::create(b, b.getI64Type(), x)), 0, {}};
-    return {{}, 0, arith::FPToSIOp::create(b, tileType(extents, b.getI64Type()), x)};
-  }
-  Value fromExpr(const SymbolicExpr &expr) {
-    if (std::optional<int64_t> constant = expr.isConstant())
-      return number(double(*constant));
-    return arith::SIToFPOp::create(b, b.getF64Type(),
-                                   b.createOrFold<arith::IndexCastOp>(b.getI64Type(), p.indexOf(expr)));
-  }
-
-  ProgramBuilder &p;
-  ImplicitLocOpBuilder &b;
-  ArrayRef<Extent> extents;
-};
 
 /// The weight of a tap at a distance (f64, not negative) from the place.
 Value cubicWeight(Reals &r, Value distance, double a) {
@@ -132,11 +76,7 @@ Value PointWriter::resize(ResizeOp op, ArrayRef<Index> place) {
     Value extent = r.fromExpr(from[axis]), result = r.fromExpr(to[axis]), last = r.sub(extent, 1);
     Value scale = scaleKnown ? r.number(*scaleKnown) : r.div(result, extent);
     Value width = scales.empty() ? result : r.mul(extent, scale);
-    Value i;
-    if (place[axis].isUniform())
-      i = arith::SIToFPOp::create(b, f64(), b.createOrFold<arith::IndexCastOp>(b.getI64Type(), place[axis].base));
-    else
-      i = arith::SIToFPOp::create(b, tileType(extents, f64()), toTile(place[axis]));
+    Value i = real(place[axis]);
     Value single = r.compare(arith::CmpFPredicate::OEQ, width, r.number(1));
     auto halfPixel = [&] { return r.sub(r.div(r.add(i, 0.5), scale), 0.5); };
     Value x;

@@ -43,9 +43,18 @@ private:
   Value compute(mlir::Operation *op, unsigned result, mlir::ArrayRef<Index> place);
   Value read(mlir::BlockArgument argument, mlir::ArrayRef<Index> place);
   Value elementwise(mlir::Operation *op, mlir::ArrayRef<Index> place);
-  Value quantize(mlir::Operation *op, mlir::ArrayRef<Index> place);
   /// The place in an operand that is broadcast to `to`.
   Place broadcastPlace(Value from, Value to, mlir::ArrayRef<Index> place);
+
+  // ---- PointNarrow.cpp: elements that share a byte (NarrowTypes.h), quantization
+  /// A result of such elements: a lane makes all of a byte.
+  tile::KernelOp writePacked(Value root, mlir::ArrayRef<llvm::SmallVector<SymbolicExpr>> views);
+  Value readPacked(mlir::BlockArgument argument, mlir::ArrayRef<Index> place);
+  Value quantize(bess::QuantizeOp op, mlir::ArrayRef<Index> place);
+  Value dequantize(bess::DequantizeOp op, mlir::ArrayRef<Index> place);
+  /// Scale or zero point at the element's group: all, a slice of `axis`, or a block of it.
+  Value ofGroup(Value parameter, int64_t axis, int64_t block, mlir::ArrayRef<Index> place);
+  Value toFloat(Value tile, mlir::Type graph, mlir::Type to);
 
   // ---- PointMove.cpp: ops that only move elements
   Value move(mlir::Operation *op, mlir::ArrayRef<Index> place);
@@ -74,16 +83,34 @@ private:
   Value resize(bess::ResizeOp op, mlir::ArrayRef<Index> place);
   Value gridSample(bess::GridSampleOp op, mlir::ArrayRef<Index> place);
 
+  // ---- PointRegion.cpp: ops that read between elements where the data say
+  Value roiAlign(bess::RoiAlignOp op, mlir::ArrayRef<Index> place);
+  Value deformConv(bess::DeformConvOp op, mlir::ArrayRef<Index> place);
+
+  // ---- PointNumeric.cpp: Fourier transforms, powers of integers, determinants
+  Value dft(bess::DftOp op, mlir::ArrayRef<Index> place);
+  Value stft(bess::StftOp op, mlir::ArrayRef<Index> place);
+  struct Complex {
+    Value real, imaginary; ///< f64 tiles
+  };
+  /// The sum over n < count of term(n) · exp(± 2πi·n·k / length).
+  Complex series(const SymbolicExpr &count, const Index &k, const SymbolicExpr &length, bool inverse,
+                 llvm::function_ref<Complex(Value)> term);
+  Value det(bess::DetOp op, mlir::ArrayRef<Index> place);
+  Value integerPower(bess::PowOp op, mlir::ArrayRef<Index> place);
+
   // ---- indices
   Index uniform(Value base) { return {base, 0, {}}; }
   Index uniform(int64_t value) { return uniform(p.index(value)); }
   Index uniform(const SymbolicExpr &expr) { return uniform(p.indexOf(expr)); }
   Index lanesOf(Value tile) { return {{}, 0, tile}; }
   Value toTile(const Index &index);
+  Value real(const Index &index); ///< f64: a scalar where it is the same for all lanes, else a tile
   Index plus(const Index &x, const Index &y);
   Index plus(const Index &x, int64_t y) { return plus(x, uniform(y)); }
   Index minus(const Index &x, const Index &y);
   Index times(const Index &x, const SymbolicExpr &factor);
+  Index linearIndex(mlir::ArrayRef<SymbolicExpr> dims, mlir::ArrayRef<Index> place);
   Index divide(const Index &x, const SymbolicExpr &by);
   Index modulo(const Index &x, const SymbolicExpr &by);
   /// 0 <= x < extent, as a tile of i1, or null where that is known.
