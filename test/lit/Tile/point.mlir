@@ -57,3 +57,31 @@ func.func @apart(%x: tensor<4x8xf32>) -> tensor<4x12xf32> {
   %1 = bess.softmax %0 {axis = 1 : i64} : (tensor<4x12xf32>) -> tensor<4x12xf32>
   return %1 : tensor<4x12xf32>
 }
+
+// -----
+
+// float8 is its bits: what moves it computes nothing.
+// CHECK-LABEL: func.func @float8_moves
+// CHECK: tile.kernel @point_0
+// CHECK: %[[BITS:.*]] = tile.load {{.*}} dims [0] {{.*}} -> tensor<8xi8>
+// CHECK-NEXT: tile.store %[[BITS]]
+func.func @float8_moves(%x: tensor<8x3xf8E4M3FN>) -> tensor<3x8xf8E4M3FN> {
+  %0 = bess.transpose %x {permutation = array<i64: 1, 0>} : (tensor<8x3xf8E4M3FN>) -> tensor<3x8xf8E4M3FN>
+  return %0 : tensor<3x8xf8E4M3FN>
+}
+
+// -----
+
+// Elements that share a byte: a view of bytes, of which a lane makes both halves.
+// CHECK-LABEL: func.func @int4_result
+// CHECK: tile.kernel @point_0
+// CHECK: ^bb0(%{{.*}}: !tile.view<<"s0", "15">, i32>, %{{.*}}: !tile.view<<"7*s0 + floordiv(s0 + 1, 2)">, i8>
+// CHECK: scf.for
+// CHECK: tile.gather
+// CHECK: tile.gather
+// CHECK: arith.ori {{.*}} : tensor<16xi8>
+// CHECK: tile.store {{.*}} dims [0]
+func.func @int4_result(%x: tensor<?x15xi32, #bess.dims<"n", "15">>) -> tensor<?x15xi4, #bess.dims<"n", "15">> {
+  %0 = bess.cast %x {to = i4} : (tensor<?x15xi32, #bess.dims<"n", "15">>) -> tensor<?x15xi4, #bess.dims<"n", "15">>
+  return %0 : tensor<?x15xi4, #bess.dims<"n", "15">>
+}

@@ -125,6 +125,16 @@ tile.kernel @element grid <> views 1 outputs 1 symbols 0 kind "row" reason "" sc
 
 // -----
 
+tile.kernel @float8_bits grid <> views 1 outputs 1 symbols 0 kind "row" reason "" schedule {} {
+^bb0(%y: !tile.view<<"4">, f8E5M2>):
+  %zero = arith.constant 0 : index
+  // expected-error @+1 {{expected elements of 'i8' for a view of 'f8E5M2', got 'i32'}}
+  %0 = tile.load %y[%zero] dims [0] : !tile.view<<"4">, f8E5M2> -> tensor<4xi32>
+  tile.return
+}
+
+// -----
+
 tile.kernel @sizes grid <> views 1 outputs 1 symbols 1 kind "row" reason "" schedule {} {
 ^bb0(%y: !tile.view<<"s0">, f32>, %s0: index):
   %zero = arith.constant 0 : index
