@@ -212,8 +212,13 @@ def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
 }
 def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let summary = "combine along `axis`, which becomes 1 or goes away";
+  let description = [{
+    The order in which elements are combined is free; a sum of many floats is a sum of partial sums. A `max` that finds a NaN is NaN;
+    with `skip_nan` it may be the largest of the others, which takes one instruction instead of three. It is for a reader that meets the NaN
+    elsewhere.
+  }];
   let hasVerifier = 1;
-  let arguments = (ins Tile_ReductionKindAttr:$kind, Tile_Tile:$x, I64Attr:$axis);
+  let arguments = (ins Tile_ReductionKindAttr:$kind, Tile_Tile:$x, I64Attr:$axis, UnitAttr:$skip_nan);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$kind $x `axis` $axis attr-dict `:` type($x) `->` type($tile)";
 }

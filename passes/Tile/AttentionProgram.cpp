@@ -123,7 +123,7 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
     SmallVector<Extent> column = {rows, Extent::of(1)};
     Value largest = p.reduce("max", scores, 1);
     // A NaN that it steps over is in the sum of the weights, and so in the result.
-    largest.getDefiningOp()->setAttr("skip_nan", b.getUnitAttr());
+    largest.getDefiningOp<tile::ReduceOp>().setSkipNan(true);
     if (mayBeEmpty) // A row in which nothing is seen: exp(-inf - 0) = 0.
       largest = arith::MaximumFOp::create(b, largest, p.constant(-std::numeric_limits<float>::max(), f32, column));
     Value weights = math::ExpOp::create(b, arith::SubFOp::create(b, scores, p.broadcast(largest, shape)));

@@ -7,6 +7,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -44,16 +45,34 @@ public:
             product(view).isConstant() == 1 ? SmallVector<SymbolicExpr>{1} : SmallVector<SymbolicExpr>{product(view)};
       return flatWrite(root, views);
     }
-    p.begin(views, dims.drop_back());
+    // A task for each of a few elements costs more than they do: of short rows there are several in a task.
+    constexpr int64_t shortRow = 32, rowsOfTask = 64;
+    SmallVector<SymbolicExpr> grid(dims.drop_back());
+    std::optional<int64_t> columns = dims.back().isConstant();
+    bool several = !p.gpu && !grid.empty() && columns && *columns < shortRow;
+    SymbolicExpr rows = grid.empty() ? SymbolicExpr(1) : grid.back();
+    if (several)
+      grid.back() = SymbolicExpr::ceilDiv(rows, rowsOfTask);
+    p.begin(views, grid);
     Request request;
-    for (size_t i = 0; i + 1 < dims.size(); ++i)
+    for (size_t i = 0; i < grid.size(); ++i)
       request.outer.push_back(p.gridId(i));
+    scf::ForOp loop;
+    if (several) {
+      Value first = p.mul(request.outer.back(), p.index(rowsOfTask));
+      Value end = p.minimum(p.add(first, p.index(rowsOfTask)), p.indexOf(rows));
+      loop = scf::ForOp::create(b, first, end, p.index(1));
+      b.setInsertionPointToStart(loop.getBody());
+      request.outer.back() = loop.getInductionVar();
+    }
     Value tile = emit(root, request);
     if (!tile)
       return {};
     SmallVector<Value> offsets = request.outer;
     offsets.push_back(p.index(0));
     p.store(tile, p.view(views.size() - 1), offsets, {static_cast<int64_t>(dims.size()) - 1}, true);
+    if (loop)
+      b.setInsertionPointAfter(loop);
     return p.finish(product(getDims(root.getType())) *
                     static_cast<int64_t>(p.fusion.getBody().front().getOperations().size() - 1));
   }

@@ -333,7 +333,7 @@ LogicalResult KernelExpander::expandReduce(tile::ReduceOp op) {
     llvm_unreachable("a kind of reduction");
   };
   // One instruction, where a maximum that keeps a NaN takes three.
-  bool skipsNan = op->hasAttr("skip_nan") && kind == tile::ReductionKind::Max;
+  bool skipsNan = op.getSkipNan() && kind == tile::ReductionKind::Max;
   auto combineHere = [&](Value sum, Value v) -> Value {
     if (!skipsNan)
       return combine(kind, sum, v);

@@ -12,7 +12,9 @@ func.func @main(%x: tensor<?x8xf32, #bess.dims<"n", "8">>, %y: tensor<?x8xf32, #
   return %0, %1 : tensor<?x8xf32, #bess.dims<"n", "8">>, tensor<?x8xf32, #bess.dims<"m", "8">>
 }
 
-// CHECK: tile.kernel @row_0 grid <"s0"> views 2 outputs 1 symbols 1 kind "row"
+// Short rows: a task has several.
+// CHECK: tile.kernel @row_0 grid <"floordiv(s0 + 63, 64)"> views 2 outputs 1 symbols 1 kind "row"
+// CHECK: scf.for
 // CHECK: %[[X:.*]] = tile.load %{{.*}} dims [1] {in_bounds}
 // CHECK: %[[M:.*]] = tile.reduce max %[[X]] axis 0 : tensor<8xf32> -> tensor<1xf32>
 // CHECK: %[[E:.*]] = math.exp
