@@ -10,11 +10,18 @@ namespace {
 struct Entry {
   StringLiteral name;
   int64_t GpuMatmulSchedule::*field;
+  bool isOptional = false; ///< 0 when it is not there
 };
 constexpr Entry entries[] = {
-    {"block_rows", &GpuMatmulSchedule::blockRows},     {"block_columns", &GpuMatmulSchedule::blockColumns},
-    {"block_depth", &GpuMatmulSchedule::blockDepth},   {"warp_rows", &GpuMatmulSchedule::warpRows},
-    {"warp_columns", &GpuMatmulSchedule::warpColumns}, {"stages", &GpuMatmulSchedule::stages},
+    {"block_rows", &GpuMatmulSchedule::blockRows},
+    {"block_columns", &GpuMatmulSchedule::blockColumns},
+    {"block_depth", &GpuMatmulSchedule::blockDepth},
+    {"warp_rows", &GpuMatmulSchedule::warpRows},
+    {"warp_columns", &GpuMatmulSchedule::warpColumns},
+    {"stages", &GpuMatmulSchedule::stages},
+    {"producer_warps", &GpuMatmulSchedule::producerWarps, true},
+    {"producer_registers", &GpuMatmulSchedule::producerRegisters, true},
+    {"consumer_registers", &GpuMatmulSchedule::consumerRegisters, true},
 };
 } // namespace
 
@@ -22,7 +29,8 @@ DictionaryAttr tile::toScheduleAttr(MLIRContext *context, const GpuMatmulSchedul
   Builder b(context);
   SmallVector<NamedAttribute> attributes;
   for (const Entry &entry : entries)
-    attributes.push_back(b.getNamedAttr(entry.name, b.getI64IntegerAttr(schedule.*entry.field)));
+    if (!entry.isOptional || schedule.*entry.field)
+      attributes.push_back(b.getNamedAttr(entry.name, b.getI64IntegerAttr(schedule.*entry.field)));
   attributes.push_back(b.getNamedAttr("instruction", b.getStringAttr(instructionName(schedule.instruction))));
   return b.getDictionaryAttr(attributes);
 }
@@ -33,6 +41,8 @@ FailureOr<GpuMatmulSchedule> tile::readGpuMatmulSchedule(KernelOp kernel, int64_
   DictionaryAttr attributes = kernel.getSchedule();
   for (const Entry &entry : entries) {
     auto value = attributes.getAs<IntegerAttr>(entry.name);
+    if (!value && entry.isOptional)
+      continue;
     if (!value)
       return kernel.emitError("expected an integer as '")
              << entry.name << "' of the schedule of a GPU's matrix product, got " << attributes;
@@ -41,7 +51,9 @@ FailureOr<GpuMatmulSchedule> tile::readGpuMatmulSchedule(KernelOp kernel, int64_
   auto name = attributes.getAs<StringAttr>("instruction");
   std::optional<MatmulInstruction> instruction = name ? parseInstruction(name.str()) : std::nullopt;
   if (!instruction)
-    return kernel.emitError("expected mma_half, mma_tf32 or fma as 'instruction' of the schedule, got ") << attributes;
+    return kernel.emitError(
+               "expected mma_half, mma_tf32, fma, wgmma_half or wgmma_tf32 as 'instruction' of the schedule, got ")
+           << attributes;
   schedule.instruction = *instruction;
   if (std::string wrong = checkGpuMatmulSchedule(schedule, elementBytes, machine); !wrong.empty())
     return kernel.emitError("the schedule does not fit the machine: ") << wrong;

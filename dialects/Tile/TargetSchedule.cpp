@@ -36,6 +36,14 @@ void tile::setCpuSchedule(ModuleOp module, const CpuSchedule &schedule) {
                                  entry("l1_bytes", schedule.l1Bytes), entry("l2_bytes", schedule.l2Bytes)}));
 }
 
+/// Written where they are not the architecture's.
+static constexpr std::pair<StringLiteral, int64_t GpuMachine::*> rates[] = {
+    {"half_flops", &GpuMachine::halfFlops},
+    {"tf32_flops", &GpuMachine::tf32Flops},
+    {"wgmma_half_flops", &GpuMachine::wgmmaHalfFlops},
+    {"wgmma_tf32_flops", &GpuMachine::wgmmaTf32Flops},
+};
+
 std::optional<GpuMachine> tile::getGpuMachine(ModuleOp module) {
   auto target = module->getAttrOfType<DictionaryAttr>(attributeName);
   auto name = target ? target.getAs<StringAttr>("name") : StringAttr();
@@ -48,6 +56,8 @@ std::optional<GpuMachine> tile::getGpuMachine(ModuleOp module) {
   GpuMachine machine = gpuMachineOf(number("architecture", 80));
   machine.multiprocessors = number("multiprocessors", machine.multiprocessors);
   machine.sharedBytes = number("shared_bytes", machine.sharedBytes);
+  for (const auto &[entry, rate] : rates)
+    machine.*rate = number(entry, machine.*rate);
   machine.tf32 = target.contains("tf32");
   return machine;
 }
@@ -59,6 +69,9 @@ void tile::setGpuMachine(ModuleOp module, const GpuMachine &machine) {
   target.set("architecture", builder.getI64IntegerAttr(machine.architecture));
   target.set("multiprocessors", builder.getI64IntegerAttr(machine.multiprocessors));
   target.set("shared_bytes", builder.getI64IntegerAttr(machine.sharedBytes));
+  for (const auto &[entry, rate] : rates)
+    if (machine.*rate != gpuMachineOf(machine.architecture).*rate)
+      target.set(entry, builder.getI64IntegerAttr(machine.*rate));
   if (machine.tf32)
     target.set("tf32", builder.getUnitAttr());
   module->setAttr(attributeName, target.getDictionary(builder.getContext()));

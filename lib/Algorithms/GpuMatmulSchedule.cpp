@@ -21,6 +21,12 @@ constexpr double issueRate[] = {0.8, 0.8, 0.92, 0.97};
 constexpr double mmaLatency = 33;
 constexpr int64_t passBytes = 128;        // of shared memory, a cycle
 constexpr int64_t blockReserve = 1 << 10; // of shared memory, the system's
+/// Of wgmma: rows of an instruction; bytes of depth of a step, one swizzle wide; a
+/// warp group; what a barrier in shared memory takes; registers beside the sums.
+constexpr int64_t groupRowCount = 64, wgmmaStepBytes = 128, groupWarps = 4, barrierBytes = 8;
+constexpr int64_t wgmmaOtherRegisters = 64, leastRegisters = 24;
+/// The part of wgmma's peak that one group, and several, reach. Assumed, to be measured.
+constexpr double wgmmaRate[] = {0.85, 0.95};
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -32,26 +38,42 @@ Fragment fragmentOf(MatmulInstruction instruction) {
   case MatmulInstruction::MmaHalf: return {16, 16, 16}; // two n8: what one ldmatrix reads
   case MatmulInstruction::MmaTf32: return {16, 16, 8};
   case MatmulInstruction::Fma: return {4, 32, 4};
+  case MatmulInstruction::WgmmaHalf: return {16, 16, 64}; // of a warp: a fourth of the rows; a step of 128 bytes
+  case MatmulInstruction::WgmmaTf32: return {16, 16, 32};
   }
   return {};
 }
 
 int64_t flopsOf(MatmulInstruction instruction, const GpuMachine &machine) {
-  return instruction == MatmulInstruction::MmaHalf   ? machine.halfFlops
-         : instruction == MatmulInstruction::MmaTf32 ? machine.tf32Flops
-                                                     : machine.floatFlops;
+  switch (instruction) {
+  case MatmulInstruction::MmaHalf: return machine.halfFlops;
+  case MatmulInstruction::MmaTf32: return machine.tf32Flops;
+  case MatmulInstruction::Fma: return machine.floatFlops;
+  case MatmulInstruction::WgmmaHalf: return machine.wgmmaHalfFlops;
+  case MatmulInstruction::WgmmaTf32: return machine.wgmmaTf32Flops;
+  }
+  return 0;
 }
 
 int64_t registersOf(const GpuMatmulSchedule &s) {
   int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
   int64_t sums = rows * columns / 32;
+  if (isWgmma(s.instruction))
+    return (sums + wgmmaOtherRegisters + 7) / 8 * 8;
   int64_t fragments =
       s.instruction == MatmulInstruction::Fma ? rows / 4 * 4 + columns / 8 * 4 : rows / 16 * 4 + columns / 8 * 2;
   return (sums + 2 * fragments + otherRegisters + 7) / 8 * 8;
 }
 
+/// Of each thread, as the hardware deals them out.
+int64_t registersAtEntry(int64_t threads, const GpuMachine &machine) {
+  return std::min(mostRegisters, machine.registers / threads) / 8 * 8;
+}
+
 int64_t sharedOf(const GpuMatmulSchedule &s, int64_t elementBytes) {
-  return s.stages * (s.blockRows + s.blockColumns) * s.blockDepth * elementBytes;
+  int64_t bytes = s.stages * (s.blockRows + s.blockColumns) * s.blockDepth * elementBytes;
+  // Two barriers for each stage, before tiles that begin at a multiple of 1024.
+  return isWgmma(s.instruction) ? bytes + 1024 : bytes;
 }
 } // namespace
 
@@ -60,12 +82,15 @@ const char *instructionName(MatmulInstruction instruction) {
   case MatmulInstruction::MmaHalf: return "mma_half";
   case MatmulInstruction::MmaTf32: return "mma_tf32";
   case MatmulInstruction::Fma: return "fma";
+  case MatmulInstruction::WgmmaHalf: return "wgmma_half";
+  case MatmulInstruction::WgmmaTf32: return "wgmma_tf32";
   }
   return "";
 }
 
 std::optional<MatmulInstruction> parseInstruction(const std::string &name) {
-  for (MatmulInstruction instruction : {MatmulInstruction::MmaHalf, MatmulInstruction::MmaTf32, MatmulInstruction::Fma})
+  for (MatmulInstruction instruction : {MatmulInstruction::MmaHalf, MatmulInstruction::MmaTf32, MatmulInstruction::Fma,
+                                        MatmulInstruction::WgmmaHalf, MatmulInstruction::WgmmaTf32})
     if (name == instructionName(instruction))
       return instruction;
   return std::nullopt;
@@ -90,6 +115,12 @@ TileLayout GpuMatmulSchedule::accumulatorLayout() const {
   }
   for (; nextColumn < columns; nextColumn *= 2)
     registers.push_back({0, nextColumn});
+  if (isWgmma(instruction)) {
+    // The warps of a group have 16 of its 64 rows each; it goes on to further 64 by itself.
+    for (; nextRow < groupRowCount; nextRow *= 2)
+      warps.push_back({nextRow, 0});
+    rows = blockRows / groupRows();
+  }
   for (; nextRow < rows; nextRow *= 2)
     registers.push_back({nextRow, 0});
   for (; nextColumn < blockColumns; nextColumn *= 2)
@@ -149,11 +180,28 @@ std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &s, int64_t elementBy
                     s.blockDepth);
   if (s.stages < 2 || s.stages > 8)
     return expected("2 to 8 stages", s.stages);
-  int64_t threads = 32 * s.warps();
+  if (isWgmma(s.instruction)) {
+    if (!machine.wgmmaHalfFlops)
+      return "expected a machine with wgmma, sm_90a";
+    if (s.warpRows % groupWarps || s.producerWarps != groupWarps)
+      return expected("warp groups of four warps, one of them for the copies", s.warpRows);
+    if (s.blockDepth * elementBytes != wgmmaStepBytes || s.blockColumns * elementBytes < 32)
+      return expected("a step of 128 bytes of depth and at least 32 bytes of columns", s.blockDepth * elementBytes);
+    // A box of the copy engine has at most 256 rows.
+    if (s.blockRows > 256 || s.blockColumns > 256)
+      return expected("blocks of at most 256 x 256", std::max(s.blockRows, s.blockColumns));
+  }
+  int64_t threads = 32 * (s.warps() + s.producerWarps);
   if (threads > 1024)
     return expected("at most 32 warps", s.warps());
   int64_t registers = registersOf(s);
-  if (registers > mostRegisters || registers * threads > machine.registers)
+  if (isWgmma(s.instruction)) {
+    int64_t most = s.consumerRegisters ? s.consumerRegisters : std::min(mostRegisters, machine.registers / threads);
+    if (registers > most)
+      return expected("at most " + std::to_string(most) + " registers of a lane", registers);
+    if (32 * (s.warps() * s.consumerRegisters + s.producerWarps * s.producerRegisters) > machine.registers)
+      return expected("registers that the machine has for all warps", s.consumerRegisters);
+  } else if (registers > mostRegisters || registers * threads > machine.registers)
     return expected("at most " + std::to_string(std::min(mostRegisters, machine.registers / threads)) +
                         " registers of a lane",
                     registers);
@@ -168,32 +216,37 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
           columns = std::max<int64_t>(1, shape.columns.value_or(usualColumns)),
           depth = std::max<int64_t>(1, shape.depth.value_or(usualDepth)),
           batches = std::max<int64_t>(1, shape.batches.value_or(1));
-  int64_t warps = s.warps(), threads = 32 * warps;
+  int64_t warps = s.warps(), threads = 32 * (warps + s.producerWarps);
   int64_t warpTileRows = s.blockRows / s.warpRows, warpTileColumns = s.blockColumns / s.warpColumns;
   cost.registers = registersOf(s);
   cost.sharedBytes = sharedOf(s, shape.elementBytes);
 
   double blocks = double(batches) * ceilDiv(rows, s.blockRows) * ceilDiv(columns, s.blockColumns);
   double perProcessor = std::ceil(blocks / machine.multiprocessors);
-  cost.resident =
-      std::min({machine.sharedBytes / (cost.sharedBytes + blockReserve) +
-                    (cost.sharedBytes + blockReserve > machine.sharedBytes),
-                machine.registers / (cost.registers * threads), machine.threads / threads, int64_t(perProcessor)});
+  cost.resident = std::min({machine.sharedBytes / (cost.sharedBytes + blockReserve) +
+                                (cost.sharedBytes + blockReserve > machine.sharedBytes),
+                            isWgmma(s.instruction) ? machine.registers / (registersAtEntry(threads, machine) * threads)
+                                                   : machine.registers / (cost.registers * threads),
+                            machine.threads / threads, int64_t(perProcessor)});
 
   // One step of one block, when it has the multiprocessor to itself.
   double flops = flopsOf(s.instruction, machine);
   double multiply = 2.0 * s.blockRows * s.blockColumns * s.blockDepth / flops;
   // A warp keeps a fourth of the multiprocessor busy at most.
   multiply *= 4 / std::min(4.0, double(warps * cost.resident));
-  multiply /= issueRate[std::min<int64_t>(3, warps * cost.resident / 4)];
+  multiply /= isWgmma(s.instruction) ? wgmmaRate[std::min<int64_t>(1, warps * cost.resident / groupWarps - 1)]
+                                     : issueRate[std::min<int64_t>(3, warps * cost.resident / 4)];
   double stepBytes = double(s.blockRows + s.blockColumns) * s.blockDepth * shape.elementBytes;
-  double reads = s.instruction == MatmulInstruction::Fma
-                     ? double(warps) * s.blockDepth * (warpTileRows / 16.0 + warpTileColumns / 32.0)
-                     : double(warps) * (warpTileRows + warpTileColumns) * s.blockDepth * shape.elementBytes / passBytes;
+  double reads = double(warps) * (warpTileRows + warpTileColumns) * s.blockDepth * shape.elementBytes / passBytes;
+  if (s.instruction == MatmulInstruction::Fma)
+    reads = double(warps) * s.blockDepth * (warpTileRows / 16.0 + warpTileColumns / 32.0);
+  else if (isWgmma(s.instruction)) // each instruction reads 64 rows and all columns of its group
+    reads = double(warps) / groupWarps * (4.0 * warpTileRows / groupRowCount) * (groupRowCount + warpTileColumns) *
+            s.blockDepth * shape.elementBytes / passBytes;
   double shared = reads + stepBytes / passBytes;
   double copies = stepBytes / machine.l2BytesPerCycle;
   double latency = machine.copyLatency / (double(s.stages - 1) * cost.resident);
-  if (s.instruction != MatmulInstruction::Fma) {
+  if (s.instruction == MatmulInstruction::MmaHalf || s.instruction == MatmulInstruction::MmaTf32) {
     // Sums that follow each other in one accumulator.
     Fragment fragment = fragmentOf(s.instruction);
     latency = std::max(latency, mmaLatency * s.blockDepth / fragment.depth / cost.resident);
@@ -210,39 +263,61 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
   return cost;
 }
 
+void shareRegisters(GpuMatmulSchedule &s, const GpuMachine &machine) {
+  s.producerWarps = s.producerRegisters = s.consumerRegisters = 0;
+  if (!isWgmma(s.instruction))
+    return;
+  s.producerWarps = groupWarps;
+  // With more registers at the entry than any instruction can name there is nothing to share.
+  if (registersAtEntry(32 * (s.warps() + s.producerWarps), machine) >= mostRegisters / 8 * 8)
+    return;
+  s.producerRegisters = leastRegisters;
+  int64_t left = machine.registers / 32 - s.producerWarps * s.producerRegisters;
+  s.consumerRegisters = std::min(left / s.warps(), mostRegisters) / 8 * 8;
+}
+
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine) {
   std::optional<GpuMatmulSchedule> best;
   GpuMatmulCost bestCost;
-  GpuMatmulSchedule s;
-  s.instruction = shape.instruction;
-  for (s.blockRows = 16; s.blockRows <= 256; s.blockRows *= 2)
-    for (s.blockColumns = 16; s.blockColumns <= 256; s.blockColumns *= 2)
-      for (int64_t depthBytes = 32; depthBytes <= 128; depthBytes *= 2)
-        for (s.warpRows = 1; s.warpRows <= 4; s.warpRows *= 2)
-          for (s.warpColumns = 1; s.warpColumns <= 4; s.warpColumns *= 2)
-            for (s.stages = 2; s.stages <= 5; ++s.stages) {
-              s.blockDepth = depthBytes / shape.elementBytes;
-              // Lanes of multiply-adds read rows of the depth that are apart:
-              // whole lines, or they meet in a bank.
-              if (shape.instruction == MatmulInstruction::Fma && depthBytes < passBytes)
-                continue;
-              if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
-                continue;
-              GpuMatmulCost cost = gpuMatmulCost(s, shape, machine);
-              // Of equals the one that takes less of the multiprocessor.
-              if (!best || cost.cycles < bestCost.cycles * 0.999 ||
-                  (cost.cycles < bestCost.cycles * 1.001 && cost.sharedBytes < bestCost.sharedBytes)) {
-                best = s;
-                bestCost = cost;
+  auto consider = [&](MatmulInstruction instruction) {
+    int64_t mostWarpRows = isWgmma(instruction) ? 8 : 4, mostStages = isWgmma(instruction) ? 8 : 5;
+    GpuMatmulSchedule s;
+    s.instruction = instruction;
+    for (s.blockRows = 16; s.blockRows <= 256; s.blockRows *= 2)
+      for (s.blockColumns = 16; s.blockColumns <= 256; s.blockColumns *= 2)
+        for (int64_t depthBytes = 32; depthBytes <= 128; depthBytes *= 2)
+          for (s.warpRows = 1; s.warpRows <= mostWarpRows; s.warpRows *= 2)
+            for (s.warpColumns = 1; s.warpColumns <= 4; s.warpColumns *= 2)
+              for (s.stages = 2; s.stages <= mostStages; ++s.stages) {
+                s.blockDepth = depthBytes / shape.elementBytes;
+                // Lanes of multiply-adds read rows of the depth that are apart:
+                // whole lines, or they meet in a bank.
+                if (instruction == MatmulInstruction::Fma && depthBytes < passBytes)
+                  continue;
+                shareRegisters(s, machine);
+                if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
+                  continue;
+                GpuMatmulCost cost = gpuMatmulCost(s, shape, machine);
+                // Of equals the one that takes less of the multiprocessor.
+                if (!best || cost.cycles < bestCost.cycles * 0.999 ||
+                    (cost.cycles < bestCost.cycles * 1.001 && cost.sharedBytes < bestCost.sharedBytes)) {
+                  best = s;
+                  bestCost = cost;
+                }
               }
-            }
+  };
+  consider(shape.instruction);
+  if (shape.bulkOperands && machine.wgmmaHalfFlops && shape.instruction == MatmulInstruction::MmaHalf)
+    consider(MatmulInstruction::WgmmaHalf);
+  if (shape.bulkOperands && machine.wgmmaTf32Flops && shape.instruction == MatmulInstruction::MmaTf32)
+    consider(MatmulInstruction::WgmmaTf32);
   if (best) {
     auto text = [](int64_t n) { return std::to_string(n); };
-    best->reason = "blocks of " + text(best->blockRows) + " x " + text(best->blockColumns) + ", " +
-                   text(best->blockDepth) + " of the depth at a time, " + text(best->warpRows) + " x " +
-                   text(best->warpColumns) + " warps, " + text(best->stages) +
-                   " stages: " + text(std::lround(100 * bestCost.peak)) + " % of the peak expected, bound by " +
-                   bestCost.bound;
+    best->reason =
+        "blocks of " + text(best->blockRows) + " x " + text(best->blockColumns) + ", " + text(best->blockDepth) +
+        " of the depth at a time, " + text(best->warpRows) + " x " + text(best->warpColumns) + " warps" +
+        (best->producerWarps ? " and " + text(best->producerWarps) + " for the copies, " : ", ") + text(best->stages) +
+        " stages: " + text(std::lround(100 * bestCost.peak)) + " % of the peak expected, bound by " + bestCost.bound;
   }
   return best;
 }

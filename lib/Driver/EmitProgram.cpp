@@ -3,6 +3,7 @@
 // What the functions of a program share: kernels, weights, constants.
 #include "dialects/Bess/DTypes.h"
 #include "lib/Driver/Emit.h"
+#include "passes/Lower/TensorMaps.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
@@ -43,6 +44,7 @@ void ProgramEmitter::collectKernels() {
       made.outputs = number("bess.outputs");
       made.sharedBytes = number("bess.shared");
       made.takesWorkspace = kernel->hasAttr("bess.takes_workspace");
+      made.tensorMaps = readTensorMaps(kernel);
       program.kernels.push_back(std::move(made));
     }
   }

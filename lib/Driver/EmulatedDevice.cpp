@@ -121,8 +121,12 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
   config.block = {static_cast<uint32_t>(kernel.threads)};
   config.dynamicSharedBytes = kernel.sharedBytes;
   config.sanitize = sanitize;
-  emulator::LaunchResult result =
-      kernels->launch(kernel.symbol, config, runtime::deviceParameters(seen, kernel), memory);
+  std::vector<uint64_t> parameters = runtime::deviceParameters(seen, kernel);
+  if (Status status = runtime::makeTensorMaps(seen, kernel, config.tensorMaps); !status.ok())
+    return status;
+  for (size_t i = 0; i < config.tensorMaps.size(); ++i)
+    parameters.push_back(emulator::tensorMapArgument(i));
+  emulator::LaunchResult result = kernels->launch(kernel.symbol, config, parameters, memory);
   memory.closeWindows();
   bool fault = result.has(emulator::FindingKind::Fault);
   for (emulator::Finding &finding : result.findings) {

@@ -25,6 +25,12 @@ public:
         fail("expected a symbol, got an empty name");
       expr(kernel.flops);
       expr(kernel.bytes);
+      for (const TensorMapPlan &map : kernel.tensorMaps) {
+        exprs(map.dims);
+        if (map.dims.empty() || map.dims.size() > TensorMap::mostDims || map.box.size() != map.dims.size())
+          fail("expected a tensor map of 1 to 5 dimensions and a box of as many, got " +
+               std::to_string(map.dims.size()));
+      }
     }
     for (size_t c = 0; c < program.constants.size(); ++c) {
       where = "constant " + std::to_string(c);

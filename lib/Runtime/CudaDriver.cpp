@@ -47,6 +47,9 @@ struct Driver {
   Result (*streamSynchronize)(StreamHandle) = nullptr;
   Result (*launchKernel)(FunctionHandle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                          StreamHandle, void **, void **) = nullptr;
+  /// Of drivers from 12.0 on; asked for when a kernel needs it.
+  Result (*encodeTiled)(void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,
+                        const unsigned *, int, int, int, int) = nullptr;
 
   ~Driver() {
     if (library)
@@ -90,6 +93,7 @@ struct Driver {
     find(streamDestroy, "cuStreamDestroy_v2");
     find(streamSynchronize, "cuStreamSynchronize");
     find(launchKernel, "cuLaunchKernel");
+    encodeTiled = reinterpret_cast<decltype(encodeTiled)>(dlsym(library, "cuTensorMapEncodeTiled"));
     return missing.empty() ? Status()
                            : Status::error(StatusCode::Unsupported,
                                            "expected a driver with " + missing + " in '" + path + "', got one without");
@@ -112,6 +116,26 @@ constexpr int attributeMultiprocessors = 16, attributeMajor = 75, attributeMinor
 constexpr int functionMaxDynamicShared = 8;
 constexpr unsigned streamNonBlocking = 1;
 constexpr int64_t sharedWithoutAsking = 48 << 10;
+
+/// CUtensorMap.
+struct alignas(64) EncodedMap {
+  uint64_t words[16];
+};
+
+Status encode(const Driver &driver, const TensorMap &map, EncodedMap &encoded) {
+  // The driver's numbers: types by their size alone, as zeros are zeros in all; the swizzles; no interleaving; the
+  // L2 cache reads 128 bytes at a time; zeros outside.
+  constexpr int typeOfBytes[] = {-1, 0, 1, -1, 2, -1, -1, -1, 4}, noInterleave = 0, promote128 = 2, fillZero = 0;
+  int swizzle = map.swizzleBytes == 128 ? 3 : map.swizzleBytes == 64 ? 2 : map.swizzleBytes == 32 ? 1 : 0;
+  constexpr unsigned everyElement[] = {1, 1, 1, 1, 1};
+  if (!driver.encodeTiled)
+    return Status::error(StatusCode::Unsupported,
+                         "expected a driver with cuTensorMapEncodeTiled (CUDA 12.0), got one without");
+  return driver.check(driver.encodeTiled(&encoded, typeOfBytes[map.elementBytes], map.rank,
+                                         reinterpret_cast<void *>(map.address), map.sizes.data(), map.strides.data(),
+                                         map.box.data(), everyElement, noInterleave, swizzle, promote128, fillZero),
+                      "cuTensorMapEncodeTiled");
+}
 
 class CudaDevice;
 
@@ -284,6 +308,16 @@ Status CudaStream::launch(const DeviceLaunch &launch) {
   std::vector<void *> pointers;
   for (uint64_t &word : words)
     pointers.push_back(&word);
+  std::vector<TensorMap> maps;
+  if (Status status = makeTensorMaps(launch, kernel, maps); !status.ok())
+    return status;
+  // The driver copies parameters before it returns.
+  std::vector<EncodedMap> encoded(maps.size());
+  for (size_t i = 0; i < maps.size(); ++i) {
+    if (Status status = encode(device.driver, maps[i], encoded[i]); !status.ok())
+      return status;
+    pointers.push_back(&encoded[i]);
+  }
   return device.driver.check(
       device.driver.launchKernel(device.functions[launch.kernel], static_cast<unsigned>(launch.blocks), 1, 1,
                                  static_cast<unsigned>(kernel.threads), 1, 1, static_cast<unsigned>(kernel.sharedBytes),

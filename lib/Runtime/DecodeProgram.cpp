@@ -159,12 +159,16 @@ private:
   }
 
   Kernel kernel(const Json &json) {
-    Fields f = fields(json, "kernel", 9);
+    Fields f = fields(json, "kernel", 10);
     Kernel out{text(f[0]), text(f[1]), text(f[2]), expr(f[3]), expr(f[4])};
     out.threads = static_cast<int32_t>(integer(f[5], 0, 1024));
     out.outputs = static_cast<int32_t>(integer(f[6], 0, INT32_MAX));
     out.sharedBytes = integer(f[7], 0, INT32_MAX);
     out.takesWorkspace = boolean(f[8]);
+    each(f[9], [&](const Json &item) {
+      Fields m = fields(item, "tensor map", 5);
+      out.tensorMaps.push_back({i32(m[0]), i32(m[1]), i32(m[2]), exprList(m[3]), i64s(m[4])});
+    });
     return out;
   }
   Constant constant(const Json &json, std::span<const uint8_t> section) {

@@ -22,6 +22,23 @@ std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel 
   return parameters;
 }
 
+Status makeTensorMaps(const DeviceLaunch &launch, const Kernel &kernel, std::vector<TensorMap> &maps) {
+  SymbolicExpr::Values symbols;
+  if (!kernel.tensorMaps.empty())
+    for (size_t i = 0; i < launch.symbols.size(); ++i)
+      symbols["s" + std::to_string(i)] = launch.symbols[i];
+  for (const TensorMapPlan &plan : kernel.tensorMaps) {
+    std::string error = "expected a tensor map of one of its buffers";
+    std::optional<TensorMap> map;
+    if (plan.buffer >= 0 && static_cast<size_t>(plan.buffer) < launch.buffers.size())
+      map = makeTensorMap(plan, launch.buffers[plan.buffer].address, symbols, error);
+    if (!map)
+      return Status::error(StatusCode::InvalidArgument, "launch of " + kernel.symbol + ": " + error);
+    maps.push_back(*map);
+  }
+  return {};
+}
+
 // ---- weights and constants ----------------------------------------------------------
 
 DeviceImage::~DeviceImage() {

@@ -39,7 +39,10 @@ public:
 
   Json one(const Kernel &k) {
     return tuple({k.symbol, k.kind, k.reason, expr(k.flops), expr(k.bytes), k.threads, k.outputs, k.sharedBytes,
-                  k.takesWorkspace});
+                  k.takesWorkspace, list(k.tensorMaps)});
+  }
+  Json one(const TensorMapPlan &map) {
+    return tuple({map.buffer, map.elementBytes, map.swizzleBytes, list(map.dims), list(map.box)});
   }
   Json one(const Weight &w) {
     return tuple({w.name, number(w.dtype), list(w.shape), w.file, w.offset, w.length, w.encoding, w.rangeHash,

@@ -35,6 +35,18 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
     function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
+    auto maps = function->getAttrOfType<ArrayAttr>("bess.tensor_maps");
+    if (!maps)
+      return;
+    // The last parameters are tensor maps, by value: the copy engine reads them where the launch has put them.
+    auto bytes = LLVM::LLVMArrayType::get(b.getI8Type(), 128);
+    for (unsigned i = function.getNumArguments() - maps.size(); i < function.getNumArguments(); ++i) {
+      function.setArgAttr(i, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(bytes));
+      function.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(), b.getI64IntegerAttr(64));
+      function.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(), b.getUnitAttr());
+    }
+    // ptxas takes setmaxnreg of kernels alone whose registers at the entry are certain.
+    function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(1));
   }
 
   static OpPassManager pipeline() {

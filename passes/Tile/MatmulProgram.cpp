@@ -56,6 +56,14 @@ SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
   return SymbolicExpr::ceilDiv(rows, tasks);
 }
 
+/// Whether the copy engine can bring the operands for wgmma: rows of known lengths that are multiples of 16 bytes.
+static bool hasBulkOperands(MatmulOp matmul, const GpuMatmulShape &shape) {
+  auto fits = [&](std::optional<int64_t> row) { return row && *row > 0 && *row * shape.elementBytes % 16 == 0; };
+  // tf32 wants neighbours along the depth.
+  return fits(shape.depth) &&
+         (matmul.getTransposeB() || (shape.instruction == MatmulInstruction::MmaHalf && fits(shape.columns)));
+}
+
 /// How a GPU cuts the product up; nullopt: it has no code for these types.
 static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, MatmulOp matmul, GpuMatmulShape shape) {
   Type a = getElementTypeOrSelf(matmul.getA().getType()), right = getElementTypeOrSelf(matmul.getB().getType());
@@ -67,6 +75,7 @@ static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, M
   shape.instruction = isHalf   ? MatmulInstruction::MmaHalf
                       : isTf32 ? MatmulInstruction::MmaTf32
                                : MatmulInstruction::Fma;
+  shape.bulkOperands = hasBulkOperands(matmul, shape);
   return chooseGpuMatmulSchedule(shape, machine);
 }
 

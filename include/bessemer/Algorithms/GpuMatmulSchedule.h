@@ -33,7 +33,14 @@ enum class MatmulInstruction {
   MmaHalf, ///< mma.sync m16n8k16 on f16 or bf16, sums in f32
   MmaTf32, ///< mma.sync m16n8k8
   Fma,     ///< f32 multiply-adds of each lane
+  /// wgmma m64nNk16 on f16 or bf16, and m64nNk8 on tf32: operands in shared memory, copied there by the
+  /// copy engine at the word of a warp group of its own.
+  WgmmaHalf,
+  WgmmaTf32,
 };
+inline bool isWgmma(MatmulInstruction instruction) {
+  return instruction == MatmulInstruction::WgmmaHalf || instruction == MatmulInstruction::WgmmaTf32;
+}
 const char *instructionName(MatmulInstruction instruction);
 std::optional<MatmulInstruction> parseInstruction(const std::string &name);
 
@@ -42,6 +49,8 @@ struct GpuMatmulShape {
   std::optional<int64_t> batches = 1, rows, columns, depth;
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
   int64_t elementBytes = 2; ///< of the operands, the wider one
+  /// The copy engine can bring the operands, in the order that wgmma wants: it may be chosen instead.
+  bool bulkOperands = false;
 };
 
 struct GpuMatmulSchedule {
@@ -49,9 +58,16 @@ struct GpuMatmulSchedule {
   int64_t blockRows = 0, blockColumns = 0, blockDepth = 0;
   int64_t warpRows = 1, warpColumns = 1; ///< warps along rows, along columns
   int64_t stages = 2;                    ///< steps of depth in shared memory
+  /// Of wgmma: warps that only start copies, a warp group of them, and how the two kinds of warps share the
+  /// registers; 0: as the compiler deals them out.
+  int64_t producerWarps = 0, producerRegisters = 0, consumerRegisters = 0;
   std::string reason;
 
+  /// That multiply.
   int64_t warps() const { return warpRows * warpColumns; }
+  /// Of wgmma: groups of four warps along the rows; what one instruction has of the columns.
+  int64_t groupRows() const { return warpRows / 4; }
+  int64_t instructionColumns() const { return blockColumns / warpColumns; }
   /// Which register of which lane and warp holds which sum.
   TileLayout accumulatorLayout() const;
   /// The same for a left operand [blockRows, blockDepth] of mma.sync on f16 or
@@ -72,6 +88,8 @@ struct GpuMatmulCost {
 std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &schedule, int64_t elementBytes, const GpuMachine &machine);
 /// For a schedule that `checkGpuMatmulSchedule` accepts.
 GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
+/// The part of registers that each kind of warp has when they share them as setmaxnreg can; sets the schedule's.
+void shareRegisters(GpuMatmulSchedule &schedule, const GpuMachine &machine);
 /// Nullopt when nothing fits.
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine);
 

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "bessemer/Runtime/Status.h"
+#include "bessemer/Support/TensorMap.h"
 
 #include <cstdint>
 #include <memory>
@@ -38,7 +39,8 @@ struct DeviceArgument {
 
 /// The order of a kernel's parameters: a pointer for each buffer, an i64 for each
 /// symbol; when Kernel::takesWorkspace, pointer to the workspace, its bytes for each
-/// block, pointer to the i64 that tile.check writes to.
+/// block, pointer to the i64 that tile.check writes to; a tensor map, by value, for each of
+/// Kernel::tensorMaps.
 struct DeviceLaunch {
   int32_t kernel = 0; ///< of Program::kernels
   std::span<const DeviceArgument> buffers;
@@ -48,8 +50,10 @@ struct DeviceLaunch {
   int64_t workspaceStride = 0;
 };
 
-/// The launch's parameters, a word each.
+/// The launch's parameters, a word each; tensor maps follow them.
 std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel &kernel);
+/// The launch's tensor maps, from the addresses of its buffers.
+Status makeTensorMaps(const DeviceLaunch &launch, const Kernel &kernel, std::vector<TensorMap> &maps);
 
 /// What is asked of a stream happens in order. One thread at a time.
 class DeviceStream {

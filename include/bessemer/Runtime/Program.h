@@ -15,6 +15,7 @@
 #pragma once
 
 #include "bessemer/Algorithms/SymbolicExpr.h"
+#include "bessemer/Algorithms/TensorMapPlan.h"
 #include "bessemer/Kernels/Kernels.h"
 #include "bessemer/Support/DType.h"
 
@@ -152,10 +153,11 @@ struct Kernel {
   std::string reason;        ///< why the fusion is as it is
   SymbolicExpr flops, bytes; ///< over the kernel's own index arguments "s0", "s1", …
   // Of a device's kernel (Device.h):
-  int32_t threads = 0;         ///< of a block
-  int32_t outputs = 0;         ///< of its buffers the last so many are written
-  int64_t sharedBytes = 0;     ///< of a block, beside what the code declares
-  bool takesWorkspace = false; ///< and goes on to further points of the grid where there are fewer blocks
+  int32_t threads = 0;                   ///< of a block
+  int32_t outputs = 0;                   ///< of its buffers the last so many are written
+  int64_t sharedBytes = 0;               ///< of a block, beside what the code declares
+  bool takesWorkspace = false;           ///< and goes on to further points of the grid where there are fewer blocks
+  std::vector<TensorMapPlan> tensorMaps; ///< of its last parameters, made at each launch
 };
 
 /// A weight as the program wants it. Without a `prepare` function it is the bytes of its source.

@@ -21,6 +21,8 @@ struct GpuMachine {
   /// Operations a cycle (a multiplication and an addition are two): mma.sync on
   /// f16 and bf16, on tf32, and fused multiply-adds of f32.
   int64_t halfFlops = 2048, tf32Flops = 1024, floatFlops = 256;
+  /// The same of wgmma; 0: the machine has none.
+  int64_t wgmmaHalfFlops = 0, wgmmaTf32Flops = 0;
   double l2BytesPerCycle = 47; ///< 5120 bytes a cycle for all
   /// Products of f32 may round their operands to tf32 (`--numerics`).
   bool tf32 = false;
@@ -38,6 +40,8 @@ inline GpuMachine gpuMachineOf(int64_t architecture) {
     machine.sharedBytes = 227 << 10;
     machine.halfFlops = 2700;
     machine.tf32Flops = 1350;
+    machine.wgmmaHalfFlops = 4096;
+    machine.wgmmaTf32Flops = 2048;
     machine.l2BytesPerCycle = 42;
   }
   return machine;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "bessemer/Target/CUDA.h"
 
+#include "mlir/Conversion/NVVMToLLVM/NVVMToLLVM.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
@@ -64,7 +66,15 @@ cuda::Ptx cuda::emitPtx(mlir::ModuleOp module, const MachineInfo &machine) {
   mlir::registerLLVMDialectTranslation(*module.getContext());
   mlir::registerNVVMDialectTranslation(*module.getContext());
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> code = mlir::translateModuleToLLVMIR(module, context, "kernels");
+  // What LLVM has no intrinsic for becomes inline PTX; of a copy, as the emulator runs the ops.
+  mlir::OwningOpRef<mlir::ModuleOp> copy(module.clone());
+  mlir::PassManager lowering(module.getContext());
+  lowering.addPass(mlir::createConvertNVVMToLLVMPass());
+  if (failed(lowering.run(*copy))) {
+    result.error = "the kernels could not be lowered to LLVM";
+    return result;
+  }
+  std::unique_ptr<llvm::Module> code = mlir::translateModuleToLLVMIR(*copy, context, "kernels");
   if (!code) {
     result.error = "the kernels could not be translated to LLVM IR";
     return result;

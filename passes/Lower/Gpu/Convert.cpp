@@ -185,7 +185,7 @@ void GpuExpander::convertThroughShared(const LayoutConversion &plan, const Regis
   if (shared.perWarp)
     NVVM::SyncWarpOp::create(b, arith::ConstantOp::create(b, b.getI32IntegerAttr(-1)));
   else
-    NVVM::Barrier0Op::create(b);
+    blockBarrier();
   ThreadColumns columns = columnsOf(shared.loads);
   for (auto [i, part] : llvm::enumerate(plan.parts)) {
     Value base = sharedBase(place + i * partBytes);

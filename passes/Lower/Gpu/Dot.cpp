@@ -62,7 +62,8 @@ LogicalResult GpuExpander::expandDot(tile::DotOp op) {
   auto a = op.getA().getDefiningOp<tile::LoadOp>(), right = op.getB().getDefiningOp<tile::LoadOp>();
   if (!a || !right)
     return op.emitError("expected operands that are loads: a product of computed tiles has no code outside of a loop");
-  return expandPipelinedDot(op, *schedule, a, right);
+  return isWgmma(schedule->instruction) ? expandWgmmaDot(op, *schedule, a, right)
+                                        : expandPipelinedDot(op, *schedule, a, right);
 }
 
 LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
@@ -123,7 +124,7 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     NVVM::CpAsyncWaitGroupOp::create(b, stages - 2);
-    NVVM::Barrier0Op::create(b);
+    blockBarrier();
     Value readPlace = loop.getRegionIterArgs()[count], copyPlace = loop.getRegionIterArgs()[count + 1];
     start(add(loop.getInductionVar(), index(stages - 1)), copyPlace, std::nullopt);
     NVVM::CpAsyncCommitGroupOp::create(b);

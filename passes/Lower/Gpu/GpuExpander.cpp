@@ -19,7 +19,7 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   auto pointer = LLVM::LLVMPointerType::get(b.getContext(), 1);
   SmallVector<Type> types(kernel.getViews(), pointer);
   types.append(kernel.getSymbols(), b.getI64Type());
-  auto function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
+  function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   auto toIndex = [&](Value v) { return Value(arith::IndexCastUIOp::create(b, b.getIndexType(), v)); };
@@ -46,12 +46,15 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
     if (failed(expandOp(op)))
       return failure();
   b.setLoc(kernel.getLoc());
+  b.setInsertionPointToEnd(entry); // warps with a role of their own end here, too
   func::ReturnOp::create(b);
 
   finishShared(function);
   auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
   // nvvm's own attributes are for llvm.func: LowerKernelsToLlvm sets them.
-  function->setAttr("bess.block", b.getI64IntegerAttr(warps ? 32 * warps.getInt() : 32));
+  auto producers = kernel.getSchedule().getAs<IntegerAttr>("producer_warps");
+  function->setAttr("bess.block", b.getI64IntegerAttr((warps ? 32 * warps.getInt() : 32) +
+                                                      (producers ? 32 * producers.getInt() : 0)));
   function->setAttr("bess.grid", kernel.getGrid());
   function->setAttr("bess.workspace", b.getStringAttr("0"));
   function->setAttr("bess.flops", kernel.getFlopsAttr());

@@ -12,11 +12,13 @@
 //   same
 //   convert       by the plan of bessemer/Algorithms/LayoutConversion.h
 //   dot           operands that are loads go through stages of shared memory
-//                 (Dot.cpp), fragments to mma.sync or multiply-adds
+//                 (Dot.cpp), fragments to mma.sync or multiply-adds; or, by the copy
+//                 engine, to wgmma (Wgmma.cpp)
 #pragma once
 
 #include "bessemer/Algorithms/GpuMatmulSchedule.h"
 #include "bessemer/Algorithms/LayoutConversion.h"
+#include "bessemer/Algorithms/WgmmaOperand.h"
 #include "passes/Lower/Gpu/Layouts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -80,9 +82,11 @@ private:
   // ---- Shared.cpp: one arena of shared memory, and tiles in it
   /// Bytes from the arena's begin on; the arena is as large as the most that
   /// was taken at a time. `releaseShared` gives back all behind the place.
-  int64_t takeShared(int64_t bytes);
+  int64_t takeShared(int64_t bytes, int64_t alignment = 128);
   void releaseShared(int64_t place);
   void finishShared(mlir::func::FuncOp function);
+  /// Of all threads that go on with the program.
+  void blockBarrier();
   /// Threads may still use what was given back: waits for them when that is so.
   void fenceShared();
   /// A linear function of lane and warp: bytes for each of their bits.
@@ -153,6 +157,26 @@ private:
   Registers readShared(const SharedTile &tile, Value base, const TileLayout &layout, int64_t row, int64_t column);
   Value zeroOf(mlir::Type type);
 
+  // ---- Wgmma.cpp
+  mlir::LogicalResult expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+                                     tile::LoadOp right);
+  /// A tile of rows x columns, copied by the copy engine, step by step along `depthDim`.
+  struct BulkCopy {
+    tile::LoadOp load;
+    TileLayout layout; ///< in shared memory
+    WgmmaDescriptor descriptor;
+    unsigned depthDim = 1;
+    int64_t rows = 0, columns = 0, boxColumns = 0, elementBytes = 0;
+    Value map; ///< parameter of the kernel
+  };
+  /// `extent`: rows (columns, if the depth goes along the rows) that an instruction reads.
+  mlir::FailureOr<BulkCopy> makeBulkCopy(tile::LoadOp load, int64_t rows, int64_t columns, unsigned depthDim,
+                                         int64_t extent);
+  void startBulkCopy(const BulkCopy &copy, Value base, Value step, Value barrier);
+  Value addTensorMap(tile::LoadOp load, mlir::ArrayRef<int64_t> box, int64_t swizzleBytes);
+  llvm::SmallVector<mlir::Attribute> tensorMaps;
+  int64_t consumerThreads = 0; ///< of those who multiply, while the others copy
+
   // ---- Loop.cpp
   /// scf.for. Operands of products that are loads of the body go through shared
   /// memory while the product before is computed; those from outside of the
@@ -182,16 +206,17 @@ private:
   GpuMachine machine;
   mlir::ImplicitLocOpBuilder b;
   mlir::ModuleOp module;
+  mlir::func::FuncOp function;
   mlir::IRMapping mapping; ///< scalars of the program -> the function's
   llvm::DenseMap<Value, Registers> tiles;
   llvm::DenseMap<Value, Value> buffers; ///< views -> pointers
   Value lane, warp;                     ///< index
   llvm::StringMap<Registers> bases;     ///< by layout: coordinates of register 0
   unsigned sharedCount = 0;
-  int64_t sharedTop = 0, sharedSize = 0; ///< of the arena, in bytes
-  bool sharedUsed = false;               ///< since the last barrier
-  Value sharedArena;                     ///< pointer<3>
-  llvm::StringMap<Value> threadSums;     ///< by columns (and what they are trade with)
+  int64_t sharedTop = 0, sharedSize = 0, sharedAlignment = 128; ///< of the arena, in bytes
+  bool sharedUsed = false;                                      ///< since the last barrier
+  Value sharedArena;                                            ///< pointer<3>
+  llvm::StringMap<Value> threadSums;                            ///< by columns (and what they are trade with)
 };
 
 /// How many registers from each multiple of that number on are neighbours along

@@ -151,7 +151,7 @@ LogicalResult GpuExpander::expandStore(tile::StoreOp op) {
   Value owner = isOwner(*layout);
   // The result may lie on an operand: the lanes that hold copies must have read it.
   if (owner)
-    NVVM::Barrier0Op::create(b);
+    blockBarrier();
   for (int64_t reg = 0; reg < layout->registers(); reg += width) {
     if (reg % layout->atom().inputSize("register") & copies)
       continue;

@@ -48,7 +48,7 @@ GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind, const 
       LLVM::StoreOp::create(b, value, place(add(index(i * warps), warp)));
     }
   }
-  NVVM::Barrier0Op::create(b);
+  blockBarrier();
   Registers results;
   for (size_t i = 0; i < parts.size(); ++i) {
     Value total;

@@ -40,7 +40,7 @@ void GpuExpander::useStaged(tile::LoadOp load) {
     return; // copied once, outside
   const StagedOperand &operand = staged[found->second];
   NVVM::CpAsyncWaitGroupOp::create(b, 0);
-  NVVM::Barrier0Op::create(b);
+  blockBarrier();
   OpBuilder::InsertionGuard guard(b);
   Value position = stagedPosition;
   if (operand.isNextStep) {

@@ -19,12 +19,13 @@ using namespace bessemer::gpu;
 
 /// What a kernel may have without asking for it at the launch.
 static constexpr int64_t staticSharedBytes = 48 << 10;
-static constexpr int64_t arenaAlignment = 128, accessBytes = 16, passBytes = 128;
+static constexpr int64_t accessBytes = 16, passBytes = 128;
 
 // ---- the arena
 
-int64_t GpuExpander::takeShared(int64_t bytes) {
-  int64_t place = llvm::alignTo(sharedTop, arenaAlignment);
+int64_t GpuExpander::takeShared(int64_t bytes, int64_t alignment) {
+  sharedAlignment = std::max(sharedAlignment, alignment);
+  int64_t place = llvm::alignTo(sharedTop, alignment);
   sharedTop = place + bytes;
   sharedSize = std::max(sharedSize, sharedTop);
   return place;
@@ -34,7 +35,7 @@ void GpuExpander::releaseShared(int64_t place) { sharedTop = place; }
 
 void GpuExpander::fenceShared() {
   if (sharedUsed)
-    NVVM::Barrier0Op::create(b);
+    blockBarrier();
   sharedUsed = false;
 }
 
@@ -62,7 +63,7 @@ void GpuExpander::finishShared(func::FuncOp function) {
   bool isDynamic = sharedSize > staticSharedBytes;
   auto array = LLVM::LLVMArrayType::get(b.getI8Type(), isDynamic ? 0 : sharedSize);
   LLVM::GlobalOp::create(b, array, /*isConstant=*/false, isDynamic ? LLVM::Linkage::External : LLVM::Linkage::Internal,
-                         arenaName(kernel), Attribute(), arenaAlignment, /*addrSpace=*/3);
+                         arenaName(kernel), Attribute(), sharedAlignment, /*addrSpace=*/3);
   if (isDynamic)
     function->setAttr("bess.shared", b.getI64IntegerAttr(sharedSize));
 }

@@ -12,6 +12,7 @@
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
+#include "passes/Lower/TensorMaps.h"
 #include "passes/Tile/Passes.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -194,6 +195,13 @@ public:
       for (const emulator::KernelInfo &info : kernels->kernels())
         if (info.name == kernel.getSymName())
           config.block = info.requiredBlock;
+      for (const TensorMapPlan &plan : readTensorMaps(kernel)) {
+        std::string error;
+        std::optional<TensorMap> map = makeTensorMap(plan, arguments[plan.buffer], symbols, error);
+        ASSERT_TRUE(map) << error;
+        arguments.push_back(emulator::tensorMapArgument(config.tensorMaps.size()));
+        config.tensorMaps.push_back(*map);
+      }
       launched = kernels->launch(kernel.getSymName().str(), config, arguments, device);
       EXPECT_TRUE(launched.clean()) << launched.text();
       for (const emulator::AccessStatistics &access : launched.statistics)

@@ -32,14 +32,20 @@ std::string shapeText(int64_t a, int64_t b, const std::string &element) {
 } // namespace
 
 class LargeProducts : public testing::TestWithParam<std::tuple<std::string, Shape>> {};
+// By mma.sync on both architectures, and by wgmma.
 INSTANTIATE_TEST_SUITE_P(
     Gpu, LargeProducts,
-    testing::Combine(testing::Values("sm_80", "sm_90a"),
-                     testing::Values(Shape{4096, 4096, 4096, "f16", false}, Shape{8192, 8192, 8192, "bf16", true},
-                                     Shape{128, 3072, 768, "f16", false}, Shape{2048, 2048, 2048, "f32", false})));
+    testing::Combine(testing::Values("sm_80", "sm_90a, mma.sync", "sm_90a"),
+                     testing::Values(Shape{4096, 4096, 4096, "f16", false}, Shape{4096, 4096, 4096, "bf16", false},
+                                     Shape{8192, 8192, 8192, "bf16", true}, Shape{128, 3072, 768, "f16", false},
+                                     Shape{2048, 2048, 2048, "f32", false})));
 
 TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
-  auto [architecture, shape] = GetParam();
+  auto [name, shape] = GetParam();
+  std::string architecture = name.substr(0, name.find(','));
+  GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
+  if (architecture != name)
+    machine.wgmmaHalfFlops = machine.wgmmaTf32Flops = 0;
   std::string a = shapeText(shape.rows, shape.depth, shape.element),
               y = shapeText(shape.rows, shape.columns, shape.element),
               b = shape.transposed ? shapeText(shape.columns, shape.depth, shape.element)
@@ -47,30 +53,45 @@ TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
   GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ") -> " + y + " {\n  %y = bess.matmul %a, %b" +
                        (shape.transposed ? " {transpose_b}" : "") + " : (" + a + ", " + b + ") -> " + y +
                        "\n  return %y : " + y + "\n}\n",
-                   architecture);
+                   architecture, machine);
   std::vector<cuda::KernelResources> resources = kernel.assembles();
   GpuMatmulShape known;
   known.rows = shape.rows, known.columns = shape.columns, known.depth = shape.depth;
   bool isFloat = shape.element == "f32";
   known.instruction = isFloat ? MatmulInstruction::Fma : MatmulInstruction::MmaHalf;
   known.elementBytes = isFloat ? 4 : 2;
-  GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
+  known.bulkOperands = !isFloat;
   GpuMatmulSchedule s = *chooseGpuMatmulSchedule(known, machine);
   GpuMatmulCost cost = gpuMatmulCost(s, known, machine);
-  int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
-  int64_t products = isFloat ? rows * columns / 32 * s.blockDepth : rows / 16 * columns / 8 * s.blockDepth / 16;
-  EXPECT_EQ(countOf(kernel.ptx.text, isFloat ? "fma.rn.f32" : "mma.sync"), products);
-  if (!isFloat)
-    EXPECT_EQ(countOf(kernel.ptx.text, "ldmatrix"), (rows / 16 + columns / 16) * s.blockDepth / 16);
-  // In each step, and `stages` - 1 times before the loop.
-  int64_t copies = (s.blockRows + s.blockColumns) * s.blockDepth * known.elementBytes / 16 / (32 * s.warps());
-  EXPECT_EQ(countOf(kernel.ptx.text, "cp.async.cg.shared.global"), copies * s.stages);
+  int64_t products;
+  if (isWgmma(s.instruction)) {
+    products = s.blockRows / s.groupRows() / 64 * s.blockDepth / 16;
+    // LLVM takes both loops' steps several at a time where their number allows it.
+    int64_t steps = countOf(kernel.ptx.text, "wgmma.mma_async") / products;
+    EXPECT_GE(steps, 1);
+    EXPECT_EQ(countOf(kernel.ptx.text, "wgmma.mma_async"), products * steps);
+    // Boxes of 128 bytes a row.
+    int64_t boxes =
+        s.blockDepth / 64 + (shape.transposed ? s.blockDepth / 64 : std::max<int64_t>(1, s.blockColumns / 64));
+    EXPECT_EQ(countOf(kernel.ptx.text, "cp.async.bulk.tensor") % boxes, 0);
+    EXPECT_EQ(countOf(kernel.ptx.text, "setmaxnreg"), s.consumerRegisters ? 2 : 0);
+  } else {
+    int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
+    products = isFloat ? rows * columns / 32 * s.blockDepth : rows / 16 * columns / 8 * s.blockDepth / 16;
+    EXPECT_EQ(countOf(kernel.ptx.text, isFloat ? "fma.rn.f32" : "mma.sync"), products);
+    if (!isFloat)
+      EXPECT_EQ(countOf(kernel.ptx.text, "ldmatrix"), (rows / 16 + columns / 16) * s.blockDepth / 16);
+    // In each step, and `stages` - 1 times before the loop.
+    int64_t copies = (s.blockRows + s.blockColumns) * s.blockDepth * known.elementBytes / 16 / (32 * s.warps());
+    EXPECT_EQ(countOf(kernel.ptx.text, "cp.async.cg.shared.global"), copies * s.stages);
+  }
   if (resources.empty())
     GTEST_SKIP() << "no ptxas";
   std::printf(
-      "| %s | %ld x %ld x %ld %s | %ld x %ld x %ld, %ld x %ld warps, %ld stages | %u | %ld | %ld | %ld | %.0f %% |\n",
+      "| %s | %ld x %ld x %ld %s | %s, %ld x %ld x %ld, %ld x %ld warps, %ld stages | %u | %ld | %ld | %ld | %.0f %% | "
+      "%.2f |\n",
       architecture.c_str(), long(shape.rows), long(shape.columns), long(shape.depth), shape.element.c_str(),
-      long(s.blockRows), long(s.blockColumns), long(s.blockDepth), long(s.warpRows), long(s.warpColumns),
-      long(s.stages), resources[0].registers, long(cost.sharedBytes >> 10), long(cost.resident), long(products),
-      100 * cost.peak);
+      instructionName(s.instruction), long(s.blockRows), long(s.blockColumns), long(s.blockDepth), long(s.warpRows),
+      long(s.warpColumns), long(s.stages), resources[0].registers, long(cost.sharedBytes >> 10), long(cost.resident),
+      long(products), 100 * cost.peak, cost.cycles / 1e6);
 }

@@ -71,6 +71,8 @@ Program weightedProgram(const std::string &file) {
   no->push_back(instruction(Guard{"lt", sym("i"), 3, "message"}));
   f.body.push_back(instruction(If{go, yes, no}));
   program.entryGuards.push_back({"le", 1, 2, "always"});
+  program.kernels[0].tensorMaps = {
+      {.buffer = 1, .elementBytes = 2, .swizzleBytes = 128, .dims = {sym("s0"), 64}, .box = {8, 64}}};
   return program;
 }
 

@@ -83,6 +83,13 @@ int cuMemsetD8Async(P to, unsigned char v, size_t bytes, void *s) { NEED
   char *at = host(to, bytes);
   if (!at || s != &streams) return BAD;
   queue[queued++] = (struct work){1, at, 0, bytes, v}; return OK; }
+uint64_t fake_map[16];
+int fake_maps;
+int cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
+                           const unsigned *box, const unsigned *steps, int interleave, int swizzle, int promote, int fill) {
+  if ((uintptr_t)map % 64 || (uintptr_t)address % 16 || rank != 2 || interleave || steps[0] != 1 || steps[1] != 1) return BAD;
+  uint64_t words[16] = {(uint64_t)address, type, sizes[0], sizes[1], strides[0], box[0], box[1], swizzle, promote, fill};
+  memcpy(map, words, 128); return OK; }
 int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
                    void *s, void **params, void **extra) { NEED
   static const int counts[] = {3, 3, 6};
@@ -91,6 +98,7 @@ int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
   struct work w = {2};
   w.kernel = kernel; w.grid = gx; w.block = bx;
   for (int i = 0; i < counts[kernel]; ++i) w.words[i] = *(uint64_t *)params[i];
+  if (kernel == 0 && fake_maps) memcpy(fake_map, params[counts[kernel]], 128);
   queue[queued++] = w; ++fake_launches; return OK; }
 static int launch(struct work *w) {
   uint64_t *p = w->words;
@@ -198,6 +206,29 @@ TEST_F(CudaDriver, CopiesAtTheEdgesOnly) {
   }
   options.device.reset();
   EXPECT_EQ(counter("fake_live"), 0) << "device memory that nobody gave back";
+}
+
+// The parameters behind the others: what the driver has encoded, from the buffer's address and sizes.
+TEST_F(CudaDriver, TensorMapsAreMadeAtEachLaunch) {
+  Program program = deviceProgram();
+  program.kernels[Add].tensorMaps = {
+      {.buffer = 0, .elementBytes = 4, .swizzleBytes = 32, .dims = {3, 4}, .box = {2, 8}}};
+  counter("fake_maps") = 1;
+  Context context(makeModel(program, 1, options));
+  std::vector<float> x(12, 1.0f);
+  std::vector<Tensor> inputs{tensor(x, {3, 4})}, outputs(2);
+  Status status = context.run(inputs, outputs);
+  counter("fake_maps") = 0;
+  ASSERT_TRUE(status.ok()) << status.message;
+  const auto *words = reinterpret_cast<const uint64_t *>(&counter("fake_map"));
+  EXPECT_NE(words[0], 0u);
+  EXPECT_EQ(std::vector<uint64_t>(words + 1, words + 10), (std::vector<uint64_t>{2, 4, 3, 16, 8, 2, 1, 2, 0}));
+  // Rows of three elements are no multiple of 16 bytes.
+  program.kernels[Add].tensorMaps[0].dims = {4, 3};
+  Context refused(makeModel(std::move(program), 1, options));
+  std::vector<Tensor> again(2);
+  status = refused.run(inputs, again);
+  EXPECT_NE(status.message.find("multiple of 16 below 2^40 as the stride"), std::string::npos) << status.message;
 }
 
 TEST_F(CudaDriver, AnInputMayBeTheOutput) {

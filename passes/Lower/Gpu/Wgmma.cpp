@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// tile.dot by wgmma (sm_90a). Both operands are loads of whole depth: the copy engine
+// brings them to a ring of stages in shared memory, at the word of one thread of a warp
+// group that does nothing else; the other groups multiply. Two mbarriers for each stage:
+// `full`, when the copies are there, and `empty`, when all who multiply are done with it:
+//
+//   one thread of the producer group         each group that multiplies
+//   for each step:                           for each step:
+//     wait for empty[stage]                    wait for full[stage]
+//     announce the bytes to full[stage]        start its products
+//     start the copies                         wait for those of the step before
+//                                              arrive at empty[the stage before]
+//
+// The producers give registers up, the others take them (setmaxnreg). All that follows
+// the product in the kernel is in the branch of those who multiply, and its barriers are
+// theirs alone. How many groups, stages and registers: the kernel's schedule.
+#include "passes/Lower/Gpu/GpuExpander.h"
+
+#include "bessemer/Algorithms/WgmmaOperand.h"
+#include "passes/Lower/TileParts.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::gpu;
+
+/// Of a tile in the arena: a pattern of the widest swizzle.
+static constexpr int64_t tileAlignment = 1024, barrierBytes = 8, groupRowCount = 64;
+/// Nanoseconds that a wait may sleep before it looks again.
+static constexpr int64_t waitTicks = 10000000;
+
+/// Barrier 0 is for all threads; those who multiply have one of their own.
+void GpuExpander::blockBarrier() {
+  if (!consumerThreads) {
+    NVVM::Barrier0Op::create(b);
+    return;
+  }
+  auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
+  NVVM::BarrierOp::create(b, TypeRange(), constant(1), constant(consumerThreads), NVVM::BarrierReductionAttr(),
+                          Value());
+}
+
+/// A parameter of the kernel, at its end; `bess.tensor_maps` says how the host makes it.
+Value GpuExpander::addTensorMap(tile::LoadOp load, ArrayRef<int64_t> box, int64_t swizzleBytes) {
+  auto view = cast<tile::ViewType>(load.getView().getType());
+  int64_t number = 0;
+  while (kernel.getView(number) != load.getView())
+    ++number;
+  tensorMaps.push_back(b.getDictionaryAttr(
+      {b.getNamedAttr("view", b.getI64IntegerAttr(number)), b.getNamedAttr("dims", view.getDims()),
+       b.getNamedAttr("element_bytes",
+                      b.getI64IntegerAttr(storageType(view.getElementType()).getIntOrFloatBitWidth() / 8)),
+       b.getNamedAttr("box", b.getDenseI64ArrayAttr(box)),
+       b.getNamedAttr("swizzle_bytes", b.getI64IntegerAttr(swizzleBytes))}));
+  unsigned index = function.getNumArguments();
+  (void)function.insertArgument(index, LLVM::LLVMPointerType::get(b.getContext()), DictionaryAttr(), load.getLoc());
+  function->setAttr("bess.tensor_maps", b.getArrayAttr(tensorMaps));
+  return function.getArgument(index);
+}
+
+FailureOr<GpuExpander::BulkCopy> GpuExpander::makeBulkCopy(tile::LoadOp load, int64_t rows, int64_t columns,
+                                                           unsigned depthDim, int64_t extent) {
+  auto type = cast<RankedTensorType>(load.getTile().getType());
+  auto view = cast<tile::ViewType>(load.getView().getType());
+  int64_t rank = view.getRank(), bytes = type.getElementTypeBitWidth() / 8;
+  ArrayRef<int64_t> dims = load.getDims();
+  std::optional<int64_t> width = bess::parseDims(view.getDims()).back().isConstant();
+  if (load.getCondition() || dims != ArrayRef<int64_t>{rank - 2, rank - 1} || rank > 5 || !width || *width * bytes % 16)
+    return load.emitError("expected the last two dimensions of a view whose rows are multiples of 16 bytes, for "
+                          "the copy engine");
+  BulkCopy copy;
+  copy.load = load;
+  copy.depthDim = depthDim;
+  copy.rows = rows;
+  copy.columns = columns;
+  copy.elementBytes = bytes;
+  copy.layout = bulkTileLayout(rows, columns, bytes);
+  std::string error;
+  std::optional<WgmmaDescriptor> descriptor = describeWgmmaOperand(copy.layout, bytes, depthDim, extent, &error);
+  if (!descriptor)
+    return load.emitError("no descriptor for wgmma: ") << error;
+  copy.descriptor = *descriptor;
+  copy.boxColumns = bulkBoxColumns(columns, bytes);
+  SmallVector<int64_t> box(rank, 1);
+  box[rank - 2] = rows;
+  box[rank - 1] = copy.boxColumns;
+  copy.map = addTensorMap(load, box, copy.boxColumns * bytes);
+  return copy;
+}
+
+/// Starts the copies of one step; by one thread.
+void GpuExpander::startBulkCopy(const BulkCopy &copy, Value base, Value step, Value barrier) {
+  tile::LoadOp load = copy.load;
+  auto toI32 = [&](Value v) { return Value(arith::IndexCastOp::create(b, b.getI32Type(), v)); };
+  int64_t rank = cast<tile::ViewType>(load.getView().getType()).getRank();
+  int64_t stepSize = copy.depthDim ? copy.columns : copy.rows;
+  for (int64_t column = 0; column < copy.columns; column += copy.boxColumns) {
+    SmallVector<Value> at; // the innermost first
+    for (int64_t d = rank - 1; d >= 0; --d) {
+      Value place = mapped(load.getOffsets()[d]);
+      if (d == rank - 2 + copy.depthDim)
+        place = add(place, mul(step, index(stepSize)));
+      if (d == rank - 1 && column)
+        place = add(place, index(column));
+      at.push_back(toI32(place));
+    }
+    Value to = base;
+    if (int64_t place = tilePlace(copy.layout, copy.elementBytes, 0, column))
+      to = LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base,
+                               ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(place)});
+    Value inCluster =
+        LLVM::AddrSpaceCastOp::create(b, LLVM::LLVMPointerType::get(b.getContext(), 7), to); // of one block
+    NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(b, inCluster, copy.map, at, barrier, ValueRange(), Value(),
+                                                           Value(), NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false,
+                                                           NVVM::CTAGroupKindAttr(), Value());
+  }
+}
+
+LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+                                          tile::LoadOp right) {
+  int64_t depthStep = schedule.blockDepth, columns = schedule.instructionColumns();
+  bool transposed = op.getTransposeB();
+  FailureOr<BulkCopy> copyA = makeBulkCopy(a, schedule.blockRows, depthStep, 1, groupRowCount);
+  FailureOr<BulkCopy> copyB = transposed ? makeBulkCopy(right, schedule.blockColumns, depthStep, 1, columns)
+                                         : makeBulkCopy(right, depthStep, schedule.blockColumns, 0, columns);
+  if (failed(copyA) || failed(copyB))
+    return failure();
+  auto typeA = cast<RankedTensorType>(a.getTile().getType());
+  if (typeA.isDynamicDim(1))
+    return op.emitError("expected a known depth for the copy engine");
+  int64_t steps = llvm::divideCeil(typeA.getDimSize(1), depthStep), stages = schedule.stages;
+  int64_t bytesA = copyA->rows * copyA->columns * copyA->elementBytes,
+          stageBytes = bytesA + copyB->rows * copyB->columns * copyB->elementBytes;
+  Type i64 = b.getI64Type();
+  auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
+
+  // full[0 ..], then empty[0 ..], before the stages.
+  fenceShared();
+  Value full = sharedBase(takeShared(2 * stages * barrierBytes));
+  Value empty = LLVM::GEPOp::create(b, full.getType(), b.getI8Type(), full,
+                                    ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(stages * barrierBytes)});
+  int64_t arena = takeShared(stages * stageBytes, tileAlignment);
+  Value base = sharedBase(arena);
+  auto barrierOf = [&](Value barriers, Value stage) -> Value {
+    return LLVM::GEPOp::create(b, barriers.getType(), i64, barriers, ArrayRef<LLVM::GEPArg>{stage});
+  };
+  auto stageOf = [&](Value stage) -> Value {
+    Value offset = arith::MulIOp::create(b, stage, constant(stageBytes));
+    return LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset});
+  };
+  auto wait = [&](Value barrier, Value parity) {
+    NVVM::MBarrierTryWaitParityOp::create(b, barrier, parity, constant(waitTicks));
+  };
+  /// The stage after this one, and the parity of its phase.
+  auto following = [&](Value stage, Value parity) {
+    Value next = arith::AddIOp::create(b, stage, constant(1));
+    Value wraps = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, next, constant(stages));
+    return std::pair<Value, Value>(
+        arith::SelectOp::create(b, wraps, constant(0), next),
+        arith::SelectOp::create(b, wraps, arith::XOrIOp::create(b, parity, constant(1)), parity));
+  };
+  auto isEqual = [&](Value x, int64_t y) {
+    return Value(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, index(y)));
+  };
+  Value isFirstLane = isEqual(lane, 0);
+  auto guarded = [&](Value condition, llvm::function_ref<void()> body) {
+    auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    body();
+  };
+
+  guarded(arith::AndIOp::create(b, isEqual(warp, 0), isFirstLane), [&] {
+    for (int64_t stage = 0; stage < stages; ++stage) {
+      NVVM::MBarrierInitOp::create(b, barrierOf(full, constant(stage)), constant(1), Value());
+      NVVM::MBarrierInitOp::create(b, barrierOf(empty, constant(stage)), constant(schedule.warps()), Value());
+    }
+    NVVM::FenceMbarrierInitOp::create(b);
+  });
+  NVVM::Barrier0Op::create(b);
+
+  Value isProducer = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, warp, index(schedule.warps()));
+  auto roles = scf::IfOp::create(b, isProducer, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(roles.thenBlock());
+    if (schedule.producerRegisters)
+      NVVM::SetMaxRegisterOp::create(b, schedule.producerRegisters, NVVM::SetMaxRegisterAction::decrease);
+    guarded(arith::AndIOp::create(b, isEqual(warp, schedule.warps()), isFirstLane), [&] {
+      // The first time all stages are empty: as if the phase before were complete.
+      auto loop = scf::ForOp::create(b, index(0), index(steps), index(1), ValueRange{constant(0), constant(1)});
+      OpBuilder::InsertionGuard inLoop(b);
+      b.setInsertionPointToStart(loop.getBody());
+      Value stage = loop.getRegionIterArgs()[0], parity = loop.getRegionIterArgs()[1], place = stageOf(stage);
+      Value barrier = barrierOf(full, stage);
+      wait(barrierOf(empty, stage), parity);
+      NVVM::MBarrierArriveExpectTxOp::create(b, TypeRange(), barrier, constant(stageBytes), NVVM::MemScopeKind::CTA,
+                                             /*relaxed=*/false, Value());
+      startBulkCopy(*copyA, place, loop.getInductionVar(), barrier);
+      Value placeB = LLVM::GEPOp::create(b, place.getType(), b.getI8Type(), place,
+                                         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytesA)});
+      startBulkCopy(*copyB, placeB, loop.getInductionVar(), barrier);
+      auto [next, nextParity] = following(stage, parity);
+      scf::YieldOp::create(b, ValueRange{next, nextParity});
+    });
+  }
+
+  // From here on all is in the branch of those who multiply.
+  b.setInsertionPointToStart(roles.elseBlock());
+  consumerThreads = 32 * schedule.warps();
+  if (schedule.consumerRegisters)
+    NVVM::SetMaxRegisterOp::create(b, schedule.consumerRegisters, NVVM::SetMaxRegisterAction::increase);
+  int64_t groupRows = schedule.blockRows / schedule.groupRows(), tilesOfRows = groupRows / groupRowCount;
+  auto sumsType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(columns / 2, b.getF32Type()));
+  // Which part of the block the group has: columns run fastest, as in accumulatorLayout.
+  Value group = arith::ShRUIOp::create(b, arith::IndexCastOp::create(b, i64, warp),
+                                       arith::ConstantOp::create(b, b.getI64IntegerAttr(2)));
+  auto constant64 = [&](uint64_t v) {
+    return Value(arith::ConstantOp::create(b, b.getI64IntegerAttr(static_cast<int64_t>(v))));
+  };
+  Value groupColumn = arith::AndIOp::create(b, group, constant64(schedule.warpColumns - 1));
+  Value groupRow = arith::ShRUIOp::create(b, group, constant64(llvm::Log2_64(schedule.warpColumns)));
+  /// The descriptor of the group's first operand in a stage.
+  auto descriptorOf = [&](const BulkCopy &copy, Value place, Value part, int64_t partRows) -> Value {
+    int64_t partPlace =
+        tilePlace(copy.layout, copy.elementBytes, copy.depthDim ? partRows : 0, copy.depthDim ? 0 : partRows);
+    Value address = LLVM::PtrToIntOp::create(b, i64, place);
+    if (part)
+      address = arith::AddIOp::create(b, address, arith::MulIOp::create(b, part, constant64(partPlace)));
+    address = arith::ShRUIOp::create(b, arith::AndIOp::create(b, address, constant64(0x3ffff)), constant64(4));
+    return arith::OrIOp::create(b, address, constant64(copy.descriptor.fields()));
+  };
+  NVVM::WGMMATypes element = schedule.instruction == MatmulInstruction::WgmmaTf32 ? NVVM::WGMMATypes::tf32
+                             : typeA.getElementType().isBF16()                    ? NVVM::WGMMATypes::bf16
+                                                                                  : NVVM::WGMMATypes::f16;
+  int64_t instructionDepth = 32 / copyA->elementBytes;
+  SmallVector<Value> initial(tilesOfRows, LLVM::ZeroOp::create(b, sumsType));
+  initial.append({constant(0), constant(0), constant(0)}); // stage, parity, the stage before
+  auto loop = scf::ForOp::create(b, index(0), index(steps), index(1), initial);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    SmallVector<Value> sums(loop.getRegionIterArgs().take_front(tilesOfRows));
+    Value stage = loop.getRegionIterArgs()[tilesOfRows], parity = loop.getRegionIterArgs()[tilesOfRows + 1],
+          before = loop.getRegionIterArgs()[tilesOfRows + 2];
+    wait(barrierOf(full, stage), parity);
+    Value place = stageOf(stage);
+    Value placeB = LLVM::GEPOp::create(b, place.getType(), b.getI8Type(), place,
+                                       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytesA)});
+    Value left = descriptorOf(*copyA, place, schedule.groupRows() > 1 ? groupRow : Value(), groupRows),
+          rightD = descriptorOf(*copyB, placeB, schedule.warpColumns > 1 ? groupColumn : Value(), columns);
+    NVVM::WgmmaFenceAlignedOp::create(b);
+    for (int64_t k = 0; k < depthStep; k += instructionDepth)
+      for (int64_t m = 0; m < tilesOfRows; ++m) {
+        int64_t offsetA = tilePlace(copyA->layout, copyA->elementBytes, m * groupRowCount, k),
+                offsetB = tilePlace(copyB->layout, copyB->elementBytes, transposed ? 0 : k, transposed ? k : 0);
+        sums[m] = NVVM::WgmmaMmaAsyncOp::create(
+            b, sumsType, sums[m], b.createOrFold<arith::AddIOp>(left, constant64(offsetA / 16)),
+            b.createOrFold<arith::AddIOp>(rightD, constant64(offsetB / 16)),
+            NVVM::MMAShapeAttr::get(b.getContext(), groupRowCount, columns, instructionDepth), element, element,
+            NVVM::WGMMATypes::f32, NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
+            NVVM::MMALayout::row, transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row, NVVM::MMAIntOverflowAttr());
+      }
+    NVVM::WgmmaGroupSyncAlignedOp::create(b);
+    NVVM::WgmmaWaitGroupSyncOp::create(b, 1);
+    Value hasBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loop.getInductionVar(), index(0));
+    guarded(arith::AndIOp::create(b, hasBefore, isFirstLane), [&] {
+      NVVM::MBarrierArriveOp::create(b, TypeRange(), barrierOf(empty, before), Value(), NVVM::MemScopeKind::CTA);
+    });
+    auto [next, nextParity] = following(stage, parity);
+    sums.append({next, nextParity, stage});
+    scf::YieldOp::create(b, sums);
+  }
+
+  // What the wait hands on is there; see bessemer/Support/InlinePtx.def.
+  Registers inFlight, done;
+  for (int64_t m = 0; m < tilesOfRows; ++m)
+    for (int64_t i = 0; i < columns / 2; ++i)
+      inFlight.push_back(LLVM::ExtractValueOp::create(b, loop.getResult(m), i));
+  std::string constraints;
+  for (size_t i = 0; i < inFlight.size(); ++i)
+    constraints += "=f,";
+  for (size_t i = 0; i < inFlight.size(); ++i)
+    constraints += std::to_string(i) + ",";
+  auto allType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(inFlight.size(), b.getF32Type()));
+  Value all =
+      LLVM::InlineAsmOp::create(b, allType, inFlight, "wgmma.wait_group.sync.aligned 0;", constraints + "~{memory}",
+                                /*has_side_effects=*/true,
+                                /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+          .getRes();
+  for (size_t i = 0; i < inFlight.size(); ++i)
+    done.push_back(LLVM::ExtractValueOp::create(b, all, i));
+  tiles[op.getTile()] = done;
+  releaseShared(arena);
+  sharedUsed = true;
+  return success();
+}
