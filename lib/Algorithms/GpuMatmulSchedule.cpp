@@ -22,9 +22,11 @@ constexpr double mmaLatency = 33;
 constexpr int64_t passBytes = 128;        // of shared memory, a cycle
 constexpr int64_t blockReserve = 1 << 10; // of shared memory, the system's
 /// Of wgmma: rows of an instruction; bytes of depth of a step, one swizzle wide; a
-/// warp group; what a barrier in shared memory takes; registers beside the sums.
-constexpr int64_t groupRowCount = 64, wgmmaStepBytes = 128, groupWarps = 4, barrierBytes = 8;
+/// warp group; registers beside the sums.
+constexpr int64_t groupRowCount = 64, wgmmaStepBytes = 128, groupWarps = 4;
 constexpr int64_t wgmmaOtherRegisters = 64, leastRegisters = 24;
+/// Sums of a lane beside which the temporaries of functions find room. With 128, ptxas spills kilobytes.
+constexpr int64_t mostSumsWithFunctions = 32;
 /// The part of wgmma's peak that one group, and several, reach. Assumed, to be measured.
 constexpr double wgmmaRate[] = {0.85, 0.95};
 
@@ -55,9 +57,11 @@ int64_t flopsOf(MatmulInstruction instruction, const GpuMachine &machine) {
   return 0;
 }
 
+int64_t sumsOf(const GpuMatmulSchedule &s) { return s.blockRows / s.warpRows * (s.blockColumns / s.warpColumns) / 32; }
+
 int64_t registersOf(const GpuMatmulSchedule &s) {
   int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
-  int64_t sums = rows * columns / 32;
+  int64_t sums = sumsOf(s);
   if (isWgmma(s.instruction))
     return (sums + wgmmaOtherRegisters + 7) / 8 * 8;
   int64_t fragments =
@@ -293,6 +297,8 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
                 // Lanes of multiply-adds read rows of the depth that are apart:
                 // whole lines, or they meet in a bank.
                 if (instruction == MatmulInstruction::Fma && depthBytes < passBytes)
+                  continue;
+                if (shape.functions && sumsOf(s) > mostSumsWithFunctions)
                   continue;
                 shareRegisters(s, machine);
                 if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())

@@ -76,6 +76,10 @@ static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, M
                       : isTf32 ? MatmulInstruction::MmaTf32
                                : MatmulInstruction::Fma;
   shape.bulkOperands = hasBulkOperands(matmul, shape);
+  shape.functions = llvm::any_of(*matmul->getBlock(), [](Operation &op) {
+    return !isa<MatmulOp, YieldOp, ConstantOp, AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp, AbsOp, ReluOp, CastOp,
+                WhereOp>(op);
+  });
   return chooseGpuMatmulSchedule(shape, machine);
 }
 

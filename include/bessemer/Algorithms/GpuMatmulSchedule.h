@@ -51,6 +51,8 @@ struct GpuMatmulShape {
   int64_t elementBytes = 2; ///< of the operands, the wider one
   /// The copy engine can bring the operands, in the order that wgmma wants: it may be chosen instead.
   bool bulkOperands = false;
+  /// The epilogue computes functions (a GELU): for all of a lane's sums at once, so that a lane may not have many.
+  bool functions = false;
 };
 
 struct GpuMatmulSchedule {

@@ -5,6 +5,7 @@
 // against double, and assembled without spills.
 #include "bessemer/Emulator/Emulator.h"
 #include "bessemer/Target/CUDA.h"
+#include "dialects/Tile/TargetSchedule.h"
 #include "passes/Fuse/Passes.h"
 #include "passes/Lower/Passes.h"
 #include "passes/Tile/Passes.h"
@@ -32,6 +33,7 @@ public:
     // Each op of a model knows the node that it comes from.
     mlir::Location node = mlir::NameLoc::get(mlir::StringAttr::get(&context, "node"));
     module->walk([&](mlir::Operation *op) { op->setLoc(node); });
+    tile::setGpuMachine(*module, gpuMachineOf(80));
     mlir::PassManager passes(&context);
     addFusePasses(passes);
     addTilePasses(passes);

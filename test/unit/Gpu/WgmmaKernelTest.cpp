@@ -27,7 +27,11 @@ void expectWgmma(GpuKernel &kernel) {
 class WgmmaProducts : public testing::TestWithParam<Product> {};
 
 INSTANTIATE_TEST_SUITE_P(Gpu, WgmmaProducts,
-                         testing::Values(Product{"f16", 128, 128, 128}, Product{"bf16", 130, 264, 1096, true}));
+                         testing::Values(Product{"f16", 128, 128, 128}, Product{"bf16", 200, 136, 200},
+                                         Product{"f16", 70, 72, 72, true}, Product{"bf16", 130, 264, 1096, true},
+                                         Product{"f16", 300, 64, 40}, Product{"bf16", 64, 512, 640},
+                                         Product{"f16", 150, 72, 136, false, "m"},
+                                         Product{"bf16", 150, 200, 136, true, "m"}));
 
 TEST_P(WgmmaProducts, MatchTheReference) {
   GpuKernel kernel(GetParam().text(), "sm_90a", forWgmma());
@@ -41,6 +45,32 @@ TEST(Gpu, WgmmaProductsOnTf32) {
   for (Product product : {Product{"f32", 130, 136, 100, true}, Product{"f32", 64, 64, 320, true}}) {
     GpuKernel kernel(product.text(), "sm_90a", machine);
     kernel.matches(product.shapes(), 2e-3);
+    expectWgmma(kernel);
+  }
+}
+
+TEST(Gpu, WgmmaProductsWithAnEpilogue) {
+  for (std::string element : {"f16", "bf16"}) {
+    std::string a = "tensor<140x72x" + element + ">", b = "tensor<72x200x" + element + ">",
+                y = "tensor<140x200x" + element + ">", bias = "tensor<200x" + element + ">", binary = " : (" + y + ", ";
+    GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ", %c: " + bias + ", %r: " + y + ") -> " + y + " {\n" +
+                         "  %0 = bess.matmul %a, %b : (" + a + ", " + b + ") -> " + y + "\n" +
+                         "  %1 = bess.add %0, %c" + binary + bias + ") -> " + y + "\n" + "  %2 = bess.gelu %1 : (" + y +
+                         ") -> " + y + "\n" + "  %3 = bess.add %2, %r" + binary + y + ") -> " + y +
+                         "\n  return %3 : " + y + "\n}\n",
+                     "sm_90a", forWgmma());
+    kernel.matches({{140, 72}, {72, 200}, {200}, {140, 200}}, toleranceOf(element));
+    expectWgmma(kernel);
+  }
+}
+
+TEST(Gpu, BatchedWgmmaProducts) {
+  for (std::string left : {"3x140x72", "1x140x72"}) {
+    std::string a = "tensor<" + left + "xf16>", b = "tensor<3x72x136xf16>", y = "tensor<3x140x136xf16>";
+    GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ") -> " + y + " {\n  %y = bess.matmul %a, %b : (" + a +
+                         ", " + b + ") -> " + y + "\n  return %y : " + y + "\n}\n",
+                     "sm_90a", forWgmma());
+    kernel.matches({{left[0] - '0', 140, 72}, {3, 72, 136}}, toleranceOf("f16"));
     expectWgmma(kernel);
   }
 }
