@@ -46,10 +46,9 @@ public:
       return flatWrite(root, views);
     }
     // A task for each of a few elements costs more than they do: of short rows there are several in a task.
-    constexpr int64_t shortRow = 32, rowsOfTask = 64;
+    constexpr int64_t rowsOfTask = 64;
     SmallVector<SymbolicExpr> grid(dims.drop_back());
-    std::optional<int64_t> columns = dims.back().isConstant();
-    bool several = !p.gpu && !grid.empty() && columns && *columns < shortRow;
+    bool several = !p.gpu && !grid.empty() && isShort(dims.back());
     SymbolicExpr rows = grid.empty() ? SymbolicExpr(1) : grid.back();
     if (several)
       grid.back() = SymbolicExpr::ceilDiv(rows, rowsOfTask);
@@ -78,6 +77,22 @@ public:
   }
 
 private:
+  /// Rows of a few elements, each computed from a few: what is reduced, if anything, is short, too.
+  bool isShort(const SymbolicExpr &columns) {
+    auto few = [](const SymbolicExpr &count) { return count.isConstant().value_or(INT64_MAX) < 32; };
+    for (Operation &op : p.fusion.getBody().front()) {
+      SymbolicExpr reduced = 1;
+      if (auto reduce = dyn_cast<ReduceOp>(op))
+        for (int64_t axis : reduce.getAxes())
+          reduced *= getDims(reduce.getX().getType())[axis];
+      if (auto softmax = dyn_cast<SoftmaxOp>(op))
+        reduced = getDims(softmax.getX().getType())[softmax.getAxis()];
+      if (!few(reduced))
+        return false;
+    }
+    return few(columns);
+  }
+
   /// Only elementwise ops, on tensors of one shape or of one element: the
   /// dimensions do not matter, and a row may be as long as is good.
   bool isFlat(Value root) {
