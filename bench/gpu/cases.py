@@ -37,37 +37,22 @@ class Case:
                 for name, shape in self.shapes.items()}
 
     def model(self, length):
-        """The serialized ONNX model."""
-        from onnx import TensorProto, helper
-        kind = {"float32": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}[self.dtype]
-        graph = _Graph(helper)
-        info = helper.make_tensor_value_info
-        x, elements, outputs = "x", [], [info("y", kind, self.shapes["x"])]
+        """The serialized ONNX model. Only where the tree is: the GPU machine has no onnx."""
+        import ml_dtypes
+        from graph_builder import GraphBuilder
+        kind = ml_dtypes.bfloat16 if self.dtype == "bfloat16" else np.dtype(self.dtype)
+        graph = GraphBuilder(self.name, opset=23, ir_version=11)
+        for name, shape in self.shapes.items():
+            graph.input(name, kind, shape)
+        x, elements, rank = "x", [], len(self.shapes["x"])
         for _ in range(length):
             x = self.write(graph, x, list(self.shapes))
             if self.apart:
-                elements.append(graph.add("Slice", [x, "zeros", "ones"]))
-        graph.nodes.append(helper.make_node("Identity", [x], ["y"], name="y/Identity"))
-        constants = []
+                elements.append(graph.Slice(x, graph.constant([0] * rank, np.int64), graph.constant([1] * rank, np.int64)))
+        graph.output(x, "y", kind, self.shapes["x"])
         if self.apart:
-            rank = len(self.shapes["x"])
-            constants = [helper.make_tensor(name, TensorProto.INT64, [rank], [value] * rank)
-                         for name, value in (("zeros", 0), ("ones", 1))]
-            graph.nodes.append(helper.make_node("Concat", elements, ["elements"], name="elements/Concat", axis=0))
-            outputs.append(info("elements", kind, [length] + [1] * (rank - 1)))
-        onnx_graph = helper.make_graph(graph.nodes, self.name, [info(n, kind, s) for n, s in self.shapes.items()], outputs,
-                                       initializer=constants)
-        return helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11).SerializeToString()
-
-
-class _Graph:
-    def __init__(self, helper):
-        self.helper, self.nodes = helper, []
-
-    def add(self, op, inputs, **attributes):
-        name = f"{op}_{len(self.nodes)}"
-        self.nodes.append(self.helper.make_node(op, inputs, [name + "/y"], name=name, **attributes))
-        return name + "/y"
+            graph.output(graph.Concat(*elements, axis=0), "elements", kind, [length] + [1] * (rank - 1))
+        return graph.model().SerializeToString()
 
 
 # ---- matrix products --------------------------------------------------------------------
@@ -78,8 +63,8 @@ def matmul(m, k, n, dtype="bfloat16"):
     shapes = {"x": (m, k), "w": (k, n)} | ({} if square else {"v": (n, k)})
 
     def write(graph, x, _names):
-        y = graph.add("MatMul", [x, "w"])
-        return y if square else graph.add("MatMul", [y, "v"])
+        y = graph.MatMul(x, "w")
+        return y if square else graph.MatMul(y, "v")
 
     def step(_torch, x, operands):
         y = x @ operands["w"]
@@ -99,7 +84,7 @@ def attention(heads, length, depth, causal, dtype="bfloat16", batch=1, key_heads
     key_heads = key_heads or heads
 
     def write(graph, x, _names):
-        return graph.add("Attention", [x, "k", "v"], is_causal=int(causal))
+        return graph.Attention(x, "k", "v", is_causal=int(causal))
 
     def step(torch, x, operands):
         return torch.nn.functional.scaled_dot_product_attention(x, operands["k"], operands["v"], is_causal=causal,
@@ -121,7 +106,7 @@ def rows(op, count, columns, dtype="bfloat16"):
     shapes = {name: (count, columns) if name == "x" else (columns,) for name in operands}
 
     def write(graph, x, names):
-        return graph.add(node, [x, *names[1:]], axis=-1)
+        return graph.node(node, [x, *names[1:]], axis=-1)
 
     def step(torch, x, given):
         functional = torch.nn.functional

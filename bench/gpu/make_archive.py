@@ -18,7 +18,7 @@ import sys
 import tarfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "python"), str(pathlib.Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "python"), str(ROOT / "test" / "models"), str(pathlib.Path(__file__).parent)]
 
 # pylint: disable=wrong-import-position
 import bessemer  # noqa: E402

@@ -31,8 +31,6 @@ try:
 except ImportError:
     bfloat16 = np.uint16  # what bessemer takes it as then
 
-DEVICE = {"cpu": "cpu"}  # of PyTorch; all other targets: cuda
-
 
 def operands_of(case, torch, device):
     """(arrays of the case's type, the same as tensors on the device)."""
@@ -130,7 +128,7 @@ def main():
     import torch
     torch.backends.cuda.matmul.allow_tf32 = False
     manifest = json.loads((HERE / "manifest.json").read_text())
-    device = DEVICE.get(manifest["target"], "cuda")
+    device = "cpu" if manifest["target"] == "cpu" else "cuda"  # of PyTorch
     known = {case.name: case for case in getattr(cases, manifest["size"])()}
     bandwidth = copy_bandwidth(torch, device)
     title = torch.cuda.get_device_name() if device == "cuda" else "CPU"
