@@ -86,10 +86,7 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
   int64_t arena = takeShared(stages * stageBytes);
   Value base = sharedBase(arena);
   auto stagePlace = [&](Value stage, int64_t offset) -> Value {
-    Value place = LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{stage});
-    return offset ? Value(LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), place,
-                                              ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(offset)}))
-                  : place;
+    return moved(LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{stage}), offset);
   };
   auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
 

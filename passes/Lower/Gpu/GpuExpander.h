@@ -95,7 +95,8 @@ private:
   };
   /// base + (columns of this thread ^ offset)
   Value sharedPlace(Value base, const ThreadColumns &columns, int64_t offset);
-  Value sharedBase(int64_t bytes); ///< of the arena, moved by a constant
+  Value sharedBase(int64_t bytes);           ///< of the arena, moved by a constant
+  Value moved(Value pointer, int64_t bytes); ///< the pointer itself, by 0
   Value threadSum(const ThreadColumns &columns);
   /// A tile in shared memory: rows of `columns` elements, in groups of 16 (32) bytes
   /// that trade places so that eight neighbours of a column of groups, and

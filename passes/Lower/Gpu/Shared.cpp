@@ -48,9 +48,14 @@ Value GpuExpander::sharedBase(int64_t bytes) {
     b.setInsertionPointAfterValue(warp);
     sharedArena = LLVM::AddressOfOp::create(b, type, arenaName(kernel));
   }
+  return moved(sharedArena, bytes);
+}
+
+Value GpuExpander::moved(Value pointer, int64_t bytes) {
   if (bytes == 0)
-    return sharedArena;
-  return LLVM::GEPOp::create(b, type, b.getI8Type(), sharedArena, ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
+    return pointer;
+  return LLVM::GEPOp::create(b, pointer.getType(), b.getI8Type(), pointer,
+                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
 }
 
 /// More than a kernel may have statically is asked for at the launch:

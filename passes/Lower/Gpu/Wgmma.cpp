@@ -110,10 +110,7 @@ void GpuExpander::startBulkCopy(const BulkCopy &copy, Value base, Value step, Va
         place = add(place, index(column));
       at.push_back(toI32(place));
     }
-    Value to = base;
-    if (int64_t place = tilePlace(copy.layout, copy.elementBytes, 0, column))
-      to = LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base,
-                               ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(place)});
+    Value to = moved(base, tilePlace(copy.layout, copy.elementBytes, 0, column));
     Value inCluster =
         LLVM::AddrSpaceCastOp::create(b, LLVM::LLVMPointerType::get(b.getContext(), 7), to); // of one block
     NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(b, inCluster, copy.map, at, barrier, ValueRange(), Value(),
@@ -143,8 +140,7 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
   // full[0 ..], then empty[0 ..], before the stages.
   fenceShared();
   Value full = sharedBase(takeShared(2 * stages * barrierBytes));
-  Value empty = LLVM::GEPOp::create(b, full.getType(), b.getI8Type(), full,
-                                    ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(stages * barrierBytes)});
+  Value empty = moved(full, stages * barrierBytes);
   int64_t arena = takeShared(stages * stageBytes, tileAlignment);
   Value base = sharedBase(arena);
   auto barrierOf = [&](Value barriers, Value stage) -> Value {
@@ -203,8 +199,7 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
       NVVM::MBarrierArriveExpectTxOp::create(b, TypeRange(), barrier, constant(stageBytes), NVVM::MemScopeKind::CTA,
                                              /*relaxed=*/false, Value());
       startBulkCopy(*copyA, place, loop.getInductionVar(), barrier);
-      Value placeB = LLVM::GEPOp::create(b, place.getType(), b.getI8Type(), place,
-                                         ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytesA)});
+      Value placeB = moved(place, bytesA);
       startBulkCopy(*copyB, placeB, loop.getInductionVar(), barrier);
       auto [next, nextParity] = following(stage, parity);
       scf::YieldOp::create(b, ValueRange{next, nextParity});
@@ -251,8 +246,7 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
           before = loop.getRegionIterArgs()[tilesOfRows + 2];
     wait(barrierOf(full, stage), parity);
     Value place = stageOf(stage);
-    Value placeB = LLVM::GEPOp::create(b, place.getType(), b.getI8Type(), place,
-                                       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytesA)});
+    Value placeB = moved(place, bytesA);
     Value left = descriptorOf(*copyA, place, schedule.groupRows() > 1 ? groupRow : Value(), groupRows),
           rightD = descriptorOf(*copyB, placeB, schedule.warpColumns > 1 ? groupColumn : Value(), columns);
     NVVM::WgmmaFenceAlignedOp::create(b);
