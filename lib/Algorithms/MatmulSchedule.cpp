@@ -14,9 +14,8 @@ constexpr int64_t cacheLine = 64;
 constexpr int64_t mostRows = 13;
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+} // namespace
 
-/// Rows of a task: all when they are few; else a divisor near `wanted`, so that
-/// all tasks are whole; else `wanted`.
 int64_t chooseTaskRows(std::optional<int64_t> rows, int64_t wanted) {
   if (!rows)
     return wanted;
@@ -27,7 +26,6 @@ int64_t chooseTaskRows(std::optional<int64_t> rows, int64_t wanted) {
       return candidate;
   return wanted;
 }
-} // namespace
 
 MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule &machine) {
   MatmulSchedule schedule;

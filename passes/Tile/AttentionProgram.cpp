@@ -53,7 +53,7 @@ tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   int64_t width = p.schedule.panelColumns(), mostAtATime = 2 * std::min<int64_t>(p.schedule.blockRows(width), 12);
   SymbolicExpr ofTask = evenTaskRows(q.length, mostOfTask), atATime = evenTaskRows(ofTask, mostAtATime);
   if (std::optional<int64_t> known = ofTask.isConstant(); known && q.length.isConstant())
-    atATime = blockOfRows(known, 2 * mostAtATime); // loops with constant bounds, where there is a divisor
+    atATime = chooseTaskRows(known, 2 * mostAtATime); // loops with constant bounds, where there is a divisor
   p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, mostOfTask)});
   ImplicitLocOpBuilder &b = p.b;
   Value batch = p.gridId(0), head = p.gridId(1), first = p.mul(p.gridId(2), p.indexOf(ofTask));

@@ -130,7 +130,7 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   int64_t room = p.schedule.l2Bytes / (direct ? 2 : 4) / (4 * depth);
   int64_t wanted = std::clamp<int64_t>(room / blockRows * blockRows, 4 * blockRows, 24 * blockRows);
   std::optional<int64_t> knownRows = rows.isConstant();
-  int64_t block = knownRows && *knownRows <= std::max(fewRows, wanted) ? *knownRows : blockOfRows(knownRows, wanted);
+  int64_t block = knownRows && *knownRows <= std::max(fewRows, wanted) ? *knownRows : chooseTaskRows(knownRows, wanted);
   bool wholeBlocks = knownRows && *knownRows % block == 0;
   // When only the run knows the rows, its tasks are even, too.
   SymbolicExpr some = SymbolicExpr::max(rows, 1);

@@ -38,17 +38,6 @@ Value tilegen::emitEpilogue(ProgramBuilder &p, Value root, const EpilogueLeaves 
   return emit(root);
 }
 
-int64_t tilegen::blockOfRows(std::optional<int64_t> rows, int64_t wanted) {
-  if (!rows)
-    return wanted;
-  if (*rows <= wanted + wanted / 4)
-    return std::max<int64_t>(*rows, 1); // a matrix may be empty
-  for (int64_t candidate = wanted; candidate >= wanted / 2; --candidate)
-    if (*rows % candidate == 0)
-      return candidate;
-  return wanted;
-}
-
 SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
   if (std::optional<int64_t> known = rows.isConstant(); known && *known % most == 0)
     return most;

@@ -15,11 +15,8 @@ using EpilogueLeaves = std::function<mlir::Value(mlir::Value)>;
 mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeaves &leaves,
                          llvm::ArrayRef<Extent> extents);
 
-/// Rows of a block: all when they are few; else a divisor near `wanted`, so that
-/// all blocks are whole; else `wanted`.
-int64_t blockOfRows(std::optional<int64_t> rows, int64_t wanted);
-
-/// … of rows that are known only when the kernel runs: in as few tasks of at most `most` rows as hold them, and evenly.
+/// Rows of a task where their number is known only when the kernel runs: in as few tasks of at most `most` rows as hold
+/// them, and evenly.
 SymbolicExpr evenTaskRows(const SymbolicExpr &rows, int64_t most);
 
 } // namespace bessemer::tilegen

@@ -52,6 +52,9 @@ struct MatmulSchedule {
   int64_t blockColumns() const { return block.shape()[1]; }
 };
 
+/// Rows of a task: all when they are few; else a divisor near `wanted`, so that all tasks are whole; else `wanted`.
+int64_t chooseTaskRows(std::optional<int64_t> rows, int64_t wanted);
+
 MatmulSchedule chooseMatmulSchedule(const MatmulShape &shape, const CpuSchedule &machine);
 
 /// Nothing when the schedule can be run on the machine, else what is wrong:
