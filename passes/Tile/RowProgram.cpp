@@ -284,7 +284,11 @@ private:
       Value sum = p.reduce("sum", e, last);
       if (softmax.getLog())
         return arith::SubFOp::create(b, shifted, p.broadcast(math::LogOp::create(b, sum), extents));
-      return arith::DivFOp::create(b, e, p.broadcast(sum, extents));
+      // One division for a row, not one for each element.
+      SmallVector<Extent> rowExtents(ArrayRef<Extent>(extents).drop_back());
+      rowExtents.push_back(Extent::of(1));
+      Value one = p.constant(1, cast<RankedTensorType>(sum.getType()).getElementType(), rowExtents);
+      return arith::MulFOp::create(b, e, p.broadcast(arith::DivFOp::create(b, one, sum), extents));
     }
     if (auto norm = dyn_cast<LayerNormOp>(op)) {
       Value x = emit(norm.getX(), request);
