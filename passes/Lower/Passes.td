@@ -24,6 +24,30 @@ def LowerTileToCpu : Pass<"bessemer-lower-tile-to-cpu", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
 }
 
+def CutLongRows : Pass<"bessemer-cut-long-rows", "::mlir::ModuleOp"> {
+  let summary = "compute rows that are too long for the registers in pieces";
+  let description = [{
+    A program on rows that are longer than a quarter of a multiprocessor's registers, or of unknown length, becomes loops over pieces of the row: one
+    for each reduction and one for the stores, each computing what it needs from the loads again. A loop carries a tile of partial results, which
+    `tile.reduce` combines behind it; what is left behind the last whole piece follows the loop. Programs with anything but loads, elementwise ops, broadcasts,
+    reductions and stores of rows of one length stay as they are.
+
+    ```mlir
+    // before
+    %0 = tile.load %x[%row, %zero] dims [1] : ... -> tensor<65536xf32>
+    %1 = tile.reduce sum %0 axis 0 : tensor<65536xf32> -> tensor<1xf32>
+    // after
+    %s = scf.for %i = %c0 to %c65536 step %c8192 iter_args(%before = %none) -> tensor<8192xf32> {
+      %0 = tile.load %x[%row, %i] dims [1] : ... -> tensor<8192xf32>
+      %next = arith.addf %before, %0 : tensor<8192xf32>
+      scf.yield %next : tensor<8192xf32>
+    } {bess.pieces}
+    %1 = tile.reduce sum %s axis 0 : tensor<8192xf32> -> tensor<1xf32>
+    ```
+  }];
+  let dependentDialects = ["::bessemer::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];
+}
+
 def AssignGpuLayouts : Pass<"bessemer-assign-gpu-layouts", "::mlir::ModuleOp"> {
   let summary = "say which register of which lane and warp holds each element of each tile";
   let description = [{

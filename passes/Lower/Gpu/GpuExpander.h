@@ -183,6 +183,7 @@ private:
   /// memory while the product before is computed; those from outside of the
   /// loop are copied once.
   mlir::LogicalResult expandFor(mlir::scf::ForOp op);
+  mlir::LogicalResult expandLoop(mlir::scf::ForOp op);
   struct StagedOperand {
     SharedCopy copy;
     int64_t place = 0;       ///< in the arena

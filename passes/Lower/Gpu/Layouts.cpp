@@ -4,6 +4,7 @@
 #include "passes/Lower/TileParts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -28,6 +29,12 @@ bool isMultipleOf(Value index, int64_t multiple) {
     return isMultipleOf(product.getLhs(), multiple) || isMultipleOf(product.getRhs(), multiple);
   if (auto sum = index.getDefiningOp<arith::AddIOp>())
     return isMultipleOf(sum.getLhs(), multiple) && isMultipleOf(sum.getRhs(), multiple);
+  if (auto difference = index.getDefiningOp<arith::SubIOp>()) // x - x % step
+    if (auto rest = difference.getRhs().getDefiningOp<arith::RemUIOp>(); rest && rest.getLhs() == difference.getLhs())
+      return isMultipleOf(rest.getRhs(), multiple);
+  if (auto argument = dyn_cast<BlockArgument>(index))
+    if (auto loop = dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()); loop && argument.getArgNumber() == 0)
+      return isMultipleOf(loop.getLowerBound(), multiple) && isMultipleOf(loop.getStep(), multiple);
   return false;
 }
 
@@ -76,8 +83,11 @@ std::optional<int64_t> bessemer::gpu::extentBound(Value tile, unsigned dim) {
 LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
   // How wide accesses may be, and how long rows are.
   int64_t vector = 8, longest = 1;
+  bool isCut = false; // into pieces, of which one is enough at a time
   WalkResult walked = kernel.getBody().walk([&](Operation *op) {
-    if (op->getNumRegions() && llvm::any_of(op->getResultTypes(), llvm::IsaPred<RankedTensorType>)) {
+    isCut |= op->hasAttr(piecesName);
+    if (op->getNumRegions() && !op->hasAttr(piecesName) &&
+        llvm::any_of(op->getResultTypes(), llvm::IsaPred<RankedTensorType>)) {
       op->emitError("expected rows without a loop that carries a tile");
       return WalkResult::interrupt();
     }
@@ -126,11 +136,15 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
   if (walked.wasInterrupted())
     return failure();
   int64_t warps = 1;
-  while (warps < mostWarps && warps * 32 * (warps < usualWarps ? elementsPerLane : registersPerTile / 2) < longest)
+  while (warps < mostWarps &&
+         warps * 32 * (warps < usualWarps || isCut ? elementsPerLane : registersPerTile / 2) < longest)
     warps *= 2;
 
   walked = kernel.getBody().walk([&](Operation *op) {
-    for (Value tile : op->getResults()) {
+    SmallVector<Value> values(op->getResults());
+    if (auto loop = dyn_cast<scf::ForOp>(op))
+      llvm::append_range(values, loop.getRegionIterArgs());
+    for (Value tile : values) {
       auto type = dyn_cast<RankedTensorType>(tile.getType());
       if (!type)
         continue;

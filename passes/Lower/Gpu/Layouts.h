@@ -21,6 +21,10 @@
 
 namespace bessemer::gpu {
 
+/// On a loop over the pieces of a long row (LongRows.cpp): its steps touch elements of their own, so that it needs no
+/// barrier.
+constexpr llvm::StringLiteral piecesName = "bess.pieces";
+
 /// Sets the encodings, and `warps` and `vector` in the kernel's schedule. Fails
 /// with a diagnostic when a tile does not fit in the registers.
 mlir::LogicalResult assignRowLayouts(tile::KernelOp kernel);

@@ -106,6 +106,54 @@ LogicalResult GpuExpander::expandStagedDot(tile::DotOp op, Registers sums) {
   return success();
 }
 
+/// The loop itself, with a value for each register of the tiles that it carries.
+LogicalResult GpuExpander::expandLoop(scf::ForOp op) {
+  Registers initial;
+  for (Value value : op.getInitArgs()) {
+    if (isa<RankedTensorType>(value.getType()))
+      llvm::append_range(initial, tiles[value]);
+    else
+      initial.push_back(mapped(value));
+  }
+  auto loop =
+      scf::ForOp::create(b, mapped(op.getLowerBound()), mapped(op.getUpperBound()), mapped(op.getStep()), initial);
+  // The values of the old loop's, in order, from a flat list.
+  auto spread = [&](ValueRange olds, ValueRange flat) {
+    size_t next = 0;
+    for (auto [old, start] : llvm::zip(olds, op.getInitArgs())) {
+      size_t count = isa<RankedTensorType>(old.getType()) ? tiles[start].size() : 1;
+      Registers values(flat.slice(next, count));
+      next += count;
+      if (isa<RankedTensorType>(old.getType()))
+        tiles[old] = values;
+      else
+        mapping.map(old, values[0]);
+    }
+  };
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    stagedPosition = loop.getInductionVar();
+    mapping.map(op.getInductionVar(), stagedPosition);
+    spread(op.getRegionIterArgs(), loop.getRegionIterArgs());
+    for (Operation &inner : op.getBody()->without_terminator())
+      if (failed(expandOp(inner)))
+        return failure();
+    Registers results;
+    for (Value value : op.getBody()->getTerminator()->getOperands()) {
+      if (isa<RankedTensorType>(value.getType()))
+        llvm::append_range(results, tiles[value]);
+      else
+        results.push_back(mapped(value));
+    }
+    b.setLoc(op.getLoc());
+    if (!initial.empty()) // else it is there
+      scf::YieldOp::create(b, results);
+  }
+  spread(op.getResults(), loop.getResults());
+  return success();
+}
+
 LogicalResult GpuExpander::expandFor(scf::ForOp op) {
   SmallVector<tile::DotOp> dots;
   for (Operation &inner : op.getBody()->without_terminator()) {
@@ -114,6 +162,8 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
     else if (inner.getNumRegions())
       return inner.emitError("expected no control flow in the loop of a GPU kernel");
   }
+  if (op->hasAttr(piecesName) && dots.empty())
+    return expandLoop(op);
   if (dots.empty() || stagedLoop)
     return op.emitError("expected a loop with matrix products in it");
   auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
@@ -170,49 +220,8 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
   }
   NVVM::CpAsyncCommitGroupOp::create(b);
 
-  Registers initial;
-  for (Value value : op.getInitArgs()) {
-    if (isa<RankedTensorType>(value.getType()))
-      llvm::append_range(initial, tiles[value]);
-    else
-      initial.push_back(mapped(value));
-  }
-  auto loop = scf::ForOp::create(b, lower, stagedEnd, stagedStep, initial);
-  // The values of the old loop's, in order, from a flat list.
-  auto spread = [&](ValueRange olds, ValueRange flat) {
-    size_t next = 0;
-    for (auto [old, start] : llvm::zip(olds, op.getInitArgs())) {
-      size_t count = isa<RankedTensorType>(old.getType()) ? tiles[start].size() : 1;
-      Registers values(flat.slice(next, count));
-      next += count;
-      if (isa<RankedTensorType>(old.getType()))
-        tiles[old] = values;
-      else
-        mapping.map(old, values[0]);
-    }
-  };
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    stagedPosition = loop.getInductionVar();
-    mapping.map(op.getInductionVar(), stagedPosition);
-    spread(op.getRegionIterArgs(), loop.getRegionIterArgs());
-    for (Operation &inner : op.getBody()->without_terminator())
-      if (failed(expandOp(inner)))
-        return failure();
-    Registers results;
-    for (Value value : op.getBody()->getTerminator()->getOperands()) {
-      if (isa<RankedTensorType>(value.getType()))
-        llvm::append_range(results, tiles[value]);
-      else
-        results.push_back(mapped(value));
-    }
-    b.setLoc(op.getLoc());
-    if (loop.getBody()->mightHaveTerminator())
-      loop.getBody()->getTerminator()->erase();
-    scf::YieldOp::create(b, results);
-  }
-  spread(op.getResults(), loop.getResults());
+  if (failed(expandLoop(op)))
+    return failure();
   // What was asked for and never came into use must not arrive later.
   NVVM::CpAsyncWaitGroupOp::create(b, 0);
   stagedLoop = {};

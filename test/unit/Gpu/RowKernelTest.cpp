@@ -125,9 +125,9 @@ std::string function(const std::string &type, const std::string &body, const std
 } // namespace
 
 // 512: whole accesses; 1000: padding in the last repeat; 37: single elements,
-// one warp; 5000: eight warps; 1: a row of one.
+// one warp; 5000: eight warps; 1: a row of one; 20000: in pieces, and a rest.
 class RowLengths : public testing::TestWithParam<size_t> {};
-INSTANTIATE_TEST_SUITE_P(Gpu, RowLengths, testing::Values(1, 37, 64, 512, 1000, 5000, 16384));
+INSTANTIATE_TEST_SUITE_P(Gpu, RowLengths, testing::Values(1, 37, 64, 512, 1000, 5000, 16384, 20000));
 
 TEST_P(RowLengths, Softmax) {
   size_t rows = 3, columns = GetParam();
@@ -168,6 +168,24 @@ TEST_P(RowLengths, LayerNorm) {
       ASSERT_NEAR(y[r * columns + c], (x[r * columns + c] - mean) / std::sqrt(variance + 1e-5) * scale[c] + bias[c],
                   2e-5)
           << r << " " << c;
+  }
+  kernel.assembles();
+}
+
+// Rows of unknown length go by in pieces: less than one, exactly one, and some with a rest.
+TEST(Gpu, RowsOfUnknownLength) {
+  std::string type = "tensor<2x?xf32, #bess.dims<\"2\", \"n\">>";
+  Compiled kernel(function(type, "  %y = bess.softmax %x {axis = 1 : i64} : (" + type + ") -> " + type + "\n"));
+  for (size_t n : {1, 700, 2048, 5000}) {
+    std::vector<float> x = numbers(2 * n, 7);
+    std::vector<float> y = kernel.run(2, {x}, x.size(), {n});
+    for (size_t r = 0; r < 2; ++r) {
+      double sum = 0;
+      for (size_t c = 0; c < n; ++c)
+        sum += std::exp(double(x[r * n + c]));
+      for (size_t c = 0; c < n; ++c)
+        ASSERT_NEAR(y[r * n + c], std::exp(double(x[r * n + c])) / sum, 3e-6) << r << " " << c << " of " << n;
+    }
   }
   kernel.assembles();
 }
