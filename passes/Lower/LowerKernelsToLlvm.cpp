@@ -100,6 +100,7 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
 
 void bessemer::addLowerPasses(OpPassManager &manager, StringRef target, const Numerics &numerics) {
   if (target == "cuda") {
+    manager.addPass(createGroupShortRows());
     manager.addPass(createCutLongRows());
     manager.addPass(createAssignGpuLayouts());
     manager.addPass(createLowerTileToGpu());

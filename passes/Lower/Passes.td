@@ -24,6 +24,23 @@ def LowerTileToCpu : Pass<"bessemer-lower-tile-to-cpu", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
 }
 
+def GroupShortRows : Pass<"bessemer-group-short-rows", "::mlir::ModuleOp"> {
+  let summary = "let a block compute several short rows, or a square of rows that are read across";
+  let description = [{
+    Of a program on rows of at most 256 elements the last dimension of the grid becomes the rows of its tiles; the kernel's schedule says how many, `rows`,
+    so that layouts spread them over lanes and warps. Where a row is read across the memory's rows, as a transposition does, a block takes a square
+    of 64 x 64 of the result. Programs that do more with the number of their row than to read and write there stay as they are.
+
+    ```mlir
+    // before: grid <"1000">
+    %0 = tile.load %x[%row, %zero] dims [1] {in_bounds} : ... -> tensor<16xf32>
+    // after: grid <"8">, schedule {rows = 128 : i64}
+    %0 = tile.load %x[%first, %zero] dims [0, 1] sizes(%left) {in_bounds} : ... -> tensor<?x16xf32>
+    ```
+  }];
+  let dependentDialects = ["::bessemer::tile::TileDialect", "::mlir::arith::ArithDialect"];
+}
+
 def CutLongRows : Pass<"bessemer-cut-long-rows", "::mlir::ModuleOp"> {
   let summary = "compute rows that are too long for the registers in pieces";
   let description = [{

@@ -8,6 +8,8 @@
 #include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace bessemer;
 
@@ -51,6 +53,53 @@ std::optional<TileLayout> rowLayout(ArrayRef<int64_t> bounds, int64_t warps, int
   threads.back() = 32;
   perBlock.back() = warps;
   return blockedLayout(shape, perThread, threads, perBlock, order, &error);
+}
+/// Short rows, several in a block: as many lanes along a row as leave the fewest without work (more where that is
+/// equal), the other lanes and the warps along the rows.
+class GroupedLayouts {
+public:
+  GroupedLayouts(int64_t rows, int64_t columns, int64_t vector) : vector(std::min(vector, columns)) {
+    int64_t fewest = std::numeric_limits<int64_t>::max();
+    for (int64_t lanes = 32; lanes >= 1; lanes /= 2) {
+      if (lanes * this->vector < std::min<int64_t>(sectorElements, llvm::PowerOf2Ceil(columns)))
+        break;
+      if (int64_t padded = llvm::alignTo(columns, lanes * this->vector); padded < fewest) {
+        fewest = padded;
+        along = lanes;
+      }
+    }
+    while (warps < usualWarps && warps * 32 * elementsPerLane < rows * fewest)
+      warps *= 2;
+  }
+  int64_t warpCount() const { return warps; }
+
+  std::optional<TileLayout> of(ArrayRef<int64_t> bounds, std::string &error) const {
+    int64_t across = 32 / along, block = across * warps;
+    int64_t perThread[] = {1, bounds[1] == 1 ? 1 : vector}, lanes[] = {across, along}, ofWarps[] = {warps, 1};
+    int64_t shape[] = {bounds[0] < block ? int64_t(llvm::PowerOf2Ceil(bounds[0]))
+                                         : int64_t(llvm::alignTo(bounds[0], block)),
+                       bounds[1] == 1 ? 1 : int64_t(llvm::alignTo(bounds[1], vector * along))};
+    unsigned order[] = {1, 0};
+    return blockedLayout(shape, perThread, lanes, ofWarps, order, &error);
+  }
+
+  /// Of the same shape with lanes along the rows: for a tile that is read across.
+  std::optional<TileLayout> turned(const TileLayout &layout, std::string &error) const {
+    int64_t perThread[] = {1, 1}, lanes[] = {32, 1}, ofWarps[] = {1, warps};
+    unsigned order[] = {0, 1};
+    return blockedLayout(layout.shape(), perThread, lanes, ofWarps, order, &error);
+  }
+
+private:
+  /// Neighbours in memory that a warp takes at least: 32 bytes of the narrowest usual type.
+  static constexpr int64_t sectorElements = 16;
+  int64_t vector, along = 32, warps = 1;
+};
+
+bool isReadAcross(tile::LoadOp load) {
+  auto type = cast<RankedTensorType>(load.getTile().getType());
+  return type.getRank() == 2 && type.getDimSize(0) != 1 && type.getDimSize(1) != 1 &&
+         load.getDims()[0] == cast<tile::ViewType>(load.getView().getType()).getRank() - 1;
 }
 } // namespace
 
@@ -136,7 +185,12 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
   if (walked.wasInterrupted())
     return failure();
   int64_t warps = 1;
-  while (warps < mostWarps &&
+  std::optional<GroupedLayouts> grouped;
+  if (auto rows = kernel.getSchedule().getAs<IntegerAttr>(groupedRowsName)) {
+    grouped.emplace(rows.getInt(), longest, vector);
+    warps = grouped->warpCount();
+  }
+  while (!grouped && warps < mostWarps &&
          warps * 32 * (warps < usualWarps || isCut ? elementsPerLane : registersPerTile / 2) < longest)
     warps *= 2;
 
@@ -152,7 +206,8 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
       for (int64_t d = 0; d < type.getRank(); ++d)
         bounds.push_back(*extentBound(tile, d));
       std::string error;
-      std::optional<TileLayout> layout = rowLayout(bounds, warps, vector, error);
+      std::optional<TileLayout> layout =
+          grouped && bounds.size() == 2 ? grouped->of(bounds, error) : rowLayout(bounds, warps, vector, error);
       if (!layout) {
         op->emitError("no layout for the tile: ") << error;
         return WalkResult::interrupt();
@@ -169,6 +224,26 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
   });
   if (walked.wasInterrupted())
     return failure();
+  // What is read across goes from lanes along the rows to the others' lanes.
+  SmallVector<tile::LoadOp> across;
+  kernel.getBody().walk([&](tile::LoadOp load) {
+    if (grouped && isReadAcross(load))
+      across.push_back(load);
+  });
+  for (tile::LoadOp load : across) {
+    Value tile = load.getTile();
+    std::string error;
+    FailureOr<TileLayout> own = layoutOf(load, tile);
+    std::optional<TileLayout> layout = succeeded(own) ? grouped->turned(*own, error) : std::nullopt;
+    if (!layout)
+      return load.emitError("no layout for the tile: ") << error;
+    auto type = cast<RankedTensorType>(tile.getType());
+    OpBuilder b(load->getBlock(), std::next(load->getIterator()));
+    auto convert = tile::ConvertOp::create(b, load.getLoc(), type, tile);
+    tile.replaceAllUsesExcept(convert.getTile(), convert);
+    tile.setType(RankedTensorType::get(type.getShape(), type.getElementType(),
+                                       tile::LayoutAttr::get(kernel.getContext(), layout->str())));
+  }
   Builder b(kernel.getContext());
   NamedAttrList schedule(kernel.getSchedule());
   schedule.set("warps", b.getI64IntegerAttr(warps));

@@ -21,6 +21,9 @@
 
 namespace bessemer::gpu {
 
+/// In the schedule: a tile has so many rows, which are spread over lanes and warps (ShortRows.cpp).
+constexpr llvm::StringLiteral groupedRowsName = "rows";
+
 /// On a loop over the pieces of a long row (LongRows.cpp): its steps touch elements of their own, so that it needs no
 /// barrier.
 constexpr llvm::StringLiteral piecesName = "bess.pieces";

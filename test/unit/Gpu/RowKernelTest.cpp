@@ -49,7 +49,7 @@ public:
   }
 
   /// Inputs as @main has them; symbols as the kernel has them.
-  std::vector<float> run(uint32_t grid, const std::vector<std::vector<float>> &inputs, size_t outputs,
+  std::vector<float> run(const std::vector<std::vector<float>> &inputs, size_t outputs,
                          const std::vector<uint64_t> &symbols = {}) {
     std::vector<float> result(outputs);
     if (!kernels || kernels->kernels().size() != 1) {
@@ -71,7 +71,13 @@ public:
     arguments.push_back(out);
     arguments.insert(arguments.end(), symbols.begin(), symbols.end());
     emulator::LaunchConfig config;
-    config.grid = {grid};
+    SymbolicExpr::Values known;
+    for (size_t i = 0; i < symbols.size(); ++i)
+      known["s" + std::to_string(i)] = int64_t(symbols[i]);
+    config.grid.x = 1;
+    mlir::Operation *function = nestedModule.lookupSymbol(info.name);
+    for (const SymbolicExpr &expr : bess::parseDims(function->getAttrOfType<bess::DimsAttr>("bess.grid")))
+      config.grid.x *= uint32_t(*expr.evaluate(known));
     config.block = info.requiredBlock;
     launched = kernels->launch(info.name, config, arguments, device);
     EXPECT_TRUE(launched.clean()) << launched.text();
@@ -125,7 +131,7 @@ std::string function(const std::string &type, const std::string &body, const std
 } // namespace
 
 // 512: whole accesses; 1000: padding in the last repeat; 37: single elements,
-// one warp; 5000: eight warps; 1: a row of one; 20000: in pieces, and a rest.
+// several rows in a warp; 5000: eight warps; 1: a row of one; 20000: in pieces, and a rest.
 class RowLengths : public testing::TestWithParam<size_t> {};
 INSTANTIATE_TEST_SUITE_P(Gpu, RowLengths, testing::Values(1, 37, 64, 512, 1000, 5000, 16384, 20000));
 
@@ -134,7 +140,7 @@ TEST_P(RowLengths, Softmax) {
   std::string type = tensor("n", columns);
   Compiled kernel(function(type, "  %y = bess.softmax %x {axis = 1 : i64} : (" + type + ") -> " + type + "\n"));
   std::vector<float> x = numbers(rows * columns, 1);
-  std::vector<float> y = kernel.run(rows, {x}, x.size(), {rows});
+  std::vector<float> y = kernel.run({x}, x.size(), {rows});
   for (size_t r = 0; r < rows; ++r) {
     double sum = 0;
     for (size_t c = 0; c < columns; ++c)
@@ -157,7 +163,7 @@ TEST_P(RowLengths, LayerNorm) {
                                type + ", " + vector + ", " + vector + ") -> " + type + "\n",
                            ", %s: " + vector + ", %b: " + vector));
   std::vector<float> x = numbers(rows * columns, 2), scale = numbers(columns, 3), bias = numbers(columns, 4);
-  std::vector<float> y = kernel.run(rows, {x, scale, bias}, x.size());
+  std::vector<float> y = kernel.run({x, scale, bias}, x.size());
   for (size_t r = 0; r < rows; ++r) {
     double mean = 0, variance = 0;
     for (size_t c = 0; c < columns; ++c)
@@ -178,7 +184,7 @@ TEST(Gpu, RowsOfUnknownLength) {
   Compiled kernel(function(type, "  %y = bess.softmax %x {axis = 1 : i64} : (" + type + ") -> " + type + "\n"));
   for (size_t n : {1, 700, 2048, 5000}) {
     std::vector<float> x = numbers(2 * n, 7);
-    std::vector<float> y = kernel.run(2, {x}, x.size(), {n});
+    std::vector<float> y = kernel.run({x}, x.size(), {n});
     for (size_t r = 0; r < 2; ++r) {
       double sum = 0;
       for (size_t c = 0; c < n; ++c)
@@ -190,6 +196,26 @@ TEST(Gpu, RowsOfUnknownLength) {
   kernel.assembles();
 }
 
+// A row that is read across the memory's rows: a block takes a square, turned around in shared memory.
+TEST(Gpu, Transpose) {
+  for (auto [rows, columns] : {std::pair<size_t, size_t>{64, 64}, {130, 72}, {16, 200}, {3, 5}}) {
+    std::string from = "tensor<" + std::to_string(rows) + "x" + std::to_string(columns) + "xf32>";
+    std::string to = "tensor<" + std::to_string(columns) + "x" + std::to_string(rows) + "xf32>";
+    Compiled kernel("func.func @main(%x: " + from + ") -> " + to +
+                    " {\n  %y = bess.transpose %x {permutation = array<i64: 1, 0>} : (" + from + ") -> " + to +
+                    "\n  return %y : " + to + "\n}\n");
+    std::vector<float> x = numbers(rows * columns, 8);
+    std::vector<float> y = kernel.run({x}, x.size());
+    for (size_t r = 0; r < rows; ++r)
+      for (size_t c = 0; c < columns; ++c)
+        ASSERT_EQ(y[c * rows + r], x[r * columns + c]) << r << " " << c << " of " << rows << " x " << columns;
+    // Both sides in whole sectors, without bank conflicts.
+    if (rows % 8 == 0 && columns % 8 == 0)
+      EXPECT_EQ(kernel.launched.statisticsText(), "") << rows << " x " << columns;
+    kernel.assembles();
+  }
+}
+
 // A flat elementwise chain of unknown length: the last block is partial.
 TEST(Gpu, ElementwiseWithATail) {
   std::string type = "tensor<?xf32, #bess.dims<\"n\">>";
@@ -199,7 +225,7 @@ TEST(Gpu, ElementwiseWithATail) {
                            ", %z: " + type));
   for (size_t n : {1, 8192, 10001}) {
     std::vector<float> x = numbers(n, 5), z = numbers(n, 6);
-    std::vector<float> y = kernel.run((n + 8191) / 8192, {x, z}, n, {n});
+    std::vector<float> y = kernel.run({x, z}, n, {n});
     for (size_t i = 0; i < n; ++i)
       ASSERT_NEAR(y[i], 0.5 * x[i] * (1 + std::erf(x[i] / std::sqrt(2.0))) + z[i], 2e-6) << i;
   }
