@@ -96,6 +96,7 @@ private:
   // ---- ThreadReduce.cpp
   mlir::LogicalResult expandReduce(tile::ReduceOp op);
   mlir::FailureOr<Value> partial(tile::ReduceOp op, Value row, Value first, int64_t step);
+  mlir::FailureOr<Value> chain(tile::ReduceOp op, Value row, Value first, Value end, int64_t step);
   Value acrossLanes(tile::ReductionKind kind, Value value);
 
   // ---- ThreadMemory.cpp: addresses, loads, stores, scratch

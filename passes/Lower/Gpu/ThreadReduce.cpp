@@ -15,12 +15,33 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::gpu;
 
+/// Terms of one chain of additions; a longer sum is a sum of such sums, or its error would grow with its length.
+constexpr int64_t mostTerms = 128;
+
 /// What this thread has of a row: elements `first`, `first + step`, …
 FailureOr<Value> ThreadExpander::partial(tile::ReduceOp op, Value row, Value first, int64_t step) {
   auto type = cast<RankedTensorType>(op.getX().getType());
   int64_t axis = op.getAxis();
-  auto loop = scf::ForOp::create(b, first, extent(op.getX(), axis), index(step),
+  Value end = extent(op.getX(), axis);
+  if (op.getKind() != tile::ReductionKind::Sum || !isa<FloatType>(type.getElementType()) ||
+      (!type.isDynamicDim(axis) && type.getDimSize(axis) <= mostTerms * step))
+    return chain(op, row, first, end, step);
+  auto loop = scf::ForOp::create(b, first, end, index(mostTerms * step),
                                  ValueRange{neutralValue(b, op.getKind(), type.getElementType())});
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  Value last = arith::AddIOp::create(b, loop.getInductionVar(), index(mostTerms * step));
+  FailureOr<Value> part = chain(op, row, loop.getInductionVar(), arith::MinSIOp::create(b, end, last), step);
+  if (failed(part))
+    return failure();
+  scf::YieldOp::create(b, ValueRange{combineValues(b, op.getKind(), loop.getRegionIterArgs()[0], *part)});
+  return loop.getResult(0);
+}
+
+FailureOr<Value> ThreadExpander::chain(tile::ReduceOp op, Value row, Value first, Value end, int64_t step) {
+  auto type = cast<RankedTensorType>(op.getX().getType());
+  auto loop =
+      scf::ForOp::create(b, first, end, index(step), ValueRange{neutralValue(b, op.getKind(), type.getElementType())});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Place place;

@@ -54,8 +54,13 @@ tile.kernel @reread grid <"1"> views 2 outputs 1 symbols 1 kind "point" reason "
 }
 
 // Rows of unknown length: a warp for each row, its sum in scratch memory of a size that a symbol gives.
+// A long sum is a sum of sums of 128 for each lane.
 // CHECK-LABEL: func.func @row_sums(
 // CHECK-SAME: bess.workspace = "
+// CHECK: %[[TERMS:.*]] = arith.constant 4096 : index
+// CHECK: scf.for {{.*}} step %[[TERMS]] iter_args
+// CHECK: arith.minsi
+// CHECK: scf.for {{.*}} iter_args
 // CHECK: nvvm.shfl.sync bfly
 // CHECK: nvvm.barrier0
 // CHECK: llvm.store
