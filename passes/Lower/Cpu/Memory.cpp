@@ -2,10 +2,12 @@
 //
 // Addresses, loads, stores and scratch memory of an expanded kernel.
 #include "passes/Lower/Cpu/KernelExpander.h"
+#include "passes/Lower/ViewStrides.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -22,20 +24,8 @@ Value KernelExpander::viewExtent(Value view, unsigned dim) {
 }
 
 SmallVector<Value> KernelExpander::viewStrides(Value view) {
-  auto dims = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
-  SmallVector<Value> strides(dims.size());
-  if (auto given = kernel->getAttrOfType<ArrayAttr>("bess.strides"))
-    if (auto own = dyn_cast<bess::DimsAttr>(given[cast<BlockArgument>(view).getArgNumber()])) {
-      for (auto [value, stride] : llvm::zip(strides, bess::parseDims(own)))
-        value = fromExpr(stride);
-      return strides;
-    }
-  SymbolicExpr stride = 1;
-  for (int64_t i = dims.size() - 1; i >= 0; --i) {
-    strides[i] = fromExpr(stride);
-    stride *= dims[i];
-  }
-  return strides;
+  return llvm::map_to_vector(viewStrideExprs(kernel, view),
+                             [&](const SymbolicExpr &stride) { return fromExpr(stride); });
 }
 
 /// The tile that starts at `offsets` and walks along the view's `dims`.

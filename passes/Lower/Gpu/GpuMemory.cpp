@@ -5,6 +5,7 @@
 #include "passes/Lower/Gpu/GpuExpander.h"
 
 #include "passes/Lower/TileParts.h"
+#include "passes/Lower/ViewStrides.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -53,16 +54,14 @@ Value GpuExpander::isOwner(const TileLayout &layout) {
 
 Value GpuExpander::pointer(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Value> at) {
   auto type = cast<tile::ViewType>(view.getType());
-  auto extents = bess::parseDims(type.getDims());
+  SmallVector<SymbolicExpr> strides = viewStrideExprs(kernel, view);
   Value linear = index(0);
-  SymbolicExpr stride = 1;
-  for (int64_t d = extents.size() - 1; d >= 0; --d) {
+  for (int64_t d = strides.size() - 1; d >= 0; --d) {
     Value place = mapped(offsets[d]);
     for (auto [dim, coordinate] : llvm::zip(dims, at))
       if (dim == d)
         place = add(place, coordinate);
-    linear = add(linear, mul(place, fromExpr(stride)));
-    stride *= extents[d];
+    linear = add(linear, mul(place, fromExpr(strides[d])));
   }
   Value offset = arith::IndexCastOp::create(b, b.getI64Type(), linear);
   Value base = buffers[view];

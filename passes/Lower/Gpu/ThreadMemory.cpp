@@ -4,10 +4,12 @@
 #include "passes/Lower/Gpu/ThreadExpander.h"
 
 #include "passes/Lower/TileParts.h"
+#include "passes/Lower/ViewStrides.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -20,14 +22,8 @@ static constexpr int64_t mostSharedBytes = 40 << 10;
 static int64_t storageBytes(Type element) { return (storageType(element).getIntOrFloatBitWidth() + 7) / 8; }
 
 SmallVector<Value> ThreadExpander::viewStrides(Value view) {
-  auto dims = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
-  SmallVector<Value> strides(dims.size());
-  SymbolicExpr stride = 1;
-  for (int64_t i = dims.size() - 1; i >= 0; --i) {
-    strides[i] = fromExpr(stride);
-    stride *= dims[i];
-  }
-  return strides;
+  return llvm::map_to_vector(viewStrideExprs(kernel, view),
+                             [&](const SymbolicExpr &stride) { return fromExpr(stride); });
 }
 
 Value ThreadExpander::element(Value base, Type element, Value linear) {

@@ -74,6 +74,8 @@ FailureOr<GpuExpander::BulkCopy> GpuExpander::makeBulkCopy(tile::LoadOp load, in
   if (load.getCondition() || dims != ArrayRef<int64_t>{rank - 2, rank - 1} || rank > 5 || !width || *width * bytes % 16)
     return load.emitError("expected the last two dimensions of a view whose rows are multiples of 16 bytes, for "
                           "the copy engine");
+  if (kernel->hasAttr("bess.strides"))
+    return load.emitError("expected rows without gaps for the copy engine, got a cache with room for more");
   BulkCopy copy;
   copy.load = load;
   copy.depthDim = depthDim;
