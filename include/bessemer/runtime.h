@@ -81,6 +81,16 @@ typedef enum bessemer_dtype {
 typedef struct bessemer_program bessemer_program;
 typedef struct bessemer_context bessemer_context;
 
+/* Where `data` of a tensor is. */
+typedef enum bessemer_place {
+  BESSEMER_ON_HOST = 0,
+  /* The program's GPU: `data` is a device address. Nothing is copied. An input is contiguous (but for caches),
+   * an output's shape follows from the shapes of the inputs. A run sees what was written before by work
+   * that CUDA's legacy default stream waits for (DLPack: stream 1); when it returns, all
+   * outputs are there. */
+  BESSEMER_ON_DEVICE = 1
+} bessemer_place;
+
 /* A tensor in the caller's memory. */
 typedef struct bessemer_tensor {
   int32_t dtype; /* bessemer_dtype */
@@ -88,7 +98,7 @@ typedef struct bessemer_tensor {
   int64_t shape[BESSEMER_MAX_RANK];
   int64_t strides[BESSEMER_MAX_RANK]; /* in elements; read when has_strides */
   int32_t has_strides;                /* inputs, and outputs of bessemer_cache; 0: contiguous, row-major */
-  int32_t reserved;
+  int32_t place;                      /* bessemer_place; of an output without `data`: where it is made */
   void *data;
   int64_t capacity; /* outputs: bytes at `data`; 0: exactly what `shape` takes */
   void *owner;      /* outputs made by the runtime: see bessemer_tensor_release */
@@ -228,6 +238,12 @@ BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context, con
  * a size depends on the data or the runtime makes the outputs. */
 BESSEMER_API bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
                                           bessemer_tensor *outputs, size_t output_count);
+/* Copies a contiguous tensor on the device to `bytes` bytes of the host's memory, or from there. Any tensor of this program's
+ * device, from any context of it. */
+BESSEMER_API bessemer_status bessemer_read_tensor(bessemer_context *context, const bessemer_tensor *tensor, void *data,
+                                                  int64_t bytes);
+BESSEMER_API bessemer_status bessemer_write_tensor(bessemer_context *context, bessemer_tensor *tensor, const void *data,
+                                                   int64_t bytes);
 /* Frees memory that the runtime made for an output, and zeroes data and owner.
  * Does nothing for other tensors. */
 BESSEMER_API void bessemer_tensor_release(bessemer_tensor *tensor);
@@ -235,6 +251,12 @@ BESSEMER_API void bessemer_tensor_release(bessemer_tensor *tensor);
 /* From any thread: the run in progress, or the next one, ends between two
  * instructions with BESSEMER_CANCELLED. */
 BESSEMER_API void bessemer_cancel(bessemer_context *context);
+
+/* What was asked of the device since the context was made, as a JSON object: {"copies_in", "copies_out", "symbol_copies",
+ * "launches" (one by one), "graphs" (recorded), "replays"}. A list of launches that comes again is recorded as a
+ * (CUDA) graph and replayed; a symbol that varies does not make it another list. Valid until the next call with
+ * this context. */
+BESSEMER_API const char *bessemer_device_counts_json(bessemer_context *context);
 
 /* Times every instruction from now on (on != 0). */
 BESSEMER_API void bessemer_set_profiling(bessemer_context *context, int on);

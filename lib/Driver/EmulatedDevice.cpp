@@ -9,6 +9,16 @@ using runtime::Status;
 using runtime::StatusCode;
 
 namespace {
+/// A list of what was asked.
+struct EmulatedGraph : runtime::DeviceGraph {
+  struct Work {
+    runtime::RecordedLaunch launch; ///< when `bytes` is 0
+    DeviceAddress to = 0, from = 0;
+    int64_t bytes = 0;
+  };
+  std::vector<Work> work;
+};
+
 /// Nothing is asynchronous here.
 class EmulatedStream : public runtime::DeviceStream {
 public:
@@ -23,6 +33,10 @@ public:
     return check(device.memory.read(from, to, bytes));
   }
   Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes) override {
+    if (recording) {
+      recording->work.push_back({{}, to, from, bytes});
+      return {};
+    }
     std::lock_guard lock(device.mutex);
     std::vector<uint8_t> data(bytes);
     return check(device.memory.read(from, data.data(), bytes) && device.memory.write(to, data.data(), bytes));
@@ -33,16 +47,42 @@ public:
     return check(device.memory.write(to, data.data(), bytes));
   }
   Status launch(const runtime::DeviceLaunch &launch) override {
+    if (recording) {
+      recording->work.push_back({runtime::RecordedLaunch(launch)});
+      return {};
+    }
     std::lock_guard lock(device.mutex);
     return device.launch(launch);
   }
+  Status beginRecording() override {
+    recording = std::make_unique<EmulatedGraph>();
+    return {};
+  }
+  Status endRecording(std::unique_ptr<runtime::DeviceGraph> &graph) override {
+    graph = std::move(recording);
+    return {};
+  }
+  Status replay(runtime::DeviceGraph &graph, std::span<const int64_t> sizes) override {
+    size_t next = 0;
+    for (EmulatedGraph::Work &work : static_cast<EmulatedGraph &>(graph).work) {
+      // A window is as large as the tensor is this time.
+      for (runtime::DeviceArgument &buffer : work.launch.buffers)
+        buffer.bytes = sizes[next++];
+      if (Status status = work.bytes > 0 ? copy(work.to, work.from, work.bytes) : launch(work.launch.view());
+          !status.ok())
+        return status;
+    }
+    return {};
+  }
   Status wait() override { return {}; }
+  Status waitForCaller() override { return {}; }
 
 private:
   static Status check(bool fine) {
     return fine ? Status() : Status::error(StatusCode::Failed, "expected memory of the emulated device");
   }
   EmulatedDevice &device;
+  std::unique_ptr<EmulatedGraph> recording;
 };
 } // namespace
 
@@ -116,6 +156,7 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
   seen.buffers = windows;
   open(seen.workspace);
   open(seen.fault);
+  open(seen.words, /*readOnly=*/true);
   emulator::LaunchConfig config;
   config.grid = {static_cast<uint32_t>(launch.blocks)};
   config.block = {static_cast<uint32_t>(kernel.threads)};

@@ -7,6 +7,7 @@
 #include "lib/Runtime/Weights.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace bessemer::runtime {
@@ -131,6 +132,32 @@ Status Executor::prepareMemory(Plan &plan) {
   return {};
 }
 
+/// The sizes that memory and grids are made for: a symbol that has been seen to vary counts as the next
+/// power of two, within its bound, so that a run with another value of it can be the same graph.
+std::vector<int64_t> Executor::roomFor(const std::vector<int64_t> &symbols) {
+  std::vector<int64_t> room = symbols;
+  if (!session)
+    return room;
+  const PreparedFunction &entry = *model->prepared().functions.front();
+  varies.resize(symbols.size());
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    varies[i] |= !lastSymbols.empty() && lastSymbols[i] != symbols[i];
+    if (varies[i] && symbols[i] > 1 && symbols[i] < (int64_t{1} << 40))
+      room[i] = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(symbols[i])));
+  }
+  for (const Guard &guard : model->program().entryGuards) {
+    auto name = guard.lhs.isSymbol();
+    auto bound = guard.rhs.isConstant();
+    if (!name || !bound || guard.relation == "eq")
+      continue;
+    auto it = entry.symbolIds.find(*name);
+    if (it != entry.symbolIds.end() && static_cast<size_t>(it->second) < room.size())
+      room[it->second] = std::max(symbols[it->second], std::min(room[it->second], *bound));
+  }
+  lastSymbols = symbols;
+  return room;
+}
+
 Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches, Plan *&plan) {
   plan = nullptr;
   if (lastPlan && caches == lastCaches &&
@@ -141,14 +168,15 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const Ca
   std::vector<int64_t> symbols;
   if (Status status = bindShapes(shapes, caches, symbols); !status.ok())
     return status;
+  std::vector<int64_t> room = roomFor(symbols);
   for (auto &candidate : plans)
-    if (candidate->key == symbols)
+    if (candidate->key == symbols && candidate->room == room)
       plan = candidate.get();
   if (!plan) {
     if (Status status = checkGuards(symbols); !status.ok())
       return status;
     std::unique_ptr<Plan> made;
-    if (Status status = binder.makePlan(*model->prepared().functions.front(), symbols, made); !status.ok())
+    if (Status status = binder.makePlan(*model->prepared().functions.front(), symbols, room, made); !status.ok())
       return status;
     if (plans.size() >= maxPlans) {
       auto oldest = std::min_element(plans.begin(), plans.end(),
@@ -225,8 +253,7 @@ static bool isContiguous(const Tensor &tensor) {
   return true;
 }
 
-/// From the first byte to the last.
-static int64_t spannedBytes(const Tensor &tensor) {
+int64_t spannedBytes(const Tensor &tensor) {
   int64_t bytes = checkedByteSize(static_cast<uint8_t>(tensor.dtype), tensor.shape.data(), tensor.shape.size());
   if (tensor.strides.size() != tensor.shape.size() || bytes <= 0)
     return bytes;
@@ -262,6 +289,8 @@ Status Executor::packInputs(std::span<const Tensor> inputs, std::span<const Tens
       pointers[i] = tensor.data;
       continue;
     }
+    if (tensor.onDevice)
+      return badInput(model->entry().inputs[i], "expected a contiguous tensor on the device, got strides");
     if (packed[i].size() < bytes)
       packed[i] = MemoryBlock::make(model->loadOptions().allocator, bytes);
     if (!packed[i].data())
@@ -307,7 +336,13 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<v
       Tensor whole{argument.dtype, shape, nullptr, output.strides};
       bytes = spannedBytes(whole);
     }
-    if (!output.data) {
+    if (!output.data && output.onDevice) {
+      if (Status status = allocateOnDevice(argument.name, std::max<int64_t>(bytes, 1), output); !status.ok())
+        return status;
+      if (Status status = addRegion(reinterpret_cast<DeviceAddress>(output.data), output.capacity); !status.ok())
+        return status;
+      output.data = regions.back().block.data();
+    } else if (!output.data) {
       auto block = std::make_shared<MemoryBlock>(MemoryBlock::make(model->loadOptions().allocator, bytes));
       if (!block->data())
         return Status::error(StatusCode::OutOfMemory, prefix + "no memory for " + std::to_string(bytes) + " bytes");
@@ -346,7 +381,12 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<v
 
 Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
   for (Detour &detour : detours) {
-    std::memcpy(outputs[detour.output].data, detour.block.data(), static_cast<size_t>(plan.outputBytes[detour.output]));
+    Tensor &output = outputs[detour.output];
+    int64_t bytes = plan.outputBytes[detour.output];
+    std::memcpy(output.data, detour.block.data(), static_cast<size_t>(bytes));
+    if (output.onDevice)
+      if (Status status = session->write(deviceAddressOf(output.data), output.data, bytes); !status.ok())
+        return status;
     pool.give(std::move(detour.block));
   }
   detours.clear();
@@ -380,6 +420,13 @@ Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
 }
 
 Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  auto onDevice = [](const Tensor &tensor) { return tensor.onDevice; };
+  if (std::any_of(inputs.begin(), inputs.end(), onDevice) || std::any_of(outputs.begin(), outputs.end(), onDevice))
+    return runOnDeviceTensors(inputs, outputs);
+  return runAtHostAddresses(inputs, outputs);
+}
+
+Status Executor::runAtHostAddresses(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
   if (Status status = checkInputs(inputs); !status.ok())
     return status;
   Plan *plan = nullptr;

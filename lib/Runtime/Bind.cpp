@@ -48,12 +48,38 @@ bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &call
   return std::all_of(given.begin(), given.end(), [](uint8_t g) { return g; });
 }
 
+/// Lays the frame out as it is at the room, when every buffer fits there.
+void Binder::takeLayout(Binding &binding, std::shared_ptr<const Binding> room) {
+  const std::vector<Buffer> &buffers = binding.function->source->buffers;
+  for (size_t b = 0; b < buffers.size(); ++b)
+    if (buffers[b].kind == BufferKind::Arena && binding.bytes[b] > room->bytes[b])
+      return;
+  if (binding.innerFrame >= 0 && room->innerFrame < 0)
+    return;
+  for (size_t b = 0; b < buffers.size(); ++b)
+    if (buffers[b].kind == BufferKind::Arena)
+      binding.offsets[b] = room->offsets[b];
+  for (const auto &[buffer, calls] : binding.function->frames)
+    if (buffer >= 0)
+      binding.bytes[buffer] = room->bytes[buffer];
+  binding.frameBytes = room->frameBytes;
+  binding.innerFrame = room->innerFrame;
+  binding.room = std::move(room);
+}
+
 Status Binder::bind(const PreparedFunction &function, const std::vector<int64_t> &symbols,
-                    std::shared_ptr<const Binding> &binding) {
-  std::weak_ptr<const Binding> &entry = bindings[{function.index, symbols}];
+                    const std::vector<int64_t> &room, std::shared_ptr<const Binding> &binding) {
+  std::vector<int64_t> key = symbols;
+  if (room != symbols)
+    key.insert(key.end(), room.begin(), room.end());
+  std::weak_ptr<const Binding> &entry = bindings[{function.index, key}];
   binding = entry.lock();
   if (binding)
     return {};
+  std::shared_ptr<const Binding> large;
+  if (room != symbols)
+    if (Status status = bind(function, room, room, large); !status.ok())
+      return status;
   auto made = std::make_shared<Binding>();
   made->function = &function;
   made->symbols = symbols;
@@ -73,8 +99,10 @@ Status Binder::bind(const PreparedFunction &function, const std::vector<int64_t>
   }
   if (Status status = layOut(*made); !status.ok())
     return status;
+  if (large)
+    takeLayout(*made, std::move(large));
   binding = made;
-  entry = made;
+  bindings[{function.index, key}] = made;
   // Entries of bindings that nobody uses any more.
   if (bindings.size() > 1024)
     std::erase_if(bindings, [](const auto &item) { return item.second.expired(); });
@@ -109,7 +137,7 @@ Status Binder::layOut(Binding &binding) {
       if (!calleeSymbols(*call, callee, binding.values, binding.known, function, symbols))
         continue; // dynamic: the executor finds memory for it
       std::shared_ptr<const Binding> inner;
-      if (Status status = bind(callee, symbols, inner); !status.ok())
+      if (Status status = bind(callee, symbols, symbols, inner); !status.ok())
         return status;
       bytes = std::max(bytes, inner->frameBytes);
       callees.push_back(std::move(inner));

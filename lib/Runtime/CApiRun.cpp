@@ -22,6 +22,11 @@ static Status checkTensors(const bessemer_tensor *tensors, size_t count) {
       return Status::error(StatusCode::InvalidArgument, "tensor " + std::to_string(i) +
                                                             ": expected a rank in [0, 16], got " +
                                                             std::to_string(tensors[i].rank));
+  for (size_t i = 0; i < count; ++i)
+    if (tensors[i].place != BESSEMER_ON_HOST && tensors[i].place != BESSEMER_ON_DEVICE)
+      return Status::error(StatusCode::InvalidArgument, "tensor " + std::to_string(i) +
+                                                            ": expected a place of bessemer_place, got " +
+                                                            std::to_string(tensors[i].place));
   return {};
 }
 
@@ -32,6 +37,7 @@ Tensor runtime::fromC(const bessemer_tensor &tensor) {
   if (tensor.has_strides)
     out.strides.assign(tensor.strides, tensor.strides + tensor.rank);
   out.data = tensor.data;
+  out.onDevice = tensor.place == BESSEMER_ON_DEVICE;
   return out;
 }
 
@@ -135,6 +141,36 @@ bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *i
   });
 }
 
+bessemer_status bessemer_read_tensor(bessemer_context *context, const bessemer_tensor *tensor, void *data,
+                                     int64_t bytes) {
+  return guarded([&]() -> Status {
+    if (!context || !tensor || (!data && bytes > 0))
+      return invalid("expected a context, a tensor and memory for it, got a null pointer");
+    if (Status status = checkTensors(tensor, 1); !status.ok())
+      return status;
+    return context->context.readTensor(fromC(*tensor), data, bytes);
+  });
+}
+
+bessemer_status bessemer_write_tensor(bessemer_context *context, bessemer_tensor *tensor, const void *data,
+                                      int64_t bytes) {
+  return guarded([&]() -> Status {
+    if (!context || !tensor || (!data && bytes > 0))
+      return invalid("expected a context, a tensor and its data, got a null pointer");
+    if (Status status = checkTensors(tensor, 1); !status.ok())
+      return status;
+    Tensor given = fromC(*tensor);
+    if (Status status = context->context.writeTensor(given, data, bytes); !status.ok())
+      return status;
+    if (!tensor->data) {
+      tensor->data = given.data;
+      tensor->capacity = given.capacity;
+      tensor->owner = new std::shared_ptr<void>(std::move(given.owned));
+    }
+    return {};
+  });
+}
+
 void bessemer_tensor_release(bessemer_tensor *tensor) {
   if (!tensor || !tensor->owner)
     return;
@@ -142,6 +178,20 @@ void bessemer_tensor_release(bessemer_tensor *tensor) {
   tensor->owner = nullptr;
   tensor->data = nullptr;
   tensor->capacity = 0;
+}
+
+const char *bessemer_device_counts_json(bessemer_context *context) {
+  if (!context)
+    return "{}";
+  bessemer_status status = guarded([&]() -> Status {
+    DeviceCounts counts = context->context.deviceCounts();
+    nlohmann::ordered_json all = {
+        {"copies_in", counts.copiesIn}, {"copies_out", counts.copiesOut}, {"symbol_copies", counts.symbolCopies},
+        {"launches", counts.launches},  {"graphs", counts.graphs},        {"replays", counts.replays}};
+    context->deviceCounts = all.dump();
+    return {};
+  });
+  return status == BESSEMER_OK ? context->deviceCounts.c_str() : "{}";
 }
 
 void bessemer_cancel(bessemer_context *context) {

@@ -40,6 +40,15 @@ Status Context::arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t
 void Context::cancel() { executor->cancel(); }
 void Context::setProfiling(bool on) { executor->setProfiling(on); }
 std::vector<ProfileEntry> Context::profile() const { return executor->profile(); }
+Status Context::readTensor(const Tensor &tensor, void *data, int64_t bytes) {
+  return executor->readTensor(tensor, data, bytes);
+}
+Status Context::writeTensor(Tensor &tensor, const void *data, int64_t bytes) try {
+  return executor->writeTensor(tensor, data, bytes);
+} catch (const std::bad_alloc &) {
+  return noMemory();
+}
+DeviceCounts Context::deviceCounts() const { return executor->deviceCounts(); }
 void Context::clearProfile() { executor->clearProfile(); }
 
 std::vector<ProfileEntry> Executor::profile() const {

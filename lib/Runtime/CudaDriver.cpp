@@ -19,6 +19,8 @@ using ContextHandle = void *;
 using ModuleHandle = void *;
 using FunctionHandle = void *;
 using StreamHandle = void *;
+using GraphHandle = void *;
+using ExecutableHandle = void *;
 
 /// Functions of the driver, by the names that its library exports.
 struct Driver {
@@ -47,6 +49,13 @@ struct Driver {
   Result (*streamSynchronize)(StreamHandle) = nullptr;
   Result (*launchKernel)(FunctionHandle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                          StreamHandle, void **, void **) = nullptr;
+  /// Graphs; null with drivers before 11.4.
+  Result (*beginCapture)(StreamHandle, int) = nullptr;
+  Result (*endCapture)(StreamHandle, GraphHandle *) = nullptr;
+  Result (*graphInstantiate)(ExecutableHandle *, GraphHandle, unsigned long long) = nullptr;
+  Result (*graphDestroy)(GraphHandle) = nullptr;
+  Result (*graphLaunch)(ExecutableHandle, StreamHandle) = nullptr;
+  Result (*executableDestroy)(ExecutableHandle) = nullptr;
   /// Of drivers from 12.0 on; asked for when a kernel needs it.
   Result (*encodeTiled)(void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,
                         const unsigned *, int, int, int, int) = nullptr;
@@ -93,7 +102,16 @@ struct Driver {
     find(streamDestroy, "cuStreamDestroy_v2");
     find(streamSynchronize, "cuStreamSynchronize");
     find(launchKernel, "cuLaunchKernel");
-    encodeTiled = reinterpret_cast<decltype(encodeTiled)>(dlsym(library, "cuTensorMapEncodeTiled"));
+    auto findOptional = [&](auto &function, const char *symbol) {
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, symbol));
+    };
+    findOptional(beginCapture, "cuStreamBeginCapture_v2");
+    findOptional(endCapture, "cuStreamEndCapture");
+    findOptional(graphInstantiate, "cuGraphInstantiateWithFlags");
+    findOptional(graphDestroy, "cuGraphDestroy");
+    findOptional(graphLaunch, "cuGraphLaunch");
+    findOptional(executableDestroy, "cuGraphExecDestroy");
+    findOptional(encodeTiled, "cuTensorMapEncodeTiled");
     return missing.empty() ? Status()
                            : Status::error(StatusCode::Unsupported,
                                            "expected a driver with " + missing + " in '" + path + "', got one without");
@@ -115,6 +133,8 @@ struct Driver {
 constexpr int attributeMultiprocessors = 16, attributeMajor = 75, attributeMinor = 76;
 constexpr int functionMaxDynamicShared = 8;
 constexpr unsigned streamNonBlocking = 1;
+const StreamHandle legacyStream = reinterpret_cast<StreamHandle>(1); // CU_STREAM_LEGACY
+constexpr int captureThreadLocal = 1; ///< other threads may go on with calls that a capture forbids
 constexpr int64_t sharedWithoutAsking = 48 << 10;
 
 /// CUtensorMap.
@@ -148,11 +168,23 @@ public:
   Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes) override;
   Status fill(DeviceAddress to, uint8_t value, int64_t bytes) override;
   Status launch(const DeviceLaunch &launch) override;
+  Status beginRecording() override;
+  Status endRecording(std::unique_ptr<DeviceGraph> &graph) override;
+  Status replay(DeviceGraph &graph, std::span<const int64_t> sizes) override;
   Status wait() override;
+  Status waitForCaller() override;
 
 private:
   CudaDevice &device;
   StreamHandle handle;
+};
+
+class CudaGraph : public DeviceGraph {
+public:
+  CudaGraph(CudaDevice &device, ExecutableHandle handle) : device(device), handle(handle) {}
+  ~CudaGraph() override;
+  CudaDevice &device;
+  ExecutableHandle handle;
 };
 
 class CudaDevice : public Device {
@@ -325,10 +357,53 @@ Status CudaStream::launch(const DeviceLaunch &launch) {
       "launch of " + kernel.symbol);
 }
 
+CudaGraph::~CudaGraph() {
+  if (device.enter().ok())
+    (void)device.driver.executableDestroy(handle);
+}
+
+Status CudaStream::beginRecording() {
+  const Driver &driver = device.driver;
+  if (!driver.beginCapture || !driver.endCapture || !driver.graphInstantiate || !driver.graphDestroy ||
+      !driver.graphLaunch || !driver.executableDestroy)
+    return Status::error(StatusCode::Unsupported, "expected a driver with graphs (CUDA 11.4), got one without");
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  return driver.check(driver.beginCapture(handle, captureThreadLocal), "cuStreamBeginCapture");
+}
+
+Status CudaStream::endRecording(std::unique_ptr<DeviceGraph> &graph) {
+  const Driver &driver = device.driver;
+  GraphHandle captured = nullptr;
+  ExecutableHandle executable = nullptr;
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  if (Status status = driver.check(driver.endCapture(handle, &captured), "cuStreamEndCapture"); !status.ok())
+    return status;
+  Status status = driver.check(driver.graphInstantiate(&executable, captured, 0), "cuGraphInstantiate");
+  (void)driver.graphDestroy(captured);
+  if (status.ok())
+    graph = std::make_unique<CudaGraph>(device, executable);
+  return status;
+}
+
+Status CudaStream::replay(DeviceGraph &graph, std::span<const int64_t>) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  return device.driver.check(device.driver.graphLaunch(static_cast<CudaGraph &>(graph).handle, handle),
+                             "cuGraphLaunch");
+}
+
 Status CudaStream::wait() {
   if (Status status = device.enter(); !status.ok())
     return status;
   return device.driver.check(device.driver.streamSynchronize(handle), "a kernel");
+}
+
+Status CudaStream::waitForCaller() {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  return device.driver.check(device.driver.streamSynchronize(legacyStream), "what the legacy default stream waits for");
 }
 
 } // namespace

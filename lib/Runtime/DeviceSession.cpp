@@ -4,6 +4,7 @@
 #include "bessemer/Runtime/Program.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace bessemer::runtime {
@@ -12,8 +13,8 @@ std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel 
   std::vector<uint64_t> parameters;
   for (const DeviceArgument &buffer : launch.buffers)
     parameters.push_back(buffer.address);
-  for (int64_t symbol : launch.symbols)
-    parameters.push_back(static_cast<uint64_t>(symbol));
+  if (!launch.symbols.empty())
+    parameters.push_back(launch.words.address);
   if (kernel.takesWorkspace) {
     parameters.push_back(launch.workspace.address);
     parameters.push_back(static_cast<uint64_t>(launch.workspaceStride));
@@ -73,14 +74,15 @@ const MappedRange *DeviceImage::find(const void *host, int64_t bytes) const {
 
 // ---- ranges -------------------------------------------------------------------------
 
-DeviceSession::DeviceSession(std::shared_ptr<Device> device, const DeviceImage &image)
-    : device(std::move(device)), image(image) {}
+DeviceSession::DeviceSession(std::shared_ptr<Device> device, const DeviceImage &image,
+                             const std::vector<Kernel> &kernels)
+    : device(std::move(device)), image(image), queue(*this->device, kernels) {}
 
 DeviceSession::~DeviceSession() {
-  if (stream)
-    (void)stream->wait();
+  queue.close();
   for (const auto &[host, range] : ranges)
-    device->release(range.address);
+    if (range.capacity > 0)
+      device->release(range.address);
   for (const auto &[capacity, address] : spare)
     device->release(address);
   for (MappedRange *range : {&workspace, &faults})
@@ -102,19 +104,34 @@ Status DeviceSession::missing(const void *, int64_t bytes) const {
                        "expected a buffer of " + std::to_string(bytes) + " bytes in memory that the device knows");
 }
 
-Status DeviceSession::makeStream() { return stream ? Status() : device->makeStream(stream); }
+/// A power of two and a quarter, half or three quarters of it.
+static int64_t roomFor(int64_t bytes) {
+  constexpr int64_t smallest = 256;
+  int64_t step = std::max<int64_t>(static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(bytes))) / 4, smallest);
+  return (bytes + step - 1) / step * step;
+}
 
 Status DeviceSession::allocate(std::string_view name, int64_t bytes, MappedRange &range) {
   range.bytes = bytes;
-  auto it = spare.lower_bound(bytes);
-  if (it != spare.end() && it->first / 4 <= std::max<int64_t>(bytes, 4096)) {
+  auto last = lastPlaces.find(name);
+  auto fits = [&](const auto &item) { return item.first >= bytes && item.first / 4 <= std::max<int64_t>(bytes, 4096); };
+  auto it = last == lastPlaces.end() ? spare.end() : std::find_if(spare.begin(), spare.end(), [&](const auto &item) {
+    return item.second == last->second && fits(item);
+  });
+  if (it == spare.end())
+    it = spare.lower_bound(bytes);
+  if (it != spare.end() && fits(*it)) {
     range.capacity = it->first;
     range.address = it->second;
     spare.erase(it);
-    return {};
+  } else {
+    // With some room: a tensor that grows by a row each run stays where it is.
+    range.capacity = roomFor(bytes);
+    if (Status status = device->allocate(name, range.capacity, range.address); !status.ok())
+      return status;
   }
-  range.capacity = bytes;
-  return device->allocate(name, bytes, range.address);
+  lastPlaces.insert_or_assign(std::string(name), range.address);
+  return {};
 }
 
 /// Makes a stretch begin at the offset.
@@ -154,13 +171,15 @@ void DeviceSession::unmap(void *host) {
   auto it = ranges.find(static_cast<const char *>(host));
   if (it == ranges.end())
     return;
-  spare.emplace(it->second.capacity, it->second.address);
+  if (it->second.capacity > 0)
+    spare.emplace(it->second.capacity, it->second.address);
   ranges.erase(it);
 }
 
 Status DeviceSession::begin(std::span<const Edge> edges) {
-  if (Status status = makeStream(); !status.ok())
+  if (Status status = queue.open(); !status.ok())
     return status;
+  queue.drop(); // of a run that failed
   for (const char *host : edgeRanges)
     unmap(const_cast<char *>(host));
   edgeRanges.clear();
@@ -175,23 +194,41 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
     size_t next = i + 1;
     for (; next < sorted.size() && static_cast<char *>(sorted[next].host) < end; ++next)
       end = std::max(end, static_cast<char *>(sorted[next].host) + sorted[next].bytes);
-    if (Status status = map(sorted[i].name, begin, end - begin); !status.ok())
+    if (sorted[i].address) {
+      unmap(begin);
+      MappedRange range;
+      range.host = begin;
+      range.bytes = end - begin;
+      range.address = sorted[i].address;
+      ranges.emplace(begin, std::move(range));
+    } else if (Status status = map(sorted[i].name, begin, end - begin); !status.ok()) {
       return status;
+    }
     edgeRanges.push_back(begin);
     i = next;
   }
-  for (const Edge &edge : edges)
-    if (edge.isInput)
+  bool callers = false;
+  DeviceAddress address = 0;
+  for (const Edge &edge : edges) {
+    callers |= edge.address != 0;
+    if (edge.isInput && !edge.address)
       wroteOnHost(edge.host, edge.bytes);
-  return {};
+    else if (edge.isInput)
+      if (Status status = wroteOnDevice(edge.host, edge.bytes, address); !status.ok())
+        return status;
+  }
+  hostWrote = false;
+  return callers ? queue.waitForCaller() : Status();
 }
 
 Status DeviceSession::end(std::span<const Edge> edges) {
+  DeviceAddress address = 0;
   for (const Edge &edge : edges)
     if (!edge.isInput)
-      if (Status status = toHost(edge.host, edge.bytes); !status.ok())
+      if (Status status = edge.address ? toDevice(edge.host, edge.bytes, address) : toHost(edge.host, edge.bytes);
+          !status.ok())
         return status;
-  return stream ? stream->wait() : Status();
+  return queue.wait();
 }
 
 // ---- coherence ------------------------------------------------------------------------
@@ -216,8 +253,9 @@ Status DeviceSession::toDevice(const void *host, int64_t bytes, DeviceAddress &a
       continue;
     auto next = std::next(it);
     int64_t stop = next == range->where.end() ? range->bytes : next->first;
-    if (Status status = stream->copyIn(range->address + static_cast<uint64_t>(it->first), range->host + it->first,
-                                       std::min(stop, end) - it->first);
+    // What was on the host when the run began, no launch has seen.
+    if (Status status = queue.copyIn(range->address + static_cast<uint64_t>(it->first), range->host + it->first,
+                                     std::min(stop, end) - it->first, /*ahead=*/!hostWrote);
         !status.ok())
       return status;
     it->second = OnHost | OnDevice;
@@ -240,8 +278,8 @@ Status DeviceSession::toHost(const void *host, int64_t bytes) {
     auto next = std::next(it);
     int64_t stop = next == range->where.end() ? range->bytes : next->first;
     if (Status status =
-            stream->copyOut(const_cast<char *>(range->host) + it->first,
-                            range->address + static_cast<uint64_t>(it->first), std::min(stop, end) - it->first);
+            queue.copyOut(const_cast<char *>(range->host) + it->first,
+                          range->address + static_cast<uint64_t>(it->first), std::min(stop, end) - it->first);
         !status.ok())
       return status;
     it->second = OnHost | OnDevice;
@@ -267,6 +305,7 @@ void DeviceSession::wroteOnHost(const void *host, int64_t bytes) {
     return;
   if (MappedRange *range = find(host, bytes))
     set(*range, static_cast<const char *>(host) - range->host, bytes, OnHost);
+  hostWrote = true;
 }
 
 /// On the device, unless the bytes are on the host alone.
@@ -292,32 +331,48 @@ Status DeviceSession::copy(void *to, const void *from, int64_t bytes) {
     return status;
   if (Status status = wroteOnDevice(to, bytes, destination); !status.ok())
     return status;
-  return stream->copy(destination, source, bytes);
+  return queue.copy(destination, source, bytes);
 }
 
 // ---- launches -----------------------------------------------------------------------
 
+Status DeviceSession::read(DeviceAddress from, void *to, int64_t bytes) {
+  if (Status status = queue.open(); !status.ok())
+    return status;
+  return queue.copyOut(to, from, bytes);
+}
+
+Status DeviceSession::write(DeviceAddress to, const void *from, int64_t bytes) {
+  if (Status status = queue.open(); !status.ok())
+    return status;
+  if (Status status = queue.copyIn(to, from, bytes, /*ahead=*/false); !status.ok())
+    return status;
+  return queue.wait();
+}
+
 static constexpr int64_t faultSlots = 1024;
 
-Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks,
+Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks, int64_t room,
                              int64_t workspaceBytes) {
   constexpr int64_t mostBlocks = INT32_MAX, alignment = 256;
-  launch.blocks = std::min(tasks, mostBlocks);
+  // Without symbols a kernel does not know how many blocks have work.
+  launch.blocks = std::min(launch.symbols.empty() ? tasks : std::max(tasks, room), mostBlocks);
   if (!kernel.takesWorkspace) {
     if (tasks > mostBlocks)
       return Status::error(StatusCode::Unsupported,
                            "expected a grid of at most 2^31 - 1 blocks, got " + std::to_string(tasks));
-    return stream->launch(launch);
+    return queue.launch(launch, tasks);
   }
   launch.workspaceStride = (workspaceBytes + alignment - 1) / alignment * alignment;
   if (launch.workspaceStride > 0)
     launch.blocks = std::min(launch.blocks, device->blocksAtOnce());
   int64_t total = launch.workspaceStride * launch.blocks;
   if (total > workspace.capacity) {
-    if (Status status = stream->wait(); !status.ok())
-      return status;
-    if (workspace.address)
+    if (workspace.address) {
+      if (Status status = queue.wait(); !status.ok())
+        return status;
       device->release(workspace.address);
+    }
     workspace = {};
     if (Status status = device->allocate("workspace", total, workspace.address); !status.ok())
       return status;
@@ -327,12 +382,12 @@ Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunc
   if (!faults.address) {
     if (Status status = device->allocate("faults", faultSlots * 8, faults.address); !status.ok())
       return status;
-    if (Status status = stream->fill(faults.address, 0, faultSlots * 8); !status.ok())
+    if (Status status = queue.fill(faults.address, 0, faultSlots * 8, /*ahead=*/true); !status.ok())
       return status;
   }
   launch.fault = {faults.address + 8 * faultSteps.size(), 8, false, "faults"};
   faultSteps.push_back(&step);
-  return stream->launch(launch);
+  return queue.launch(launch, tasks);
 }
 
 Status DeviceSession::takeFault(Fault &fault) {
@@ -340,14 +395,13 @@ Status DeviceSession::takeFault(Fault &fault) {
   if (faultSteps.empty())
     return {};
   std::vector<int64_t> found(faultSteps.size());
-  if (Status status = stream->copyOut(found.data(), faults.address, static_cast<int64_t>(found.size() * 8));
-      !status.ok())
+  if (Status status = queue.copyOut(found.data(), faults.address, static_cast<int64_t>(found.size() * 8)); !status.ok())
     return status;
   for (size_t i = 0; i < found.size() && !fault.number; ++i)
     if (found[i])
       fault = {faultSteps[i], found[i]};
   faultSteps.clear();
-  return fault.number ? stream->fill(faults.address, 0, faultSlots * 8) : Status();
+  return fault.number ? queue.fill(faults.address, 0, faultSlots * 8, /*ahead=*/false) : Status();
 }
 
 bool DeviceSession::faultsAreFull() const { return static_cast<int64_t>(faultSteps.size()) >= faultSlots; }

@@ -15,7 +15,7 @@
 // Of a program without reference kernels only inputs and outputs are ever copied.
 #pragma once
 
-#include "bessemer/Runtime/Device.h"
+#include "lib/Runtime/DeviceQueue.h"
 
 #include <map>
 #include <vector>
@@ -30,7 +30,7 @@ struct MappedRange {
   const char *host = nullptr;
   int64_t bytes = 0;
   DeviceAddress address = 0;
-  int64_t capacity = 0;             ///< bytes at `address`
+  int64_t capacity = 0;             ///< bytes at `address`; 0: they are the caller's
   std::map<int64_t, uint8_t> where; ///< by the offset at which a stretch begins
 };
 
@@ -51,7 +51,7 @@ private:
 /// The device side of one executor.
 class DeviceSession {
 public:
-  DeviceSession(std::shared_ptr<Device> device, const DeviceImage &image);
+  DeviceSession(std::shared_ptr<Device> device, const DeviceImage &image, const std::vector<Kernel> &kernels);
   ~DeviceSession();
 
   struct Edge {
@@ -59,10 +59,12 @@ public:
     int64_t bytes = 0;
     bool isInput = false;
     std::string_view name;
+    DeviceAddress address = 0; ///< the caller's memory on the device, that `host` stands for; 0: none
   };
   /// A run begins: these are its inputs and outputs (they may overlap); all else is nowhere.
   Status begin(std::span<const Edge> edges);
-  /// It ends: outputs are on the host. Gives the fault that a kernel has found, if any: the launch and its number.
+  /// It ends: outputs are on the host, or in the caller's memory on the device. Gives the fault that a kernel has
+  /// found, if any: the launch and its number.
   Status end(std::span<const Edge> edges);
   struct Fault {
     const Step *step = nullptr;
@@ -82,13 +84,19 @@ public:
   void wroteOnHost(const void *host, int64_t bytes);
   Status copy(void *to, const void *from, int64_t bytes);
 
-  /// Fills in workspace and fault of a launch that takes them.
-  Status launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks, int64_t workspaceBytes);
+  /// The caller's memory on the device.
+  Status read(DeviceAddress from, void *to, int64_t bytes);
+  Status write(DeviceAddress to, const void *from, int64_t bytes);
+
+  /// Fills in blocks, workspace and fault of a launch. `room`: blocks that may be launched so that
+  /// other sizes need no other graph, `tasks` at least; workspaceBytes is for all of these sizes.
+  Status launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks, int64_t room,
+                int64_t workspaceBytes);
+  const DeviceCounts &counted() const { return queue.counted(); }
 
 private:
   enum : uint8_t { Nowhere = 0, OnHost = 1, OnDevice = 2 };
   MappedRange *find(const void *host, int64_t bytes);
-  Status makeStream();
   Status allocate(std::string_view name, int64_t bytes, MappedRange &range);
   void split(MappedRange &range, int64_t offset);
   void set(MappedRange &range, int64_t offset, int64_t bytes, uint8_t where);
@@ -96,10 +104,12 @@ private:
 
   std::shared_ptr<Device> device;
   const DeviceImage &image;
-  std::unique_ptr<DeviceStream> stream;
+  DeviceQueue queue;
+  bool hostWrote = false;                      ///< an instruction of this run, to memory that the list may touch
   std::map<const char *, MappedRange> ranges;  ///< by host address
   std::vector<const char *> edgeRanges;        ///< of these, the edges' of this run
   std::multimap<int64_t, DeviceAddress> spare; ///< memory of earlier edges, by capacity
+  std::map<std::string, DeviceAddress, std::less<>> lastPlaces; ///< of an edge: it gets it again, for the graph's sake
   MappedRange workspace, faults;
   std::vector<const Step *> faultSteps; ///< launches since the faults were last looked at
 };

@@ -31,7 +31,7 @@ Status Executor::executeCall(Plan &plan, Step &step) {
   auto it = std::find_if(plans.begin(), plans.end(), [&](const auto &candidate) { return candidate->key == symbols; });
   if (it == plans.end()) {
     std::unique_ptr<Plan> made;
-    if (Status status = binder.makePlan(callee, symbols, made); !status.ok())
+    if (Status status = binder.makePlan(callee, symbols, symbols, made); !status.ok())
       return failed(step, status.message);
     if (plans.size() >= 8)
       plans.erase(plans.begin());

@@ -7,24 +7,55 @@
 
 namespace bessemer::runtime {
 
+/// Bytes of a cache from its first element to its last, where its rows are further apart than they are long.
+int64_t Executor::cacheBytes(const AppendedCache &cache, DType dtype, const std::vector<int64_t> &shape,
+                             int64_t bytes) const {
+  if (lastCaches.capacity < 0 || bytes <= 0)
+    return bytes;
+  Tensor whole{dtype, shape, nullptr, std::vector<int64_t>(shape.size())};
+  int64_t stride = 1;
+  for (size_t d = shape.size(); d-- > 0;) {
+    whole.strides[d] = stride;
+    stride *= d == static_cast<size_t>(cache.axis) ? lastCaches.capacity : shape[d];
+  }
+  return spannedBytes(whole);
+}
+
 /// Inputs and those outputs whose size is known. What only the data tells lies in pooled blocks, which are mapped.
 std::vector<DeviceSession::Edge> Executor::edgesOf(Plan &plan, std::span<void *const> inputs) const {
   const Function &source = *plan.function->source;
+  bool isEntry = plan.function == model->prepared().functions.front().get();
   std::vector<DeviceSession::Edge> edges;
   for (size_t i = 0; i < inputs.size(); ++i) {
     std::vector<int64_t> shape = staticShape(plan, plan.function->inputDims[i]);
     const Argument &argument = source.inputs[i];
-    edges.push_back({inputs[i], checkedByteSize(static_cast<uint8_t>(argument.dtype), shape.data(), shape.size()), true,
-                     argument.name});
+    int64_t bytes = checkedByteSize(static_cast<uint8_t>(argument.dtype), shape.data(), shape.size());
+    const AppendedCache *cache = isEntry ? cacheOfInput(i) : nullptr;
+    if (cache && !lastCaches.copied)
+      bytes = cacheBytes(*cache, argument.dtype, shape, bytes);
+    edges.push_back({inputs[i], bytes, true, argument.name, deviceAddressOf(inputs[i])});
   }
-  for (size_t o = 0; o < source.outputs.size(); ++o)
-    edges.push_back({plan.bases[plan.firstOutputBase() + static_cast<int32_t>(o)], plan.outputBytes[o], false,
-                     source.outputs[o].name});
+  for (size_t o = 0; o < source.outputs.size(); ++o) {
+    void *host = plan.bases[plan.firstOutputBase() + static_cast<int32_t>(o)];
+    int64_t bytes = plan.outputBytes[o];
+    const AppendedCache *cache = isEntry ? cacheOfOutput(o) : nullptr;
+    if (cache)
+      bytes = cacheBytes(*cache, source.outputs[o].dtype, staticShape(plan, plan.function->outputDims[o]), bytes);
+    edges.push_back({host, bytes, false, source.outputs[o].name, deviceAddressOf(host)});
+  }
   return edges;
 }
 
 Status Executor::beginOnDevice(Plan &plan, std::span<void *const> inputs) {
-  return session ? session->begin(edgesOf(plan, inputs)) : Status();
+  if (!session)
+    return {};
+  std::vector<DeviceSession::Edge> edges = edgesOf(plan, inputs);
+  spans.clear();
+  if (plan.function == model->prepared().functions.front().get() && lastCaches.capacity >= 0)
+    for (const AppendedCache &cache : model->program().caches)
+      for (size_t edge : {static_cast<size_t>(cache.input), inputs.size() + static_cast<size_t>(cache.output)})
+        spans[edges[edge].host] = std::max(spans[edges[edge].host], edges[edge].bytes);
+  return session->begin(edges);
 }
 
 Status Executor::endOnDevice(Plan &plan, Status status) {
@@ -61,6 +92,8 @@ Status Executor::launchOnDevice(const Step &step, void *const *buffers, const in
   for (size_t i = 0; i < op.buffers.size(); ++i) {
     DeviceArgument argument;
     argument.bytes = step.dynamic ? launchBytes[i] : step.frame->binding->bytes[op.buffers[i]];
+    if (auto span = spans.find(buffers[i]); span != spans.end() && argument.bytes > 0)
+      argument.bytes = std::max(argument.bytes, span->second);
     argument.isResult = i >= inputs;
     argument.name = step.frame->function->source->buffers[op.buffers[i]].name;
     Status status = argument.isResult ? session->wroteOnDevice(buffers[i], argument.bytes, argument.address)
@@ -73,7 +106,8 @@ Status Executor::launchOnDevice(const Step &step, void *const *buffers, const in
   launch.kernel = op.kernel;
   launch.buffers = launchArguments;
   launch.symbols = {integers, op.symbols.size()};
-  Status status = session->launch(step, kernel, launch, tasks, workspaceBytes);
+  Status status = session->launch(step, kernel, launch, tasks, std::max(tasks, step.room),
+                                  std::max(workspaceBytes, step.roomWorkspace));
   return status.ok() ? status : Status::error(status.code, failed(step, status.message).message);
 }
 

@@ -52,7 +52,8 @@ void BufferPool::give(MemoryBlock block) {
 
 Executor::Executor(std::shared_ptr<const Model> model, bool limited)
     : model(std::move(model)),
-      session(this->model->device() ? std::make_unique<DeviceSession>(this->model->device(), this->model->deviceImage())
+      session(this->model->device() ? std::make_unique<DeviceSession>(this->model->device(), this->model->deviceImage(),
+                                                                      this->model->program().kernels)
                                     : nullptr),
       binder(*this->model),
       pool(this->model->loadOptions().allocator, this->model->loadOptions().poolLimit, session.get()) {
@@ -363,7 +364,7 @@ Status Executor::runFunction(int32_t function, std::span<void *const> inputs, st
   });
   if (known == functionPlans.end()) {
     std::unique_ptr<Plan> made;
-    if (Status status = binder.makePlan(prepared, symbols, made); !status.ok())
+    if (Status status = binder.makePlan(prepared, symbols, symbols, made); !status.ok())
       return status;
     functionPlans.push_back(std::move(made));
     known = std::prev(functionPlans.end());

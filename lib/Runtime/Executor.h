@@ -53,6 +53,9 @@ struct CacheUse {
   bool operator==(const CacheUse &) const = default;
 };
 
+/// From the first byte of a tensor to its last.
+int64_t spannedBytes(const Tensor &tensor);
+
 class Executor {
 public:
   /// `limited`: under the model's memory limit; what derives weights is not.
@@ -69,11 +72,16 @@ public:
   Status outputShapes(std::span<const std::vector<int64_t>> inputs, std::vector<std::vector<int64_t>> &outputs);
   Status arenaBytes(std::span<const std::vector<int64_t>> inputs, int64_t &bytes);
 
+  /// Of a contiguous tensor on the device, whole; a tensor without memory gets some.
+  Status readTensor(const Tensor &tensor, void *data, int64_t bytes);
+  Status writeTensor(Tensor &tensor, const void *data, int64_t bytes);
+
   const Model &modelOf() const { return *model; }
   void cancel() { cancelled.store(true); }
   void setProfiling(bool on) { profiling = on; }
   std::vector<ProfileEntry> profile() const;
   void clearProfile() { profiles.clear(); }
+  DeviceCounts deviceCounts() const { return session ? session->counted() : DeviceCounts(); }
 
 private:
   // Arguments.cpp: the entry's inputs and outputs.
@@ -81,12 +89,30 @@ private:
                     std::vector<int64_t> &symbols);
   Status checkGuards(const std::vector<int64_t> &symbols);
   Status findPlan(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches, Plan *&plan);
+  std::vector<int64_t> roomFor(const std::vector<int64_t> &symbols);
   Status checkInputs(std::span<const Tensor> inputs);
   Status packInputs(std::span<const Tensor> inputs, std::span<const Tensor> outputs, std::vector<void *> &pointers);
   Status placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<void *const> inputs);
   Status finishOutputs(Plan &plan, std::span<Tensor> outputs);
   Status prepareMemory(Plan &plan);
   std::vector<int64_t> staticShape(const Plan &plan, const std::vector<ExprId> &dims) const;
+
+  // DeviceTensors.cpp: `run` for tensors some of which lie on the device; the others know host addresses alone.
+  Status runOnDeviceTensors(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  Status runAtHostAddresses(std::span<const Tensor> inputs, std::span<Tensor> outputs); // Arguments.cpp
+  Status standIn(std::span<Tensor> inputs, std::span<Tensor> outputs);
+  Status addRegion(DeviceAddress address, int64_t bytes);
+  Status allocateOnDevice(std::string_view name, int64_t bytes, Tensor &tensor);
+  Status checkTransfer(const Tensor &tensor, int64_t bytes) const;
+  /// Of memory in a region; else 0.
+  DeviceAddress deviceAddressOf(const void *host) const;
+  /// Device memory of the run in progress, and what stands for it on the host.
+  struct DeviceRegion {
+    DeviceAddress address = 0;
+    int64_t bytes = 0;
+    MemoryBlock block;
+  };
+  std::vector<DeviceRegion> regions;
 
   // Caches.cpp
   Status findCaches(std::span<const Tensor> inputs, std::span<const Tensor> outputs, CacheUse &use) const;
@@ -113,6 +139,9 @@ private:
   std::vector<DeviceSession::Edge> edgesOf(Plan &plan, std::span<void *const> inputs) const;
   Status launchOnDevice(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks,
                         int64_t workspaceBytes);
+  int64_t cacheBytes(const AppendedCache &cache, DType dtype, const std::vector<int64_t> &shape, int64_t bytes) const;
+  /// Caches of this run whose rows lie apart, by address: bytes from the first element to the last.
+  std::map<const void *, int64_t> spans;
   Status takeFault();
   Status toHost(const void *data, int64_t bytes) { return session ? session->toHost(data, bytes) : Status(); }
   void wroteOnHost(const void *data, int64_t bytes) {
@@ -150,6 +179,8 @@ private:
   Plan *lastPlan = nullptr;
   std::vector<std::vector<int64_t>> lastShapes; // of the inputs, for lastPlan
   CacheUse lastCaches;                          // for lastPlan
+  std::vector<int64_t> lastSymbols;             // of the entry
+  std::vector<uint8_t> varies;                  // of these
   MemoryBlock arena, workspace;
   int64_t arenaTotal = 0; // as asked for: a block may be larger
   int64_t workspaceStride = 0;

@@ -17,10 +17,11 @@ class PlanMaker {
 public:
   PlanMaker(Binder &binder, Plan &plan) : binder(binder), model(binder.modelOf()), plan(plan) {}
 
-  Status make(const PreparedFunction &function, const std::vector<int64_t> &symbols) {
+  Status make(const PreparedFunction &function, const std::vector<int64_t> &symbols, const std::vector<int64_t> &room) {
     plan.function = &function;
     plan.key = symbols;
-    if (Status status = binder.bind(function, symbols, plan.binding); !status.ok())
+    plan.room = room;
+    if (Status status = binder.bind(function, symbols, room, plan.binding); !status.ok())
       return status;
     const Binding &binding = *plan.binding;
     size_t inputs = function.source->inputs.size(), outputs = function.source->outputs.size();
@@ -269,8 +270,12 @@ private:
     auto unknown = [](const Address &address) { return address.base < 0; };
     if (std::any_of(inputs.begin(), inputs.end(), unknown) || std::any_of(outputs.begin(), outputs.end(), unknown))
       return {};
+    std::vector<int64_t> room = symbols;
+    if (const Binding *large = frame.binding->room.get())
+      if (!calleeSymbols(instruction, callee, large->values, large->known, *frame.function, room))
+        room = symbols;
     std::shared_ptr<const Binding> inner;
-    if (Status status = binder.bind(callee, symbols, inner); !status.ok())
+    if (Status status = binder.bind(callee, symbols, room, inner); !status.ok())
       return status;
     Address memory{Plan::absoluteBase, 0, 0};
     if (inner->frameBytes > 0 && op.frame >= 0)
@@ -316,10 +321,17 @@ private:
       if (!ok)
         return false;
       step.workspace = frame.binding->values[instruction.workspace];
-      step.tasks = 1;
-      for (ExprId id : instruction.grid)
-        if (frame.binding->values[id] < 0 || __builtin_mul_overflow(step.tasks, frame.binding->values[id], &step.tasks))
-          return false;
+      if (!gridOf(*frame.binding, instruction, step.tasks))
+        return false;
+      step.room = step.tasks;
+      step.roomWorkspace = step.workspace;
+      if (const Binding *large = frame.binding->room.get()) {
+        int64_t tasks = 0;
+        if (gridOf(*large, instruction, tasks))
+          step.room = std::max(step.tasks, tasks);
+        if (large->known[instruction.workspace] && large->values[instruction.workspace] <= maxWorkspace)
+          step.roomWorkspace = std::max(step.workspace, large->values[instruction.workspace]);
+      }
       if (step.workspace < 0 || step.workspace > maxWorkspace)
         return false;
       plan.workspaceBytes = std::max(plan.workspaceBytes, step.workspace);
@@ -348,6 +360,13 @@ private:
     return false;
   }
 
+  static bool gridOf(const Binding &binding, const PreparedInstruction &instruction, int64_t &tasks) {
+    tasks = 1;
+    return std::all_of(instruction.grid.begin(), instruction.grid.end(), [&](ExprId id) {
+      return binding.known[id] && binding.values[id] >= 0 && !__builtin_mul_overflow(tasks, binding.values[id], &tasks);
+    });
+  }
+
   bool bufferKnown(const Frame &frame, const PreparedInstruction &instruction) const {
     BufferId id = std::get<FromDims>(instruction.source->op).buffer;
     return addresses[frame.firstSlot + id].base >= 0;
@@ -366,9 +385,9 @@ private:
 } // namespace
 
 Status Binder::makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols,
-                        std::unique_ptr<Plan> &plan) {
+                        const std::vector<int64_t> &room, std::unique_ptr<Plan> &plan) {
   auto made = std::make_unique<Plan>();
-  if (Status status = PlanMaker(*this, *made).make(function, symbols); !status.ok())
+  if (Status status = PlanMaker(*this, *made).make(function, symbols, room); !status.ok())
     return status;
   plan = std::move(made);
   return {};

@@ -30,6 +30,9 @@ struct Binding {
   std::vector<int64_t> offsets; ///< by buffer: in the frame (Arena), in the root (Alias)
   int64_t frameBytes = 0;
   int64_t innerFrame = -1; ///< offset for the frames of calls that name none
+  /// The same at the sizes that memory and grids are made for, or null: these are its own. Offsets and
+  /// frameBytes are its.
+  std::shared_ptr<const Binding> room;
 };
 
 /// Memory of a buffer whose size only the data tells.
@@ -71,10 +74,11 @@ struct Step {
   Frame *frame = nullptr;
   bool dynamic = false;
   KernelFunction kernel = nullptr;
-  uint32_t firstSlot = 0;    ///< Launch: its arguments in Plan::slots. Copy: destination, source
-  uint32_t firstInteger = 0; ///< Launch, FromDims: in Plan::integers
-  int64_t tasks = 0;         ///< Launch: product of the grid. Copy: bytes. Loop: trip count
-  int64_t workspace = 0;     ///< Launch
+  uint32_t firstSlot = 0;              ///< Launch: its arguments in Plan::slots. Copy: destination, source
+  uint32_t firstInteger = 0;           ///< Launch, FromDims: in Plan::integers
+  int64_t tasks = 0;                   ///< Launch: product of the grid. Copy: bytes. Loop: trip count
+  int64_t workspace = 0;               ///< Launch
+  int64_t room = 0, roomWorkspace = 0; ///< Launch: tasks and workspace at the binding's room; at least as much
   std::unique_ptr<FallbackState> fallback;
   std::unique_ptr<CallState> call;
   std::unique_ptr<StepList> blocks[2];
@@ -91,7 +95,8 @@ struct Plan {
   static constexpr int32_t absoluteBase = 0, arenaBase = 1, firstInputBase = 2;
 
   const PreparedFunction *function = nullptr;
-  std::vector<int64_t> key; ///< symbol values
+  std::vector<int64_t> key;  ///< symbol values
+  std::vector<int64_t> room; ///< of the same symbols: what memory and grids are made for
   std::shared_ptr<const Binding> binding;
   std::vector<std::unique_ptr<Frame>> frames; ///< the function's own first
   StepList steps;
@@ -134,14 +139,17 @@ class Binder {
 public:
   explicit Binder(const Model &model) : model(model) {}
 
-  /// The plan of a function for values of its symbols that are bound on entry.
-  Status makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols, std::unique_ptr<Plan> &plan);
-  Status bind(const PreparedFunction &function, const std::vector<int64_t> &symbols,
+  /// The plan of a function for values of its symbols that are bound on entry. `room`: values for which
+  /// offsets in the frame and grids are made, so that they are the same for all values up to these.
+  Status makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols,
+                  const std::vector<int64_t> &room, std::unique_ptr<Plan> &plan);
+  Status bind(const PreparedFunction &function, const std::vector<int64_t> &symbols, const std::vector<int64_t> &room,
               std::shared_ptr<const Binding> &binding);
   const Model &modelOf() const { return model; }
 
 private:
   Status layOut(Binding &binding);
+  static void takeLayout(Binding &binding, std::shared_ptr<const Binding> room);
   static void layOutAliases(const Program &program, Binding &binding);
 
   const Model &model;

@@ -104,6 +104,7 @@ void bessemer::addLowerPasses(OpPassManager &manager, StringRef target, const Nu
     manager.addPass(createCutLongRows());
     manager.addPass(createAssignGpuLayouts());
     manager.addPass(createLowerTileToGpu());
+    manager.addPass(createSymbolsInMemory());
   } else {
     manager.addPass(createLowerTileToCpu());
   }

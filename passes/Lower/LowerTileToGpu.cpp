@@ -71,6 +71,9 @@ struct LowerTileToGpu : bessemer::impl::LowerTileToGpuBase<LowerTileToGpu> {
       nameTileOps(program);
       if (failed(lower(program, kernels, machine)))
         return signalPassFailure();
+      if (program.getSymbols())
+        kernels.lookupSymbol(program.getSymName())
+            ->setAttr("bess.symbols", builder.getI64IntegerAttr(program.getSymbols()));
       program.erase();
     }
   }

@@ -124,6 +124,29 @@ def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
 }
 
+def SymbolsInMemory : Pass<"bessemer-symbols-in-memory", "::mlir::ModuleOp"> {
+  let summary = "let GPU kernels read their symbols from device memory";
+  let description = [{
+    A kernel with symbols (`bess.symbols` of them) takes one pointer instead of an i64 for each: to its
+    number of blocks and the symbols, an i64 each. So a launch that is recorded once (a CUDA graph) is replayed with other
+    sizes, which are written to those words. It may have more blocks than the words say: those leave at once.
+
+    ```mlir
+    // before
+    func.func @row(%x: !llvm.ptr<1>, %y: !llvm.ptr<1>, %n: i64) attributes {bess.symbols = 1 : i64}
+    // after
+    func.func @row(%x: !llvm.ptr<1>, %y: !llvm.ptr<1>, %words: !llvm.ptr<1>) {
+      %0 = llvm.getelementptr %words[1] : (!llvm.ptr<1>) -> !llvm.ptr<1>, i64
+      %n = llvm.load %0 invariant : !llvm.ptr<1> -> i64
+      %2 = llvm.load %1 invariant : !llvm.ptr<1> -> i64        // of words[0]
+      %3 = arith.cmpi ult, %block, %2 : i64
+      cf.cond_br %3, ^body, ^leave
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect", "::mlir::cf::ControlFlowDialect",
+                           "::mlir::func::FuncDialect", "::mlir::arith::ArithDialect"];
+}
+
 def LowerKernelsToLlvm : Pass<"bessemer-lower-kernels-to-llvm", "::mlir::ModuleOp"> {
   let summary = "take the functions of the nested module @kernels to the LLVM dialect";
   let description = [{

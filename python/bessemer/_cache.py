@@ -4,6 +4,7 @@
 import numpy as np
 
 from ._arrays import numpy_dtype
+from ._device import DeviceArray
 from ._errors import BadInput, InvalidArgument
 
 
@@ -14,10 +15,11 @@ class Cache:
         logits = cache.run({"input_ids": prompt, ...})["logits"]
         logits = cache.run({"input_ids": token, ...})["logits"]
 
-    dims: values of the other named dimensions of the caches. length: places that are taken.
+    dims: values of the other named dimensions of the caches. length: places that are taken. on_device: the buffers
+    are in the GPU's memory and never leave it.
     """
 
-    def __init__(self, program, capacity, **dims):
+    def __init__(self, program, capacity, on_device=False, **dims):
         if not program.caches:
             raise InvalidArgument("expected a program that appends to caches, got one without")
         self.program = program
@@ -31,9 +33,12 @@ class Cache:
             unknown = [extent for extent in shape if not isinstance(extent, int)]
             if unknown:
                 raise InvalidArgument(f"input '{past}': expected values for the dimensions {unknown}, got none")
-            self.buffers[past] = np.zeros(shape, numpy_dtype(inputs[past].dtype_number))
+            zeros = np.zeros(shape, numpy_dtype(inputs[past].dtype_number))
+            self.buffers[past] = program.to_device(zeros) if on_device else zeros
 
     def _part(self, past, axis, length):
+        if isinstance(self.buffers[past], DeviceArray):
+            return self.buffers[past].first(axis, length)
         return self.buffers[past][(slice(None),) * axis + (slice(length),)]
 
     def run(self, inputs):

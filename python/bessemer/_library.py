@@ -17,7 +17,7 @@ MAX_RANK = 16
 class Tensor(ctypes.Structure):
     _fields_ = [
         ("dtype", c_int32), ("rank", c_int32), ("shape", c_int64 * MAX_RANK), ("strides", c_int64 * MAX_RANK),
-        ("has_strides", c_int32), ("reserved", c_int32), ("data", c_void_p), ("capacity", c_int64), ("owner", c_void_p),
+        ("has_strides", c_int32), ("place", c_int32), ("data", c_void_p), ("capacity", c_int64), ("owner", c_void_p),
     ]
 
 
@@ -84,6 +84,9 @@ _RUNTIME = {
     "bessemer_output_shapes": (c_int, [c_void_p, POINTER(Tensor), c_size_t, POINTER(Tensor), c_size_t]),
     "bessemer_arena_bytes": (c_int, [c_void_p, POINTER(Tensor), c_size_t, POINTER(c_int64)]),
     "bessemer_run": (c_int, [c_void_p, POINTER(Tensor), c_size_t, POINTER(Tensor), c_size_t]),
+    "bessemer_read_tensor": (c_int, [c_void_p, POINTER(Tensor), c_void_p, c_int64]),
+    "bessemer_write_tensor": (c_int, [c_void_p, POINTER(Tensor), c_void_p, c_int64]),
+    "bessemer_device_counts_json": (c_char_p, [c_void_p]),
     "bessemer_tensor_release": (None, [POINTER(Tensor)]),
     "bessemer_cancel": (None, [c_void_p]),
     "bessemer_set_profiling": (None, [c_void_p, c_int]),

@@ -10,6 +10,7 @@ from ctypes import byref, c_void_p
 
 from . import _library
 from ._arrays import as_array, dtype_name, fill, take
+from ._device import fill_on_device, is_on_device, take_on_device, to_device
 from ._errors import BadInput, InvalidArgument
 from ._library import LIBRARY, LoadOptions, Tensor, check
 
@@ -114,17 +115,24 @@ class Program:
             raise InvalidArgument(f"expected {what}s {names}, got none for {missing}")
         return [given[name] for name in names]
 
-    def _run(self, values, out):
+    def _run(self, values, out, on_device=False):
         inputs = (Tensor * max(len(self.inputs), 1))()
         outputs = (Tensor * max(len(self.outputs), 1))()
-        alive = [fill(inputs[i], value, self.inputs[i]) for i, value in enumerate(values)]
+        alive = [(fill_on_device if is_on_device(value) else fill)(inputs[i], value, self.inputs[i])
+                 for i, value in enumerate(values)]
+        for i in range(len(self.outputs)):
+            outputs[i].place = int(on_device)
         if out is not None:
             if len(out) != len(self.outputs):
                 raise InvalidArgument(f"expected {len(self.outputs)} outputs, got {len(out)}")
             for i, array in enumerate(out):
                 if array is None:
                     continue
+                if is_on_device(array):
+                    alive.append(fill_on_device(outputs[i], array, self.outputs[i]))
+                    continue
                 array = as_array(array)
+                outputs[i].place = 0
                 cache = any(output == i for _, output, _ in self._cache_pairs)
                 if not (array.flags.c_contiguous or cache) or not array.flags.writeable:
                     raise BadInput(f"output '{self.outputs[i].name}': expected a contiguous array that may be written")
@@ -134,16 +142,18 @@ class Program:
                 alive.append(given)
         check(LIBRARY.bessemer_run(self._context, inputs, len(self.inputs), outputs, len(self.outputs)))
         del alive
-        return [out[i] if out is not None and out[i] is not None else take(outputs[i])
-                for i in range(len(self.outputs))]
+        return [out[i] if out is not None and out[i] is not None
+                else take_on_device(self, outputs[i]) if on_device else take(outputs[i]) for i in range(len(self.outputs))]
 
-    def __call__(self, *args, out=None, **kwargs):
+    def __call__(self, *args, out=None, on_device=False, **kwargs):
         """Runs the model. Inputs by position or name give a list of arrays; one dict gives a dict.
 
         out: arrays (or None) for the outputs, in order, to write into; an output may lie on an input of the same size,
         and one of `caches` may be a view of the buffer that its input is a view of.
+        on_device: outputs stay in the GPU's memory, as DeviceArrays. They, and tensors of frameworks there (DLPack, CUDA),
+        are inputs and `out` without a copy. A run sees what the framework's stream has been given before the call.
         """
-        results = self._run(self._ordered(args, kwargs), out)
+        results = self._run(self._ordered(args, kwargs), out, on_device)
         if len(args) == 1 and isinstance(args[0], dict) and not kwargs:
             return {argument.name: result for argument, result in zip(self.outputs, results)}
         return results
@@ -171,6 +181,16 @@ class Program:
         size = ctypes.c_int64()
         check(LIBRARY.bessemer_arena_bytes(self._context, self._shapes(args, kwargs), len(self.inputs), byref(size)))
         return size.value
+
+    def to_device(self, value):
+        """A copy of an array in the memory of the program's GPU, see DeviceArray."""
+        return to_device(self, value)
+
+    @property
+    def device_counts(self):
+        """What this thread's runs have asked of the GPU: copies_in, copies_out, symbol_copies, launches (one by one), graphs
+        (recorded) and replays. A list of launches that comes again is a (CUDA) graph, whatever its symbols."""
+        return json.loads(LIBRARY.bessemer_device_counts_json(self._context).decode())
 
     def prepare(self):
         """Makes this thread's context now and not in its first run: where all shapes are constant, all memory of a run."""

@@ -20,7 +20,7 @@ struct bessemer_program {
 struct bessemer_context {
   explicit bessemer_context(std::shared_ptr<const bessemer::runtime::Model> model) : context(std::move(model)) {}
   bessemer::runtime::Context context;
-  std::string profile;
+  std::string profile, deviceCounts;
 };
 
 namespace bessemer::runtime {

@@ -14,6 +14,7 @@
 // that, and takes its memory, when it is made.
 #pragma once
 
+#include "bessemer/Runtime/Device.h"
 #include "bessemer/Runtime/Model.h"
 
 #include <atomic>
@@ -36,6 +37,10 @@ struct Tensor {
   /// holds it.
   int64_t capacity = -1;
   std::shared_ptr<void> owned = {};
+  /// `data` is an address of the model's device (Device::allocate, or of what else lies there). Outputs with `data`
+  /// null are made there. Inputs must be contiguous, but for caches; what is written to them is done when `run` is
+  /// called, see DeviceStream::waitForCaller. No copy is made. An output whose shape only the data tells is an error.
+  bool onDevice = false;
 };
 
 /// What one instruction cost, over all runs since profiling began.
@@ -76,6 +81,13 @@ public:
   /// Makes the run in progress (from any thread), or the next one, stop between
   /// two instructions with StatusCode::Cancelled. Cleared by that.
   void cancel();
+
+  /// Copies a contiguous tensor on the device, whole, to the host or from there; one without memory gets some.
+  Status readTensor(const Tensor &tensor, void *data, int64_t bytes);
+  Status writeTensor(Tensor &tensor, const void *data, int64_t bytes);
+
+  /// What was asked of the device; zeros without one.
+  DeviceCounts deviceCounts() const;
 
   void setProfiling(bool on);
   std::vector<ProfileEntry> profile() const;

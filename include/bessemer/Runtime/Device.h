@@ -37,23 +37,49 @@ struct DeviceArgument {
   std::string_view name; ///< the ONNX tensor, for messages
 };
 
-/// The order of a kernel's parameters: a pointer for each buffer, an i64 for each
-/// symbol; when Kernel::takesWorkspace, pointer to the workspace, its bytes for each
+/// The order of a kernel's parameters: a pointer for each buffer; where it has symbols, a pointer to
+/// 1 + their number words, how many of the launch's blocks have work (those with a lower number) and the symbols; when
+/// Kernel::takesWorkspace, pointer to the workspace, its bytes for each
 /// block, pointer to the i64 that tile.check writes to; a tensor map, by value, for each of
 /// Kernel::tensorMaps.
 struct DeviceLaunch {
   int32_t kernel = 0; ///< of Program::kernels
   std::span<const DeviceArgument> buffers;
-  std::span<const int64_t> symbols;
+  std::span<const int64_t> symbols; ///< on the host, for tensor maps
+  DeviceArgument words;             ///< on the device; no bytes without symbols
   int64_t blocks = 0;
   DeviceArgument workspace, fault;
   int64_t workspaceStride = 0;
+};
+
+/// A launch that outlives what it was made from.
+struct RecordedLaunch {
+  RecordedLaunch() = default;
+  explicit RecordedLaunch(const DeviceLaunch &launch);
+  DeviceLaunch view() const;
+  DeviceLaunch own; ///< but for the two lists
+  std::vector<DeviceArgument> buffers;
+  std::vector<int64_t> symbols;
+};
+
+/// What was asked of a device, since the beginning. See lib/Runtime/DeviceQueue.h for graphs.
+struct DeviceCounts {
+  int64_t copiesIn = 0, copiesOut = 0;
+  int64_t symbolCopies = 0; ///< of the symbols of all launches of a run
+  int64_t launches = 0;     ///< one by one
+  int64_t graphs = 0, replays = 0;
 };
 
 /// The launch's parameters, a word each; tensor maps follow them.
 std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel &kernel);
 /// The launch's tensor maps, from the addresses of its buffers.
 Status makeTensorMaps(const DeviceLaunch &launch, const Kernel &kernel, std::vector<TensorMap> &maps);
+
+/// Launches, copies and fills of a stream that were recorded, to be replayed as they are: a CUDA graph.
+class DeviceGraph {
+public:
+  virtual ~DeviceGraph() = default;
+};
 
 /// What is asked of a stream happens in order. One thread at a time.
 class DeviceStream {
@@ -66,8 +92,18 @@ public:
   virtual Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes) = 0;
   virtual Status fill(DeviceAddress to, uint8_t value, int64_t bytes) = 0;
   virtual Status launch(const DeviceLaunch &launch) = 0;
+  /// Launches, copies on the device and fills up to `endRecording` are recorded and do not run. Unsupported: the
+  /// device cannot, and nothing has changed.
+  virtual Status beginRecording() = 0;
+  virtual Status endRecording(std::unique_ptr<DeviceGraph> &graph) = 0;
+  /// A graph of this stream, which outlives it. Many times; what is in the memory that it names is read anew.
+  /// `sizes`: bytes of the buffers this time, of one launch after the other: for a device that checks accesses.
+  virtual Status replay(DeviceGraph &graph, std::span<const int64_t> sizes) = 0;
   /// Until all is done.
   virtual Status wait() = 0;
+  /// What is asked from now on sees what the caller has put into memory of the device: with CUDA, what its
+  /// legacy default stream waits for.
+  virtual Status waitForCaller() = 0;
 };
 
 /// Any thread may call. Outlives its streams and memory.

@@ -179,17 +179,22 @@ public:
         arguments.push_back(addresses[result] = device.allocate("result", bytes));
       }
       SymbolicExpr::Values symbols;
+      std::vector<int64_t> words(1); // the number of blocks, and the symbols
       if (auto list = launch->getAttrOfType<bess::DimsAttr>("symbol_args"))
         for (const SymbolicExpr &expr : bess::parseDims(list)) {
-          int64_t value = evaluate(expr);
-          symbols["s" + std::to_string(symbols.size())] = value;
-          arguments.push_back(uint64_t(value));
+          words.push_back(evaluate(expr));
+          symbols["s" + std::to_string(symbols.size())] = words.back();
         }
       auto kernel = nestedModule.lookupSymbol<mlir::LLVM::LLVMFuncOp>(launch.getKernel());
       emulator::LaunchConfig config;
       config.grid.x = 1;
       for (const SymbolicExpr &expr : bess::parseDims(kernel->getAttrOfType<bess::DimsAttr>("bess.grid")))
         config.grid.x *= uint32_t(*expr.evaluate(symbols));
+      if (words.size() > 1) {
+        words[0] = config.grid.x++; // one more block than has work
+        arguments.push_back(device.allocate("symbols", words.size() * 8));
+        device.write(arguments.back(), words.data(), words.size() * 8);
+      }
       if (auto shared = kernel->getAttrOfType<mlir::IntegerAttr>("bess.shared"))
         config.dynamicSharedBytes = uint32_t(shared.getInt());
       for (const emulator::KernelInfo &info : kernels->kernels())

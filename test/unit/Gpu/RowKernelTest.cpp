@@ -69,7 +69,6 @@ public:
     });
     uint64_t out = device.allocate("output", outputs * 4);
     arguments.push_back(out);
-    arguments.insert(arguments.end(), symbols.begin(), symbols.end());
     emulator::LaunchConfig config;
     SymbolicExpr::Values known;
     for (size_t i = 0; i < symbols.size(); ++i)
@@ -78,6 +77,12 @@ public:
     mlir::Operation *function = nestedModule.lookupSymbol(info.name);
     for (const SymbolicExpr &expr : bess::parseDims(function->getAttrOfType<bess::DimsAttr>("bess.grid")))
       config.grid.x *= uint32_t(*expr.evaluate(known));
+    if (!symbols.empty()) {
+      std::vector<uint64_t> words{config.grid.x++}; // one more block than has work
+      words.insert(words.end(), symbols.begin(), symbols.end());
+      arguments.push_back(device.allocate("symbols", words.size() * 8));
+      device.write(arguments.back(), words.data(), words.size() * 8);
+    }
     config.block = info.requiredBlock;
     launched = kernels->launch(info.name, config, arguments, device);
     EXPECT_TRUE(launched.clean()) << launched.text();

@@ -16,9 +16,8 @@ using namespace bessemer::runtime::test;
 
 namespace {
 
-const std::string &fakeDriver() {
-  static const std::string path = [] {
-    const char *source = R"(
+const char *fakeSource() {
+  return R"(
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +36,14 @@ static char *host(P at, size_t bytes) {
 struct work { int kind; char *to; const char *from; size_t bytes; int owned, kernel; unsigned grid, block; uint64_t words[16]; };
 static struct work queue[4096];
 static int queued;
+// A stream that captures puts its work there instead. A graph is what it captured; to run it is to ask for all of it again.
+struct graph { int count; struct work work[64]; } graphs[16];
+static struct graph *capturing;
+int fake_graphs, fake_replays;
+static int put(struct work w) {
+  if (!capturing) { queue[queued++] = w; return OK; }
+  if (w.owned && w.kind == 0) return 900; // memory that is not pinned
+  capturing->work[capturing->count++] = w; return OK; }
 #define NEED if (!initialized) return NOT_READY; if (!current) return NO_CONTEXT;
 int cuInit(unsigned f) { initialized = 1; return f ? BAD : OK; }
 int cuGetErrorString(int e, const char **text) { *text = e == NO_MEMORY ? "out of memory" : "refused"; return OK; }
@@ -70,19 +77,20 @@ int cuMemcpyHtoDAsync_v2(P to, const void *from, size_t bytes, void *s) { NEED
   char *at = host(to, bytes);
   if (!at || s != &streams) return BAD;
   char *own = malloc(bytes); memcpy(own, from, bytes); // as the driver does with memory that is not pinned
-  queue[queued++] = (struct work){0, at, own, bytes, 1}; ++fake_copies_in; return OK; }
+  ++fake_copies_in; return put((struct work){0, at, own, bytes, 1}); }
 int cuMemcpyDtoHAsync_v2(void *to, P from, size_t bytes, void *s) { NEED
   char *at = host(from, bytes);
   if (!at || s != &streams) return BAD;
-  queue[queued++] = (struct work){0, to, at, bytes}; ++fake_copies_out; return OK; }
+  if (capturing) return 900;
+  ++fake_copies_out; return put((struct work){0, to, at, bytes}); }
 int cuMemcpyDtoDAsync_v2(P to, P from, size_t bytes, void *s) { NEED
   char *a = host(to, bytes), *b = host(from, bytes);
   if (!a || !b || s != &streams) return BAD;
-  queue[queued++] = (struct work){0, a, b, bytes}; return OK; }
+  return put((struct work){0, a, b, bytes}); }
 int cuMemsetD8Async(P to, unsigned char v, size_t bytes, void *s) { NEED
   char *at = host(to, bytes);
   if (!at || s != &streams) return BAD;
-  queue[queued++] = (struct work){1, at, 0, bytes, v}; return OK; }
+  return put((struct work){1, at, 0, bytes, v}); }
 uint64_t fake_map[16];
 int fake_maps;
 int cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *address, const uint64_t *sizes, const uint64_t *strides,
@@ -99,21 +107,41 @@ int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
   w.kernel = kernel; w.grid = gx; w.block = bx;
   for (int i = 0; i < counts[kernel]; ++i) w.words[i] = *(uint64_t *)params[i];
   if (kernel == 0 && fake_maps) memcpy(fake_map, params[counts[kernel]], 128);
-  queue[queued++] = w; ++fake_launches; return OK; }
+  ++fake_launches; return put(w); }
+int cuStreamBeginCapture_v2(void *s, int mode) { NEED
+  if (s != &streams || capturing || mode != 1) return BAD;
+  capturing = &graphs[fake_graphs++]; return OK; }
+int cuStreamEndCapture(void *s, void **g) { NEED
+  if (!capturing) return BAD;
+  *g = capturing; capturing = 0; return OK; }
+int cuGraphInstantiateWithFlags(void **e, void *g, unsigned long long f) { NEED *e = g; return f ? BAD : OK; }
+int cuGraphDestroy(void *g) { NEED return OK; }
+int cuGraphExecDestroy(void *e) { NEED return OK; }
+int cuGraphLaunch(void *e, void *s) { NEED
+  if (s != &streams || capturing) return BAD;
+  struct graph *g = e;
+  for (int i = 0; i < g->count; ++i) put(g->work[i]);
+  ++fake_replays; return OK; }
 static int launch(struct work *w) {
   uint64_t *p = w->words;
   float *x = (float *)host(p[0], 4), *y = (float *)host(p[1], 4);
   if (!x || !y) return BAD;
-  if (w->kernel == 0) { float *z = (float *)host(p[2], 4); if (!z) return BAD; for (unsigned i = 0; i < w->grid; ++i) z[i] = x[i] + y[i]; }
-  if (w->kernel == 1) for (unsigned i = 0; i < w->grid; ++i) y[i] = x[i] * (float)(int64_t)p[2];
+  if (w->kernel == 0) { float *z = (float *)host(p[2], 4); if (!z) return BAD; for (unsigned i = 0; i < w->grid; ++i) z[i] = x[i] + y[i]; return OK; }
+  int64_t *words = (int64_t *)host(p[2], 16); // how many blocks have work, and the symbol
+  if (!words) return BAD;
+  if (w->kernel == 1) for (unsigned i = 0; i < w->grid && i < words[0]; ++i) y[i] = x[i] * (float)words[1];
   if (w->kernel == 2) { // one task after the other: the grid is smaller than the number of rows
-    int64_t n = p[2]; int64_t *fault = (int64_t *)host(p[5], 8);
+    int64_t n = words[1]; int64_t *fault = (int64_t *)host(p[5], 8);
     if (!fault || !host(p[3], p[4] * w->grid)) return BAD;
     for (unsigned r = 0; r < 3; ++r) { y[r] = 0; for (int64_t j = 0; j < n; ++j) y[r] += x[r * n + j]; }
     if (y[0] > 1e6f) *fault = 1; }
   return OK;
 }
+int fake_legacy_waits;
 int cuStreamSynchronize(void *s) { NEED
+  if (capturing) return 900;
+  if (s == (void *)1) { ++fake_legacy_waits; return OK; } // the legacy default stream
+  if (s != &streams) return BAD;
   int result = OK;
   for (int i = 0; i < queued; ++i) {
     struct work *w = &queue[i];
@@ -124,11 +152,17 @@ int cuStreamSynchronize(void *s) { NEED
   queued = 0;
   return result; }
 )";
-    std::string c = folder() + "/fake_cuda.c", so = folder() + "/libfake_cuda.so";
-    writeFile(c, source, std::char_traits<char>::length(source));
-    EXPECT_EQ(std::system(("cc -shared -fPIC -O1 -o " + so + " " + c).c_str()), 0);
-    return so;
-  }();
+}
+
+std::string buildDriver(const std::string &name, const std::string &options) {
+  std::string c = folder() + "/" + name + ".c", so = folder() + "/lib" + name + ".so";
+  writeFile(c, fakeSource(), std::char_traits<char>::length(fakeSource()));
+  EXPECT_EQ(std::system(("cc -shared -fPIC -O1 " + options + " -o " + so + " " + c).c_str()), 0);
+  return so;
+}
+
+const std::string &fakeDriver() {
+  static const std::string path = buildDriver("fake_cuda", "");
   return path;
 }
 
@@ -199,12 +233,131 @@ TEST_F(CudaDriver, CopiesAtTheEdgesOnly) {
         }
         EXPECT_EQ(sums[r], sum);
       }
-      EXPECT_EQ(counter("fake_copies_in") - in, 1);
+      EXPECT_EQ(counter("fake_copies_in") - in, 2);   // the input, and the symbols
       EXPECT_EQ(counter("fake_copies_out") - out, 3); // two outputs, and what the kernels have found
       EXPECT_EQ(counter("fake_launches") - launches, 3);
     }
   }
   options.device.reset();
+  EXPECT_EQ(counter("fake_live"), 0) << "device memory that nobody gave back";
+}
+
+/// y = 4 * x and its row sums: all launches have symbols.
+Program growingProgram() {
+  Program program = deviceProgram();
+  SymbolicExpr n = sym("n");
+  Function &f = program.functions[0];
+  BufferId x = 0, y = 1, t = 3; // in deviceProgram's order
+  f.body[0] = launch(Scale, {x, t}, {2}, n * 3);
+  f.body[1] = launch(Scale, {t, y}, {2}, n * 3);
+  f.body.erase(f.body.begin() + 2);
+  return program;
+}
+
+// A decoder's past: the symbol's value goes to device memory, the launches stay the graph that they are.
+TEST_F(CudaDriver, AGrowingSizeIsOneGraph) {
+  Context context(makeModel(growingProgram(), 1, options));
+  int graphs = counter("fake_graphs"), replays = counter("fake_replays"), launches = 0;
+  for (int64_t n = 5; n <= 13; ++n) {
+    if (n == 8) // 5 as it is; 6 makes room for 8, and is seen for the first time; 7 is recorded
+      launches = counter("fake_launches");
+    std::vector<float> x(3 * n);
+    std::iota(x.begin(), x.end(), 1.0f);
+    std::vector<Tensor> inputs{tensor(x, {3, n})}, outputs(2);
+    Status status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    std::vector<float> y = values(outputs[0]), sums = values(outputs[1]);
+    for (int64_t i = 0; i < 3 * n; ++i)
+      EXPECT_EQ(y[i], 4 * x[i]) << "n = " << n;
+    EXPECT_EQ(sums[2], 4 * n * (2 * n + 1 + 3 * n) / 2) << "n = " << n;
+    if (n == 8) {
+      EXPECT_EQ(counter("fake_launches"), launches);
+    }
+  }
+  // One up to 8, one up to 16.
+  EXPECT_EQ(counter("fake_graphs") - graphs, 2);
+  EXPECT_EQ(counter("fake_replays") - replays, 2 + 4);
+  EXPECT_EQ(context.deviceCounts().replays, 2 + 4);
+  EXPECT_EQ(context.deviceCounts().launches, 3 * 3);
+}
+
+TEST(Cuda, ADriverWithoutGraphs) {
+  LoadOptions options;
+  ASSERT_TRUE(openCudaDevice(options.device, buildDriver("old_cuda", "-DcuGraphInstantiateWithFlags=none")).ok());
+  Context context(makeModel(growingProgram(), 1, options));
+  for (int round = 0; round < 3; ++round) {
+    std::vector<float> x(6, 1.0f);
+    std::vector<Tensor> inputs{tensor(x, {3, 2})}, outputs(2);
+    Status status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    EXPECT_EQ(values(outputs[1]), std::vector<float>(3, 8.0f));
+  }
+  EXPECT_EQ(context.deviceCounts().launches, 3 * 3);
+}
+
+// What was recorded for other memory is not replayed: a tensor that does not fit where the last one lay.
+TEST_F(CudaDriver, GraphsFollowTheMemory) {
+  Context context(makeModel(growingProgram(), 1, options));
+  for (int64_t n : {4, 4, 4, 400, 400, 4, 4, 400}) {
+    std::vector<float> x(3 * n, 1.0f);
+    std::vector<Tensor> inputs{tensor(x, {3, n})}, outputs(2);
+    Status status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    EXPECT_EQ(values(outputs[0]), std::vector<float>(3 * n, 4.0f));
+    EXPECT_EQ(values(outputs[1]), std::vector<float>(3, 4.0f * n));
+  }
+  EXPECT_GT(context.deviceCounts().replays, 1);
+}
+
+// Memory of the device is read and written where it is: what comes out of one run goes into the next.
+TEST_F(CudaDriver, TensorsOnTheDeviceAreNotCopied) {
+  {
+    Context context(makeModel(growingProgram(), 1, options));
+    std::vector<float> x = {1, 2, 3, 4, 5, 6}, y(6);
+    Tensor on{DType::F32, {3, 2}};
+    on.onDevice = true;
+    Status status = context.writeTensor(on, x.data(), 24);
+    ASSERT_TRUE(status.ok()) << status.message;
+    int in = counter("fake_copies_in"), out = counter("fake_copies_out"), waits = counter("fake_legacy_waits");
+    std::vector<Tensor> outputs(2);
+    outputs[0].onDevice = outputs[1].onDevice = true;
+    for (int round = 0; round < 3; ++round) {
+      std::vector<Tensor> inputs{on};
+      outputs[0].data = outputs[1].data = nullptr;
+      outputs[0].capacity = outputs[1].capacity = -1;
+      status = context.run(inputs, outputs);
+      ASSERT_TRUE(status.ok()) << status.message;
+      EXPECT_EQ(outputs[0].shape, (std::vector<int64_t>{3, 2}));
+      on = outputs[0];
+    }
+    EXPECT_EQ(counter("fake_copies_in") - in, 1) << "the symbols, once";
+    EXPECT_EQ(counter("fake_copies_out") - out, 3) << "what the kernels have found, in each run";
+    EXPECT_EQ(counter("fake_legacy_waits") - waits, 3);
+    status = context.readTensor(on, y.data(), 24);
+    ASSERT_TRUE(status.ok()) << status.message;
+    EXPECT_EQ(y, (std::vector<float>{64, 128, 192, 256, 320, 384}));
+    // In place: the input is donated.
+    std::vector<Tensor> inputs{on};
+    outputs[0] = on;
+    status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    status = context.readTensor(on, y.data(), 24);
+    ASSERT_TRUE(status.ok()) << status.message;
+    EXPECT_EQ(y[5], 4 * 384);
+    // One of each kind; and what a run refuses.
+    outputs = std::vector<Tensor>(2);
+    status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    EXPECT_EQ(values(outputs[0])[5], 16 * 384);
+    inputs[0].strides = {1, 3};
+    outputs = std::vector<Tensor>(2);
+    status = context.run(inputs, outputs);
+    EXPECT_NE(status.message.find("contiguous tensor on the device"), std::string::npos) << status.message;
+    status = context.readTensor(on, y.data(), 20);
+    EXPECT_NE(status.message.find("of 20 bytes, got one of 24"), std::string::npos) << status.message;
+  }
+  options.device.reset();
+  device.reset();
   EXPECT_EQ(counter("fake_live"), 0) << "device memory that nobody gave back";
 }
 

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "lib/Runtime/DeviceQueue.h"
+
+#include "bessemer/Runtime/Program.h"
+
+#include <algorithm>
+
+namespace bessemer::runtime {
+
+namespace {
+/// A loop of a program may launch without end: its list goes out in pieces.
+constexpr size_t mostWork = 4096;
+/// Graphs and lists that one executor keeps: a few sizes of each symbol.
+constexpr size_t mostLists = 16;
+} // namespace
+
+RecordedLaunch::RecordedLaunch(const DeviceLaunch &launch)
+    : own(launch), buffers(launch.buffers.begin(), launch.buffers.end()),
+      symbols(launch.symbols.begin(), launch.symbols.end()) {}
+
+DeviceLaunch RecordedLaunch::view() const {
+  DeviceLaunch launch = own;
+  launch.buffers = buffers;
+  launch.symbols = symbols;
+  return launch;
+}
+
+void DeviceQueue::close() {
+  if (stream)
+    (void)stream->wait();
+  known.clear();
+  stream.reset();
+  if (wordsAddress)
+    device.release(wordsAddress);
+  wordsAddress = 0;
+}
+
+Status DeviceQueue::launch(const DeviceLaunch &launch, int64_t points) {
+  if (list.size() >= mostWork)
+    if (Status status = flush(); !status.ok())
+      return status;
+  Work work;
+  work.launch = RecordedLaunch(launch);
+  work.firstWord = words.size();
+  if (!launch.symbols.empty()) {
+    words.push_back(points);
+    words.insert(words.end(), launch.symbols.begin(), launch.symbols.end());
+  }
+  list.push_back(std::move(work));
+  return {};
+}
+
+Status DeviceQueue::copy(DeviceAddress to, DeviceAddress from, int64_t bytes) {
+  if (list.size() >= mostWork)
+    if (Status status = flush(); !status.ok())
+      return status;
+  Work work;
+  work.to = to;
+  work.from = from;
+  work.bytes = bytes;
+  list.push_back(std::move(work));
+  return {};
+}
+
+Status DeviceQueue::copyIn(DeviceAddress to, const void *from, int64_t bytes, bool ahead) {
+  if (!ahead)
+    if (Status status = flush(); !status.ok())
+      return status;
+  ++counts.copiesIn;
+  return stream->copyIn(to, from, bytes);
+}
+
+Status DeviceQueue::copyOut(void *to, DeviceAddress from, int64_t bytes) {
+  if (Status status = flush(); !status.ok())
+    return status;
+  ++counts.copiesOut;
+  return stream->copyOut(to, from, bytes);
+}
+
+Status DeviceQueue::fill(DeviceAddress to, uint8_t value, int64_t bytes, bool ahead) {
+  if (!ahead)
+    if (Status status = flush(); !status.ok())
+      return status;
+  return stream->fill(to, value, bytes);
+}
+
+Status DeviceQueue::wait() {
+  if (Status status = flush(); !status.ok())
+    return status;
+  return stream->wait();
+}
+
+void DeviceQueue::drop() {
+  list.clear();
+  words.clear();
+}
+
+/// Gives each launch its part of the words, and writes them where they are not yet there.
+Status DeviceQueue::placeWords() {
+  if (words.empty())
+    return {};
+  if (words.size() > wordsCapacity) {
+    if (wordsAddress) {
+      if (Status status = stream->wait(); !status.ok())
+        return status;
+      device.release(wordsAddress);
+      wordsAddress = 0;
+    }
+    wordsCapacity = std::max<size_t>(words.size(), 512);
+    if (Status status = device.allocate("symbols", static_cast<int64_t>(8 * wordsCapacity), wordsAddress);
+        !status.ok()) {
+      wordsCapacity = 0;
+      return status;
+    }
+    written.clear();
+  }
+  for (Work &work : list)
+    if (work.bytes == 0 && !work.launch.symbols.empty())
+      work.launch.own.words = {wordsAddress + 8 * work.firstWord,
+                               static_cast<int64_t>(8 * (1 + work.launch.symbols.size())), false, "symbols"};
+  if (written.size() >= words.size() && std::equal(words.begin(), words.end(), written.begin()))
+    return {};
+  written = words;
+  ++counts.symbolCopies;
+  return stream->copyIn(wordsAddress, words.data(), static_cast<int64_t>(8 * words.size()));
+}
+
+/// All that the device is told.
+Status DeviceQueue::makeKey(std::vector<uint64_t> &key) const {
+  for (const Work &work : list) {
+    if (work.bytes > 0) {
+      key.insert(key.end(), {~uint64_t{0}, work.to, work.from, static_cast<uint64_t>(work.bytes)});
+      continue;
+    }
+    DeviceLaunch launch = work.launch.view();
+    const Kernel &kernel = kernels[launch.kernel];
+    key.push_back(static_cast<uint64_t>(launch.kernel));
+    key.push_back(static_cast<uint64_t>(launch.blocks));
+    std::vector<uint64_t> parameters = deviceParameters(launch, kernel);
+    key.insert(key.end(), parameters.begin(), parameters.end());
+    std::vector<TensorMap> maps;
+    if (Status status = makeTensorMaps(launch, kernel, maps); !status.ok())
+      return status;
+    for (const TensorMap &map : maps) { // box and swizzle are the kernel's
+      key.push_back(map.address);
+      key.insert(key.end(), map.sizes.begin(), map.sizes.end());
+      key.insert(key.end(), map.strides.begin(), map.strides.end());
+    }
+  }
+  return {};
+}
+
+Status DeviceQueue::issue() {
+  for (const Work &work : list) {
+    Status status = work.bytes > 0 ? stream->copy(work.to, work.from, work.bytes) : stream->launch(work.launch.view());
+    if (!status.ok())
+      return status;
+  }
+  return {};
+}
+
+Status DeviceQueue::record(KnownList &entry) {
+  if (Status status = stream->beginRecording(); !status.ok())
+    return status;
+  Status issued = issue();
+  Status ended = stream->endRecording(entry.graph);
+  if (!issued.ok() || !ended.ok())
+    entry.graph.reset();
+  return issued.ok() ? ended : issued;
+}
+
+Status DeviceQueue::flush() {
+  if (list.empty())
+    return {};
+  struct Done {
+    DeviceQueue &queue;
+    ~Done() { queue.drop(); }
+  } done{*this};
+  if (Status status = placeWords(); !status.ok())
+    return status;
+  auto issueAll = [&] {
+    counts.launches += static_cast<int64_t>(list.size());
+    return issue();
+  };
+  // One launch is as cheap as one replay.
+  if (!canRecord || list.size() < 2)
+    return issueAll();
+  std::vector<uint64_t> key;
+  if (Status status = makeKey(key); !status.ok())
+    return status;
+  auto entry = std::find_if(known.begin(), known.end(), [&](const KnownList &other) { return other.key == key; });
+  if (entry == known.end()) {
+    if (known.size() >= mostLists)
+      known.erase(std::min_element(known.begin(), known.end(),
+                                   [](const KnownList &a, const KnownList &b) { return a.lastUse < b.lastUse; }));
+    known.push_back({std::move(key), nullptr, ++flushes});
+    return issueAll();
+  }
+  entry->lastUse = ++flushes;
+  if (!entry->graph) {
+    Status status = record(*entry);
+    if (status.code == StatusCode::Unsupported) {
+      canRecord = false;
+      return issueAll();
+    }
+    if (!status.ok())
+      return status;
+    ++counts.graphs;
+  }
+  ++counts.replays;
+  std::vector<int64_t> sizes;
+  for (const Work &work : list)
+    for (const DeviceArgument &buffer : work.launch.buffers)
+      sizes.push_back(buffer.bytes);
+  return stream->replay(*entry->graph, sizes);
+}
+
+} // namespace bessemer::runtime

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What an executor asks of its stream, put off until somebody waits: launches and
+// copies on the device gather in a list, which goes out when bytes are
+// read back, or written where the list may touch them. A list that comes again is
+// recorded as a graph (CUDA graph) and from then on replayed:
+//
+//   run 1   launches A B C          as they are
+//   run 2   the same list           recorded, replayed
+//   run 3   the same list           one replay
+//
+// Lists are the same when all that the device is told is the same: kernels, blocks, addresses. Symbols
+// are not among it: they are words in device memory (DeviceLaunch::words), written before
+// the list where they differ from the last time. So a step of a decoder, whose past grows, is
+// the graph of the step before; see Binder for what keeps addresses and blocks as they are. A tensor map is
+// told by value: where its sizes vary, the list is never the same, and goes out launch by launch.
+#pragma once
+
+#include "bessemer/Runtime/Device.h"
+
+namespace bessemer::runtime {
+
+class DeviceQueue {
+public:
+  DeviceQueue(Device &device, const std::vector<Kernel> &kernels) : device(device), kernels(kernels) {}
+  ~DeviceQueue() { close(); }
+  Status open() { return stream ? Status() : device.makeStream(stream); }
+  /// Waits, and gives the stream back.
+  void close();
+
+  /// `points`: of the kernel's grid. Blocks may be more where the kernel has symbols.
+  Status launch(const DeviceLaunch &launch, int64_t points);
+  Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes);
+  /// `ahead`: nothing in the list touches the memory.
+  Status copyIn(DeviceAddress to, const void *from, int64_t bytes, bool ahead);
+  Status copyOut(void *to, DeviceAddress from, int64_t bytes);
+  Status fill(DeviceAddress to, uint8_t value, int64_t bytes, bool ahead);
+  Status wait();
+  Status waitForCaller() { return stream->waitForCaller(); }
+  /// Gives the list to the device.
+  Status flush();
+  /// Forgets the list: the run has failed.
+  void drop();
+
+  const DeviceCounts &counted() const { return counts; }
+
+private:
+  struct Work {
+    RecordedLaunch launch; ///< when `bytes` is 0
+    size_t firstWord = 0;
+    DeviceAddress to = 0, from = 0;
+    int64_t bytes = 0; ///< a copy
+  };
+  struct KnownList {
+    std::vector<uint64_t> key;
+    std::unique_ptr<DeviceGraph> graph; ///< from the second time on
+    uint64_t lastUse = 0;
+  };
+
+  Status placeWords();
+  Status makeKey(std::vector<uint64_t> &key) const;
+  Status issue();
+  Status record(KnownList &list);
+
+  Device &device;
+  std::unique_ptr<DeviceStream> stream;
+  const std::vector<Kernel> &kernels; ///< of the program, for parameters
+  std::vector<Work> list;
+  std::vector<int64_t> words, written; ///< of the list; on the device
+  DeviceAddress wordsAddress = 0;
+  size_t wordsCapacity = 0;
+  std::vector<KnownList> known;
+  bool canRecord = true;
+  uint64_t flushes = 0;
+  DeviceCounts counts;
+};
+
+} // namespace bessemer::runtime
