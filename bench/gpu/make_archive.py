@@ -23,6 +23,7 @@ sys.path[:0] = [str(ROOT / "python"), str(ROOT / "test" / "models"), str(pathlib
 # pylint: disable=wrong-import-position
 import bessemer  # noqa: E402
 import cases  # noqa: E402
+import models  # noqa: E402
 
 
 def add_case(case, target, folder):
@@ -41,6 +42,19 @@ def add_case(case, target, folder):
     return entry
 
 
+def add_model(model, target, folder):
+    """The same of a whole model. Its weights lie beside the program; they are made again where it runs."""
+    if not (folder / model.weights.location).exists():
+        model.weights.write(folder)
+    name, path = f"{len(list(folder.glob('*.bsm')))}.bsm", folder / "model.onnx"
+    path.write_bytes(model.onnx())
+    dims = [f"--dim={symbol}{value if value.startswith('<') else '=' + value}" for symbol, value in model.dims.items()]
+    done = subprocess.run([ROOT / "build" / "bin" / "bessemer", "compile", path, "-o", folder / name, f"--target={target}", *dims],
+                          capture_output=True, text=True, check=False)
+    path.unlink()
+    return {"case": model.name, **({"refused": done.stderr.strip()} if done.returncode else {"program": name})}
+
+
 def make_archive(target, size, out):
     chosen = getattr(cases, size)()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -50,10 +64,13 @@ def make_archive(target, size, out):
     programs.mkdir(parents=True)
     shutil.copytree(ROOT / "python" / "bessemer", package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     shutil.copy(ROOT / "build" / "lib" / "libbessemer-runtime.so", package)
-    for file in ("cases.py", "run.py"):
+    for file in ("cases.py", "models.py", "run.py", "run_models.py"):
         shutil.copy(pathlib.Path(__file__).parent / file, folder / "gpu")
     entries = [add_case(case, target, programs) for case in chosen]
-    manifest = {"target": target, "size": size, "version": bessemer.version(), "cases": entries}
+    whole = [add_model(model, target, programs) for model in getattr(models, size)()]
+    for weights in programs.glob("*.weights"):
+        weights.unlink()
+    manifest = {"target": target, "size": size, "version": bessemer.version(), "cases": entries, "models": whole}
     (folder / "gpu" / "manifest.json").write_text(json.dumps(manifest, indent=1))
     with tarfile.open(out, "w:gz") as archive:
         archive.add(folder / "gpu", "gpu")
@@ -69,10 +86,11 @@ def main():
     arguments = parser.parse_args()
     out = arguments.output or ROOT / "build" / "bench" / f"gpu-{arguments.target.replace(':', '-')}.tar.gz"
     manifest = make_archive(arguments.target, arguments.size, out)
-    refused = [entry for entry in manifest["cases"] if "refused" in entry]
+    both = manifest["cases"] + manifest["models"]
+    refused = [entry for entry in both if "refused" in entry]
     for entry in refused:
         print(f"{entry['case']}: {entry['refused']}")
-    print(f"{out}: {len(manifest['cases']) - len(refused)} cases, {out.stat().st_size / 1e6:.1f} MB; {len(refused)} refused")
+    print(f"{out}: {len(both) - len(refused)} cases and models, {out.stat().st_size / 1e6:.1f} MB; {len(refused)} refused")
 
 
 if __name__ == "__main__":

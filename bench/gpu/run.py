@@ -25,6 +25,7 @@ sys.path.insert(0, str(HERE))
 # pylint: disable=wrong-import-position
 import bessemer  # noqa: E402
 import cases  # noqa: E402
+from run_models import run_models  # noqa: E402
 
 try:
     from ml_dtypes import bfloat16
@@ -133,7 +134,7 @@ def main():
     bandwidth = copy_bandwidth(torch, device)
     title = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     report = {"date": datetime.date.today().isoformat(), "device": title, "target": manifest["target"],
-              "torch": torch.__version__, "bessemer": manifest["version"], "copy_GB_s": bandwidth / 1e9, "rows": []}
+              "torch": torch.__version__, "bessemer": manifest["version"], "copy_GB_s": bandwidth / 1e9, "rows": [], "models": []}
     print(f"{title}, {manifest['target']}, PyTorch {torch.__version__}; a copy on the device: {bandwidth / 1e9:.0f} GB/s")
     print(f"{'':52} {'bessemer us':>12} {'torch us':>10} {'reached':>12} {'ratio':>6} {'error':>8}")
     wrong = 0
@@ -166,6 +167,7 @@ def main():
         reached = f"{case.flops / ours / 1e12:.0f} TFLOP/s" if case.flops else f"{100 * case.bytes / ours / bandwidth:.0f} % of copy"
         print(f"{case.name:52} {1e6 * ours:12.1f} {1e6 * peer:10.1f} {reached:>12} {row['ratio']:6.2f} {row['error']:8.2g}",
               flush=True)
+    wrong += run_models(torch, device, manifest, HERE / "programs", arguments, report)
     if arguments.results:
         arguments.results.write_text(json.dumps(report, indent=1))
     if wrong:

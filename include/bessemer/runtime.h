@@ -238,8 +238,8 @@ BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context, con
  * a size depends on the data or the runtime makes the outputs. */
 BESSEMER_API bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
                                           bessemer_tensor *outputs, size_t output_count);
-/* Copies a contiguous tensor on the device to `bytes` bytes of the host's memory, or from there. Any tensor of this program's
- * device, from any context of it. */
+/* Copies a contiguous tensor on the device to `bytes` bytes of the host's memory, or from there. Any tensor of this
+ * program's device, from any context of it. */
 BESSEMER_API bessemer_status bessemer_read_tensor(bessemer_context *context, const bessemer_tensor *tensor, void *data,
                                                   int64_t bytes);
 BESSEMER_API bessemer_status bessemer_write_tensor(bessemer_context *context, bessemer_tensor *tensor, const void *data,
@@ -252,10 +252,10 @@ BESSEMER_API void bessemer_tensor_release(bessemer_tensor *tensor);
  * instructions with BESSEMER_CANCELLED. */
 BESSEMER_API void bessemer_cancel(bessemer_context *context);
 
-/* What was asked of the device since the context was made, as a JSON object: {"copies_in", "copies_out", "symbol_copies",
- * "launches" (one by one), "graphs" (recorded), "replays"}. A list of launches that comes again is recorded as a
- * (CUDA) graph and replayed; a symbol that varies does not make it another list. Valid until the next call with
- * this context. */
+/* What was asked of the device since the context was made, as a JSON object: {"copies_in", "copies_out",
+ * "symbol_copies", "launches" (one by one), "graphs" (recorded), "replays"}. A list of launches that comes again is
+ * recorded as a (CUDA) graph and replayed; a symbol that varies does not make it another list. Valid until the next
+ * call with this context. */
 BESSEMER_API const char *bessemer_device_counts_json(bessemer_context *context);
 
 /* Times every instruction from now on (on != 0). */

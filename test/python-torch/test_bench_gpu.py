@@ -35,13 +35,18 @@ def test_every_case_is_checked_and_timed(archive):
     cases = json.loads((archive / "manifest.json").read_text())["cases"]
     assert [row["case"] for row in report["rows"]] == [entry["case"] for entry in cases if "1" in entry["case"]]
     assert all(set(row) == {"case", "error", "seconds", "ratio"} for row in report["rows"])
+    assert len(report["models"]) == 3 and all(row["seconds"]["torch"] > 0 for row in report["models"])
 
 
 def test_a_wrong_answer_is_found(archive):
     known = (archive / "cases.py").read_text()
     assert "functional.softmax(x, -1)" in known
     (archive / "cases.py").write_text(known.replace("functional.softmax(x, -1)", "functional.softmax(2 * x, -1)"))
+    whole = (archive / "models.py").read_text()
+    assert 'functional.gelu(linear(x, f"{i}.up"))' in whole
+    (archive / "models.py").write_text(whole.replace('functional.gelu(linear(x, f"{i}.up"))', 'linear(x, f"{i}.up")'))
     done = run(archive, "--check-only")
     (archive / "cases.py").write_text(known)
+    (archive / "models.py").write_text(whole)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines() if "WRONG" in line] == ["softmax", "softmax"]
+    assert [line.split()[0] for line in done.stdout.splitlines() if "WRONG" in line] == ["softmax", "softmax", "BERT"]
