@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/TargetSchedule.h"
 #include "passes/Layout/ImageLayout.h"
 #include "passes/Layout/Passes.h"
 
@@ -28,7 +29,8 @@ int64_t rankOf(Value value) {
 /// Ops of one block that get images with the channels last, and how they get them.
 class BlockLayouts {
 public:
-  explicit BlockLayouts(Block &block) : block(block) {}
+  /// `anyWeights`: also convolutions whose weights only the run knows, which then rearranges them.
+  BlockLayouts(Block &block, bool anyWeights) : block(block), anyWeights(anyWeights) {}
 
   void run() {
     choose();
@@ -44,16 +46,16 @@ public:
 private:
   // ---- which ops
 
-  static bool isSeed(Operation *op) {
+  bool isSeed(Operation *op) const {
     auto conv = dyn_cast<ConvOp>(op);
     return conv && conv.getLayout() == channelsFirst && rankOf(conv.getX()) >= 3 && isFloat(conv.getX()) &&
            isFloat(conv.getY()) && isFloat(conv.getW()) &&
-           cast<RankedTensorType>(conv.getW().getType()).hasStaticShape() && isKnownAtLoad(conv.getW());
+           cast<RankedTensorType>(conv.getW().getType()).hasStaticShape() && (anyWeights || isKnownAtLoad(conv.getW()));
   }
 
   /// The operands that would have to be images with the channels last; none: the op
   /// has no such form.
-  static SmallVector<Value> images(Operation *op) {
+  SmallVector<Value> images(Operation *op) const {
     if (isSeed(op))
       return {op->getOperand(0)};
     if (op->getNumResults() != 1 || !isa<RankedTensorType>(op->getResult(0).getType()))
@@ -241,6 +243,7 @@ private:
   }
 
   Block &block;
+  bool anyWeights;
   llvm::SetVector<Operation *> chosen;
   llvm::DenseMap<Value, Value> converted; ///< channels first -> channels last
   SmallVector<TransposeOp> backs;
@@ -249,10 +252,13 @@ private:
 struct AssignLayouts : bessemer::impl::AssignLayoutsBase<AssignLayouts> {
   llvm::MapVector<func::FuncOp, SmallVector<func::CallOp>> calls;
   llvm::DenseSet<Operation *> done;
+  bool anyWeights = false;
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
     SymbolTable table(module);
+    // A GPU multiplies by matrix instructions or one element at a time: rearranging weights costs little beside that.
+    anyWeights = tile::getGpuMachine(module).has_value();
     calls.clear();
     done.clear();
     module.walk([&](func::CallOp call) {
@@ -274,7 +280,7 @@ struct AssignLayouts : bessemer::impl::AssignLayoutsBase<AssignLayouts> {
     SmallVector<Block *> blocks;
     function.walk([&](Block *block) { blocks.push_back(block); });
     for (Block *block : blocks)
-      BlockLayouts(*block).run();
+      BlockLayouts(*block, anyWeights).run();
     joinTransposes(function);
     if (function.isPrivate() && calls.count(function))
       moveToCallers(function);

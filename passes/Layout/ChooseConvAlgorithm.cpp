@@ -18,6 +18,9 @@ constexpr int64_t usualSize = 224;
 
 struct ChooseConvAlgorithm : bessemer::impl::ChooseConvAlgorithmBase<ChooseConvAlgorithm> {
   void runOnOperation() override {
+    // On a GPU the transforms would cost more than they save: an implicit product is bound by arithmetic.
+    if (tile::getGpuMachine(getOperation()))
+      return;
     CpuSchedule schedule = tile::getCpuSchedule(getOperation());
     SmallVector<ConvOp> convs;
     getOperation().walk([&](ConvOp conv) { convs.push_back(conv); });

@@ -18,9 +18,14 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
   void runOnOperation() override {
     int64_t columns = tile::getCpuSchedule(getOperation()).panelColumns();
     // A GPU's product reads rows of 16 bytes as they are.
-    if (!tile::getGpuMachine(getOperation()))
+    bool isGpu = tile::getGpuMachine(getOperation()).has_value();
+    if (!isGpu)
       getOperation().walk([&](MatmulOp matmul) { pack(matmul, columns); });
-    getOperation().walk([&](ConvOp conv) { pack(conv, columns); });
+    SmallVector<ConvOp> convs;
+    getOperation().walk([&](ConvOp conv) { convs.push_back(conv); });
+    for (ConvOp conv : convs)
+      if (!isGpu || !multiply(conv))
+        pack(conv, columns, isGpu);
     getOperation().walk([&](Operation *op) {
       if (isa<LstmOp, GruOp, RnnOp>(op))
         packRecurrent(op, columns);
@@ -83,11 +88,47 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     matmul->setAttr(packedColumnsName, StringAttr::get(matmul.getContext(), width.str()));
   }
 
-  static void pack(ConvOp conv, int64_t columns) {
+  /// A 1x1 convolution with stride 1 and nothing around the image is a product of the image and the weights.
+  static bool multiply(ConvOp conv) {
     Value weight = conv.getW();
     auto type = cast<RankedTensorType>(weight.getType());
+    auto all = [](ArrayRef<int64_t> values, int64_t wanted) {
+      return llvm::all_of(values, [&](int64_t v) { return v == wanted; });
+    };
+    Type element = getElementTypeOrSelf(conv.getY().getType());
     if (conv.getLayout() != channelsLast || conv.getWeightShape() || !type.hasStaticShape() || !isFloat(weight) ||
-        !isKnownAtLoad(weight))
+        static_cast<int64_t>(conv.getGroups()) != 1 || !all(type.getShape().drop_front(2), 1) ||
+        !all(conv.getStrides(), 1) || !all(conv.getPads(), 0) || type.getElementType() != element ||
+        getElementTypeOrSelf(conv.getX().getType()) != element)
+      return false;
+    OpBuilder builder(conv);
+    Location loc = conv.getLoc();
+    Value rows;
+    {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointAfterValue(weight);
+      rows = ReshapeOp::create(builder, weight.getLoc(),
+                               RankedTensorType::get({type.getDimSize(0), type.getDimSize(1)}, element), weight);
+    }
+    auto product =
+        MatmulOp::create(builder, loc, conv.getX(), rows, /*transpose_a=*/false, /*transpose_b=*/true, TypeAttr());
+    product->setAttr("bess.reason", builder.getStringAttr("a 1x1 convolution: a matrix product of the image"));
+    Value result = product.getY();
+    if (conv.getBias())
+      result = AddOp::create(builder, loc, result, conv.getBias());
+    conv.replaceAllUsesWith(result);
+    conv.erase();
+    return true;
+  }
+
+  /// For a GPU, [groups, 1, window * C/groups, channels]: rows of all output channels of a group, of whole accesses
+  /// of 16 bytes when the loader can pad them.
+  static void pack(ConvOp conv, int64_t columns, bool isGpu) {
+    Value weight = conv.getW();
+    auto type = cast<RankedTensorType>(weight.getType());
+    bool known = isKnownAtLoad(weight);
+    if (conv.getLayout() != channelsLast || conv.getWeightShape() || !type.hasStaticShape() || !isFloat(weight) ||
+        !(known || isGpu))
       return;
     SmallVector<int64_t> shape(type.getShape());
     int64_t groups = conv.getGroups(), perGroup = shape[0] / groups, channels = shape[1], taps = 1;
@@ -105,12 +146,19 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     Value packed;
     if (groups > 1 && channels == 1 && perGroup == 1) {
       packed = transpose(reshape(weight, {groups, taps}), {1, 0});
+    } else if (isGpu && !known) {
+      packed = transpose(reshape(weight, {groups, perGroup, channels, taps}), {0, 3, 2, 1});
+      packed = reshape(packed, {groups, 1, taps * channels, perGroup});
     } else {
+      if (isGpu)
+        columns = llvm::alignTo(perGroup, 16 * 8 / type.getElementTypeBitWidth());
+      else
+        columns = std::min<int64_t>(columns, llvm::PowerOf2Ceil(perGroup));
       Value rows = weight;
       if (taps > 1)
         rows = transpose(reshape(weight, {groups, perGroup, channels, taps}), {0, 1, 3, 2});
       rows = reshape(rows, {groups, perGroup, taps * channels});
-      packed = panelsOf(rows, std::min<int64_t>(columns, llvm::PowerOf2Ceil(perGroup)), /*transposed=*/true);
+      packed = panelsOf(rows, columns, /*transposed=*/true);
     }
     conv.getWMutable().set(packed);
     conv.setWeightShape(shape);

@@ -51,7 +51,8 @@ def PackWeights : Pass<"bessemer-pack-weights", "::mlir::ModuleOp"> {
     %y = bess.matmul %x, %p {bess.packed_columns = "1536"} ...
     ```
     Weights [O, C/groups, window..] of a channels-last convolution become [groups, panels of output channels, window * C/groups, columns];
-    of a depthwise one, [window, C].
+    of a depthwise one, [window, C]. For a GPU all output channels of a group are one panel, matmuls keep their weights, and a 1x1 convolution with stride 1
+    and no padding becomes a `bess.matmul`.
   }];
 }
 

@@ -8,6 +8,8 @@
 namespace bessemer::tilegen {
 
 tile::KernelOp writeChannelsLastConv(ProgramBuilder &p, bess::ConvOp conv);
+/// An implicit matrix product, for a GPU: weights are [groups, 1, window * C, columns].
+tile::KernelOp writeGpuConv(ProgramBuilder &p, bess::ConvOp conv);
 tile::KernelOp writeChannelsLastPool(ProgramBuilder &p, bess::PoolOp pool);
 
 } // namespace bessemer::tilegen

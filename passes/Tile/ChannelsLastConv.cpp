@@ -7,6 +7,7 @@
 // that a thread computes.
 // A depthwise convolution multiplies and adds rows of channels.
 #include "passes/Tile/ChannelsLast.h"
+#include "passes/Tile/ConvEpilogue.h"
 #include "passes/Tile/MatmulProgram.h"
 #include "passes/Tile/Places.h"
 
@@ -23,56 +24,10 @@ using namespace bessemer::tilegen;
 namespace {
 constexpr int64_t fewRows = 64; ///< are one task
 
-SymbolicExpr placesOf(ConvOp conv) {
-  return product(ArrayRef<SymbolicExpr>(getDims(conv.getY().getType())).drop_back());
-}
-
-/// How the epilogue of a convolution reads its operands, of which a view is
-/// [places, groups, channels of a group], [groups, channels of a group] or [1].
-struct Epilogue {
-  ProgramBuilder &p;
-  ConvOp conv;
-  int64_t groups, perGroup;
-
-  bool isImage(Value value) { return getDims(value.getType()) == getDims(conv.getY().getType()); }
-  SmallVector<SymbolicExpr> view(Value argument) {
-    if (isImage(argument) && argument != conv.getBias())
-      return {placesOf(conv), SymbolicExpr(groups), SymbolicExpr(perGroup)};
-    if (product(getDims(argument.getType())) == SymbolicExpr::constant(1))
-      return {SymbolicExpr(1)};
-    return {SymbolicExpr(groups), SymbolicExpr(perGroup)};
-  }
-
-  /// The epilogue of `sum` at rows from `row` on and columns from `column` of `group`; null: no program.
-  Value emit(Value sum, Value row, Value group, Value column, ArrayRef<Extent> extents, bool wholeColumns) {
-    auto load = [&](BlockArgument argument) -> Value {
-      Value view = p.view(argument.getArgNumber()), zero = p.index(0);
-      size_t rank = cast<tile::ViewType>(view.getType()).getRank();
-      if (rank == 3)
-        return p.load(view, {row, group, column}, {0, 2}, extents, wholeColumns);
-      if (rank == 1)
-        return p.broadcast(p.load(view, {zero}, {0, 0}, {Extent::of(1), Extent::of(1)}, true), extents);
-      return p.broadcast(p.load(view, {group, column}, {0, 1}, {Extent::of(1), extents[1]}, wholeColumns), extents);
-    };
-    if (conv.getBias())
-      sum = arith::AddFOp::create(p.b, sum, load(cast<BlockArgument>(conv.getBias())));
-    auto yield = cast<YieldOp>(p.fusion.getBody().front().getTerminator());
-    return emitEpilogue(
-        p, yield.getValues()[0],
-        [&](Value value) -> Value {
-          if (value == conv.getY())
-            return sum;
-          auto argument = dyn_cast<BlockArgument>(value);
-          return argument ? load(argument) : Value();
-        },
-        extents);
-  }
-};
-
 tile::KernelOp writeDepthwise(ProgramBuilder &p, ConvOp conv) {
   auto x = getDims(conv.getX().getType()), y = getDims(conv.getY().getType());
   int64_t channels = conv.getGroups();
-  Epilogue epilogue{p, conv, 1, channels};
+  ConvEpilogue epilogue{p, conv, 1, channels};
   WindowPlaces window(x, y, conv.getWeightShape()->drop_front(2), conv.getStrides(), conv.getDilations(),
                       conv.getPads());
   SmallVector<SmallVector<SymbolicExpr>> views;
@@ -84,7 +39,7 @@ tile::KernelOp writeDepthwise(ProgramBuilder &p, ConvOp conv) {
     else
       views.push_back(epilogue.view(argument));
   }
-  views.push_back({placesOf(conv), SymbolicExpr(1), SymbolicExpr(channels)});
+  views.push_back({ConvEpilogue::placesOf(conv), SymbolicExpr(1), SymbolicExpr(channels)});
   p.begin(views, window.grid());
   unsigned xNumber = cast<BlockArgument>(conv.getX()).getArgNumber(),
            wNumber = cast<BlockArgument>(conv.getW()).getArgNumber();
@@ -112,6 +67,8 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   auto x = getDims(conv.getX().getType()), w = getDims(conv.getW().getType()), y = getDims(conv.getY().getType());
   if (w.size() == 2)
     return writeDepthwise(p, conv);
+  if (p.gpu)
+    return writeGpuConv(p, conv);
   int64_t groups = conv.getGroups(), perGroup = shape[0] / groups, channels = shape[1];
   ArrayRef<int64_t> window = shape.drop_front(2);
   int64_t depth = channels;
@@ -123,7 +80,7 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   };
   bool direct = depth == channels && all(conv.getStrides(), 1) && all(conv.getPads(), 0);
 
-  SymbolicExpr rows = placesOf(conv);
+  SymbolicExpr rows = ConvEpilogue::placesOf(conv);
   int64_t blockRows = p.schedule.blockRows(width);
   // The left operand of a block stays in the second-level cache with a panel;
   // patches take less of it, for the image is read from there, too.
@@ -139,7 +96,7 @@ tile::KernelOp tilegen::writeChannelsLastConv(ProgramBuilder &p, ConvOp conv) {
   bool wholeColumns = perGroup % width == 0 || panels == 1;
   int64_t columns = panels == 1 ? perGroup : width;
 
-  Epilogue epilogue{p, conv, groups, perGroup};
+  ConvEpilogue epilogue{p, conv, groups, perGroup};
   SmallVector<SmallVector<SymbolicExpr>> views;
   for (BlockArgument argument : p.fusion.getBody().front().getArguments()) {
     if (argument == conv.getX() && direct) {

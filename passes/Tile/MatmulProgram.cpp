@@ -53,23 +53,37 @@ static bool hasBulkOperands(MatmulOp matmul, const GpuMatmulShape &shape) {
          (matmul.getTransposeB() || (shape.instruction == MatmulInstruction::MmaHalf && fits(shape.columns)));
 }
 
-/// How a GPU cuts the product up; nullopt: it has no code for these types.
-static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, MatmulOp matmul, GpuMatmulShape shape) {
-  Type a = getElementTypeOrSelf(matmul.getA().getType()), right = getElementTypeOrSelf(matmul.getB().getType());
+std::optional<GpuMatmulShape> tilegen::gpuProductShape(const GpuMachine &machine, Type a, Type right, Block &body) {
   for (Type type : {a, right})
     if (!type.isF32() && !type.isF16() && !type.isBF16())
       return std::nullopt;
+  GpuMatmulShape shape;
   shape.elementBytes = std::max(a.getIntOrFloatBitWidth(), right.getIntOrFloatBitWidth()) / 8;
   bool isHalf = a == right && !a.isF32(), isTf32 = machine.tf32 && a.isF32() && right.isF32();
   shape.instruction = isHalf   ? MatmulInstruction::MmaHalf
                       : isTf32 ? MatmulInstruction::MmaTf32
                                : MatmulInstruction::Fma;
-  shape.bulkOperands = hasBulkOperands(matmul, shape);
-  shape.functions = llvm::any_of(*matmul->getBlock(), [](Operation &op) {
-    return !isa<MatmulOp, YieldOp, ConstantOp, AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp, AbsOp, ReluOp, CastOp,
-                WhereOp>(op);
+  shape.functions = llvm::any_of(body, [](Operation &op) {
+    return !isa<MatmulOp, ConvOp, YieldOp, ConstantOp, AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp, AbsOp, ReluOp,
+                CastOp, WhereOp>(op);
   });
-  return chooseGpuMatmulSchedule(shape, machine);
+  return shape;
+}
+
+/// How a GPU cuts the product up; nullopt: it has no code for these types.
+static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, MatmulOp matmul,
+                                                    const GpuMatmulShape &sizes) {
+  std::optional<GpuMatmulShape> shape =
+      tilegen::gpuProductShape(machine, getElementTypeOrSelf(matmul.getA().getType()),
+                               getElementTypeOrSelf(matmul.getB().getType()), *matmul->getBlock());
+  if (!shape)
+    return std::nullopt;
+  shape->batches = sizes.batches;
+  shape->rows = sizes.rows;
+  shape->columns = sizes.columns;
+  shape->depth = sizes.depth;
+  shape->bulkOperands = hasBulkOperands(matmul, *shape);
+  return chooseGpuMatmulSchedule(*shape, machine);
 }
 
 tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {

@@ -39,6 +39,11 @@ LogicalResult GpuExpander::expandConvert(tile::ConvertOp op) {
         if (reg >= 0)
           result[part.target[reg]] = value;
     }
+    // A store behind it may overwrite, in place, what another lane of the warp has read.
+    const WarpExchange &exchange = plan->exchange;
+    if (!exchange.before.empty() || !exchange.after.empty() ||
+        llvm::any_of(exchange.rounds, [](const WarpExchange::Round &round) { return round.moves; }))
+      NVVM::SyncWarpOp::create(b, arith::ConstantOp::create(b, b.getI32IntegerAttr(-1)));
   }
   tiles[op.getTile()] = std::move(result);
   return success();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// tile.dot on a GPU. Both operands are loads of whole depth: they go through
+// tile.dot on a GPU. Both operands are loads of whole depth (the left one may be
+// patches of an image, too: Patches.cpp): they go through
 // shared memory in steps, `stages` of them, so that copies of later steps are on
 // their way (cp.async) while one is multiplied:
 //
@@ -60,20 +61,30 @@ LogicalResult GpuExpander::expandDot(tile::DotOp op) {
   if (failed(schedule))
     return failure();
   auto a = op.getA().getDefiningOp<tile::LoadOp>(), right = op.getB().getDefiningOp<tile::LoadOp>();
+  if (auto patches = op.getA().getDefiningOp<tile::PatchesOp>(); patches && right)
+    return expandPipelinedDot(op, *schedule, patches, right);
   if (!a || !right)
     return op.emitError("expected operands that are loads: a product of computed tiles has no code outside of a loop");
   return isWgmma(schedule->instruction) ? expandWgmmaDot(op, *schedule, a, right)
                                         : expandPipelinedDot(op, *schedule, a, right);
 }
 
-LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, Operation *a,
                                               tile::LoadOp right) {
-  auto typeA = cast<RankedTensorType>(a.getTile().getType());
+  auto typeA = cast<RankedTensorType>(op.getA().getType());
   DotOperands operands;
   operands.transposed = op.getTransposeB();
   operands.depth = schedule.blockDepth;
   int64_t threads = 32 * schedule.warps(), stages = schedule.stages;
-  SharedCopy copyA = makeSharedCopy(a, schedule.blockRows, schedule.blockDepth, 1, threads);
+  SharedCopy copyA;
+  if (auto patches = dyn_cast<tile::PatchesOp>(a)) {
+    FailureOr<SharedCopy> copy = makePatchesCopy(patches, schedule.blockRows, schedule.blockDepth, threads);
+    if (failed(copy))
+      return failure();
+    copyA = *copy;
+  } else {
+    copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockRows, schedule.blockDepth, 1, threads);
+  }
   SharedCopy copyB =
       operands.transposed
           ? makeSharedCopy(right, schedule.blockColumns, schedule.blockDepth, 1, threads, rowStepOf(schedule))
@@ -90,7 +101,7 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
   };
   auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
 
-  Value depth = typeA.isDynamicDim(1) ? mapped(tileSizeOperand(a.getTile(), 1)) : index(typeA.getDimSize(1));
+  Value depth = typeA.isDynamicDim(1) ? mapped(tileSizeOperand(op.getA(), 1)) : index(typeA.getDimSize(1));
   Value steps = b.createOrFold<arith::DivUIOp>(add(depth, index(schedule.blockDepth - 1)), index(schedule.blockDepth));
   std::optional<int64_t> knownSteps;
   if (!typeA.isDynamicDim(1))

@@ -13,9 +13,8 @@
 using namespace mlir;
 using namespace bessemer;
 
-bool bessemer::gpu::isOperandInMemory(tile::LoadOp load) {
-  return !load.getTile().use_empty() &&
-         llvm::all_of(load.getTile().getUsers(), [](Operation *user) { return isa<tile::DotOp>(user); });
+bool bessemer::gpu::isOperandInMemory(Value tile) {
+  return !tile.use_empty() && llvm::all_of(tile.getUsers(), [](Operation *user) { return isa<tile::DotOp>(user); });
 }
 
 namespace {
@@ -104,8 +103,7 @@ private:
   }
 
   LogicalResult assign(Operation *op, Value value) {
-    auto load = dyn_cast<tile::LoadOp>(op);
-    if (load && gpu::isOperandInMemory(load))
+    if (isa<tile::LoadOp, tile::PatchesOp>(op) && gpu::isOperandInMemory(value))
       return success();
     auto type = cast<RankedTensorType>(value.getType());
     SmallVector<bool> keep;
@@ -139,7 +137,8 @@ private:
   /// A left operand that was computed: from sums to a fragment. Multiply-adds
   /// read it from shared memory.
   void toOperand(tile::DotOp dot) {
-    if (dot.getA().getDefiningOp<tile::LoadOp>() || schedule.instruction == MatmulInstruction::Fma)
+    if (isa_and_nonnull<tile::LoadOp, tile::PatchesOp>(dot.getA().getDefiningOp()) ||
+        schedule.instruction == MatmulInstruction::Fma)
       return;
     auto type = cast<RankedTensorType>(dot.getA().getType());
     GpuMatmulSchedule own = schedule;

@@ -67,7 +67,9 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
 LogicalResult GpuExpander::expandOp(Operation &op) {
   b.setLoc(op.getLoc());
   if (auto load = dyn_cast<tile::LoadOp>(op))
-    return isOperandInMemory(load) ? success() : expandLoad(load);
+    return isOperandInMemory(load.getTile()) ? success() : expandLoad(load);
+  if (auto patches = dyn_cast<tile::PatchesOp>(op); patches && isOperandInMemory(patches.getTile()))
+    return success();
   if (auto dot = dyn_cast<tile::DotOp>(op))
     return expandDot(dot);
   if (auto convert = dyn_cast<tile::ConvertOp>(op))

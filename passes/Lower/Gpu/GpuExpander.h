@@ -28,7 +28,11 @@
 
 #include "llvm/ADT/MapVector.h"
 
+#include <memory>
+
 namespace bessemer::gpu {
+
+struct PatchPlaces; ///< Patches.cpp
 
 class GpuExpander {
 public:
@@ -118,6 +122,7 @@ private:
   /// Copies a part of a view to shared memory; see `expandDot`.
   struct SharedCopy {
     tile::LoadOp load;
+    std::shared_ptr<PatchPlaces> patches; ///< instead of `load`: of an image, what a window sees
     SharedTile tile;
     TileLayout layout;    ///< of the copies: `vector` elements in a register group
     int64_t vector = 1;   ///< elements of a copy
@@ -130,6 +135,14 @@ private:
   /// Starts copying step number `step` (of the tile's size along the depth) to
   /// `base`; with a null step the whole tile.
   void startCopy(const SharedCopy &copy, Value base, Value step);
+  /// Of a copy: `vector` neighbours in registers, then a row in neighbouring lanes (with `rowsFirst` a column), then
+  /// the next; what is left goes to registers.
+  static TileLayout copyLayout(int64_t rows, int64_t columns, int64_t vector, int64_t threads, bool rowsFirst);
+
+  // ---- Patches.cpp: the same of `tile.patches`, step by step along the depth
+  /// Computes what stays the same for all steps, at the insertion point.
+  mlir::FailureOr<SharedCopy> makePatchesCopy(tile::PatchesOp op, int64_t rows, int64_t columns, int64_t threads);
+  void startPatchesCopy(const SharedCopy &copy, Value base, Value step);
 
   // ---- Convert.cpp
   mlir::LogicalResult expandConvert(tile::ConvertOp op);
@@ -149,7 +162,8 @@ private:
   };
   /// The kernel's schedule for a product of these sizes.
   mlir::FailureOr<GpuMatmulSchedule> scheduleOf(tile::DotOp op);
-  mlir::LogicalResult expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+  /// `a`: a load or patches of an image.
+  mlir::LogicalResult expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, mlir::Operation *a,
                                          tile::LoadOp right);
   void multiplyStep(const GpuMatmulSchedule &schedule, const DotOperands &operands, Registers &sums);
   void multiplyMma(const GpuMatmulSchedule &schedule, const DotOperands &operands, Registers &sums);

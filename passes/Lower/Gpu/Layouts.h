@@ -42,8 +42,8 @@ mlir::LogicalResult assignDotLayouts(tile::KernelOp kernel, const GpuMachine &ma
 /// dimension that are all inside of the view or all outside, aligned.
 int64_t accessWidth(mlir::Value view, mlir::ValueRange offsets, mlir::ArrayRef<int64_t> dims, int64_t wanted);
 
-/// A load that only products read: it stays in memory until they do.
-bool isOperandInMemory(tile::LoadOp load);
+/// Of a load, or patches of an image, that only products read: it stays in memory until they do.
+bool isOperandInMemory(mlir::Value tile);
 
 /// From the encoding; fails with a diagnostic when there is none.
 mlir::FailureOr<TileLayout> layoutOf(mlir::Operation *op, mlir::Value tile);

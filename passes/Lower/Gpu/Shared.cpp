@@ -202,14 +202,17 @@ GpuExpander::SharedCopy GpuExpander::makeSharedCopy(tile::LoadOp load, int64_t r
   copy.vector = accessWidth(load.getView(), load.getOffsets(), load.getDims(), std::min(columns, accessBytes / bytes));
   copy.asynchronous = copy.vector * bytes >= 4 && machine.architecture >= 80;
   copy.wholeDepth = !type.isDynamicDim(depthDim) && type.getDimSize(depthDim) % copy.tile.layout.shape()[depthDim] == 0;
+  copy.layout = copyLayout(rows, columns, copy.vector, threads, /*rowsFirst=*/false);
+  return copy;
+}
 
-  // A row in neighbouring lanes, then the next; what is left goes to registers.
+TileLayout GpuExpander::copyLayout(int64_t rows, int64_t columns, int64_t vector, int64_t threads, bool rowsFirst) {
   std::vector<LinearLayout::InputBases> inputs{{"register", {}}, {"lane", {}}, {"warp", {}}};
   int64_t column = 1, row = 1;
-  for (; column < copy.vector; column *= 2)
+  for (; column < vector; column *= 2)
     inputs[0].bases.push_back({0, column});
   auto next = [&]() -> std::vector<int64_t> {
-    if (column < columns)
+    if (column < columns && !(rowsFirst && row < rows))
       return {0, std::exchange(column, 2 * column)};
     if (row < rows)
       return {std::exchange(row, 2 * row), 0};
@@ -222,12 +225,13 @@ GpuExpander::SharedCopy GpuExpander::makeSharedCopy(tile::LoadOp load, int64_t r
   while (column < columns || row < rows)
     inputs[0].bases.push_back(next());
   std::pair<std::string, int64_t> outputs[] = {{"row", rows}, {"col", columns}};
-  if (std::optional<LinearLayout> atom = LinearLayout::fromBases(inputs, outputs))
-    copy.layout = TileLayout::create(std::move(*atom), {1, 1}).value_or(TileLayout());
-  return copy;
+  std::optional<LinearLayout> atom = LinearLayout::fromBases(inputs, outputs);
+  return atom ? TileLayout::create(std::move(*atom), {1, 1}).value_or(TileLayout()) : TileLayout();
 }
 
 void GpuExpander::startCopy(const SharedCopy &copy, Value base, Value step) {
+  if (copy.patches)
+    return startPatchesCopy(copy, base, step);
   tile::LoadOp load = copy.load;
   auto type = cast<RankedTensorType>(load.getTile().getType());
   int64_t bytes = copy.tile.elementBytes(), stepSize = copy.tile.layout.shape()[copy.depthDim];

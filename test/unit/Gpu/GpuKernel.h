@@ -130,12 +130,16 @@ class GpuKernel : public GpuModule {
 public:
   GpuKernel(const std::string &text, const std::string &architecture)
       : GpuKernel(text, architecture, machineOf(architecture)) {}
-  GpuKernel(const std::string &text, const std::string &architecture, const GpuMachine &machine)
+  /// `addFirst`: passes of phases before, on which the test depends.
+  GpuKernel(const std::string &text, const std::string &architecture, const GpuMachine &machine,
+            llvm::function_ref<void(mlir::OpPassManager &)> addFirst = nullptr)
       : GpuModule(architecture) {
     if (!parse(text, machine))
       return;
     graph = module->clone();
     mlir::PassManager passes(&context);
+    if (addFirst)
+      addFirst(passes);
     addFusePasses(passes);
     addTilePasses(passes);
     addLowerPasses(passes, "cuda");
@@ -160,6 +164,12 @@ public:
     emulator::Device device;
     llvm::DenseMap<mlir::Value, uint64_t> addresses;
     auto main = module->lookupSymbol<mlir::func::FuncOp>("main");
+    // A reshape is the same bytes.
+    auto storage = [](mlir::Value value) {
+      while (auto reshape = value.getDefiningOp<bess::ReshapeOp>())
+        value = reshape.getX();
+      return value;
+    };
     auto place = [&](mlir::Value value) {
       const reference::HostTensor &input = inputs[mlir::cast<mlir::BlockArgument>(value).getArgNumber()];
       uint64_t &address = addresses[value];
@@ -172,7 +182,7 @@ public:
     auto evaluate = [&](const SymbolicExpr &expr) { return *expr.evaluate(evaluator.symbols()); };
     main.walk([&](bess::LaunchOp launch) {
       std::vector<uint64_t> arguments;
-      for (mlir::Value operand : launch->getOperands())
+      for (mlir::Value operand : llvm::map_range(launch->getOperands(), storage))
         arguments.push_back(addresses.count(operand) ? addresses[operand] : place(operand));
       for (mlir::Value result : launch->getResults()) {
         uint64_t bytes = evaluate(bess::getElementCount(result.getType())) * bytesOf(result.getType());
@@ -215,7 +225,7 @@ public:
     });
     auto terminator = mlir::cast<mlir::func::ReturnOp>(main.getBody().front().getTerminator());
     for (auto [value, tensor] : llvm::zip(terminator.getOperands(), *expected))
-      compare(device, addresses[value], value.getType(), tensor, tolerance);
+      compare(device, addresses[storage(value)], value.getType(), tensor, tolerance);
   }
 
   mlir::OwningOpRef<mlir::ModuleOp> graph;
