@@ -8,7 +8,7 @@ def AssignLayouts : Pass<"bessemer-assign-layouts", "::mlir::ModuleOp"> {
   let description = [{
     Convolutions with weights known at load want [N, spatial.., C]: then a place is a row of a matrix product. Pools, elementwise ops, concats and
     reductions join when fewer values have to be transposed with them than without; transposes stay at the edges. An outlined layer takes
-    and gives images as its convolutions want them.
+    and gives images as its convolutions want them. For a GPU the weights need not be known at load.
     ```mlir
     %0 = bess.conv %x, %w {...} : (tensor<1x3x8x8xf32>, tensor<16x3x3x3xf32>) -> tensor<1x16x8x8xf32>
     %1 = bess.relu %0 : (tensor<1x16x8x8xf32>) -> tensor<1x16x8x8xf32>
@@ -26,7 +26,7 @@ def ChooseConvAlgorithm : Pass<"bessemer-choose-conv-algorithm", "::mlir::Module
   let description = [{
     F(4x4, 3x3) has 2.25 multiplications for each element and channel of the result, F(2x2, 3x3) 4, direct convolution 9; but weights grow (4 and 1.8 times)
     and the transforms pass over the image. A cost model (`bessemer/Algorithms/ConvCost.h`) weighs them. The relative error grows, too (rms 2e-6 to 7e-6),
-    so `--numerics=strict` turns it off.
+    so `--numerics=strict` turns it off. Not for a GPU, whose convolutions are implicit matrix products.
     ```mlir
     %y = bess.conv %x, %w, %b {layout = "channels_last", ...} : (tensor<1x56x56x64xf32>, tensor<64x64x3x3xf32>, tensor<64xf32>) -> tensor<1x56x56x64xf32>
     // becomes

@@ -77,8 +77,10 @@ public:
     ptx = cuda::emitPtx(nestedModule, createCudaBackend(architecture, message)->machine());
     EXPECT_EQ(ptx.error, "");
     EXPECT_EQ(ptx.text.find("call"), std::string::npos) << "a call in the kernel";
-    if (cuda::findPtxas().empty())
+    if (cuda::findPtxas().empty()) {
+      ADD_FAILURE() << "expected ptxas on the PATH: scripts/setup installs it";
       return {};
+    }
     cuda::Cubin cubin = cuda::assemble(ptx.text, architecture);
     EXPECT_EQ(cubin.error, "");
     EXPECT_EQ(cubin.warnings, std::vector<std::string>());

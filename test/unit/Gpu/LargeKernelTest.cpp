@@ -86,7 +86,7 @@ TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
     EXPECT_EQ(countOf(kernel.ptx.text, "cp.async.cg.shared.global"), copies * s.stages);
   }
   if (resources.empty())
-    GTEST_SKIP() << "no ptxas";
+    FAIL() << "expected ptxas on the PATH: scripts/setup installs it";
   std::printf(
       "| %s | %ld x %ld x %ld %s | %s, %ld x %ld x %ld, %ld x %ld warps, %ld stages | %u | %ld | %ld | %ld | %.0f %% | "
       "%.2f |\n",

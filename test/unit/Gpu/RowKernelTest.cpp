@@ -96,7 +96,7 @@ public:
       cuda::Ptx ptx = cuda::emitPtx(nestedModule, createCudaBackend(architecture, message)->machine());
       ASSERT_EQ(ptx.error, "");
       if (cuda::findPtxas().empty())
-        GTEST_SKIP() << "no ptxas";
+        FAIL() << "expected ptxas on the PATH: scripts/setup installs it";
       cuda::Cubin cubin = cuda::assemble(ptx.text, architecture);
       ASSERT_EQ(cubin.error, "");
       for (const cuda::KernelResources &kernel : cubin.kernels) {
