@@ -47,9 +47,13 @@ struct Convolution {
     for (int64_t extent : joined({outputs, channels / groups}, window))
       dims.push_back(std::to_string(extent));
     std::string w = tensor(dims, element), bias = "tensor<" + std::to_string(outputs) + "x" + element + ">";
-    std::string text = "func.func @main(%x: " + x + ", %w: " + w + (residual ? ", %b: " + bias + ", %r: " + y : "") +
-                       ") -> " + y + " {\n  %0 = bess.conv %x, %w" + (residual ? ", %b" : "") +
-                       " {strides = " + list(strides) + ", dilations = " + list(dilations) + ", pads = " + list(pads) +
+    auto argument = [](const std::string &name, const std::string &type) {
+      return "%" + name + ": " + type + " loc(\"" + name + "\")";
+    };
+    std::string text = "func.func @main(" + argument("x", x) + ", " + argument("w", w) +
+                       (residual ? ", " + argument("b", bias) + ", " + argument("r", y) : "") + ") -> " + y +
+                       " {\n  %0 = bess.conv %x, %w" + (residual ? ", %b" : "") + " {strides = " + list(strides) +
+                       ", dilations = " + list(dilations) + ", pads = " + list(pads) +
                        ", groups = " + std::to_string(groups) + " : i64} : (" + x + ", " + w +
                        (residual ? ", " + bias : "") + ") -> " + y + "\n";
     if (!residual)
@@ -95,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(
                          // A first layer: three channels; odd numbers of outputs.
                          Convolution{"f16", 1, 3, 17, {9, 9}, {5, 5}, {2, 2}, {1, 1}, {2, 2, 2, 2}},
                          // Copies of 8 bytes, groups, dilations, one spatial dimension, a free batch.
-                         Convolution{"bf16", 1, 12, 10, {8, 8}, {3, 2}, {1, 1}, {2, 1}, {2, 1, 2, 0}, 3},
+                         Convolution{"bf16", 1, 12, 15, {8, 8}, {3, 2}, {1, 1}, {2, 1}, {2, 1, 2, 0}, 3},
                          Convolution{"f16", 3, 16, 16, {11}, {4}, {1}, {2}, {3, 0}, 2, "n"},
                          Convolution{"f32", 1, 8, 20, {6, 6}, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, {}, true},
                          Convolution{"f32", 1, 3, 8, {6, 6}, {2, 2}, {2, 2}, {1, 1}, {0, 0, 0, 0}})));
