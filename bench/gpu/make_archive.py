@@ -46,12 +46,13 @@ def add_model(model, target, folder):
     """The same of a whole model. Its weights lie beside the program; they are made again where it runs."""
     if not (folder / model.weights.location).exists():
         model.weights.write(folder)
-    name, path = f"{len(list(folder.glob('*.bsm')))}.bsm", folder / "model.onnx"
-    path.write_bytes(model.onnx())
+    # The model goes along, by a name beside the program: it holds the tables that are no weights (a causal mask).
+    name = f"{len(list(folder.glob('*.bsm')))}.bsm"
+    path = pathlib.Path(name).with_suffix(".onnx")
+    (folder / path).write_bytes(model.onnx())
     dims = [f"--dim={symbol}{value if value.startswith('<') else '=' + value}" for symbol, value in model.dims.items()]
-    done = subprocess.run([ROOT / "build" / "bin" / "bessemer", "compile", path, "-o", folder / name, f"--target={target}", *dims],
-                          capture_output=True, text=True, check=False)
-    path.unlink()
+    done = subprocess.run([ROOT / "build" / "bin" / "bessemer", "compile", path, "-o", name, f"--target={target}", *dims],
+                          cwd=folder, capture_output=True, text=True, check=False)
     return {"case": model.name, **({"refused": done.stderr.strip()} if done.returncode else {"program": name})}
 
 

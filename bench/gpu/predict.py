@@ -48,10 +48,10 @@ def compile_case(case, target, folder):
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
     data = artifact.read_bytes()
-    head = data.index(b".version")
-    ptx = data[data.rindex(b"\0", 0, head) + 1 if b"\0" in data[:head] else 0:data.index(b"\0", head)]
+    # The sections of PTX and cubin: text from its first directive on, an ELF file.
+    ptx = re.match(rb"[\t\n\r -~]*", data[data.index(b".version"):])[0]
     elf = data.find(b"\x7fELF")
-    return json.loads(report.read_text()), ptx[ptx.index(b".version"):], data[elf:] if elf >= 0 else b""
+    return json.loads(report.read_text()), ptx, data[elf:] if elf >= 0 else b""
 
 
 def resources(ptx, architecture, folder):
@@ -134,7 +134,7 @@ def predict(case, target, nvdisasm, folder):
         row["kernels"].append({"name": kernel["name"], "reason": kernel["reason"], **used.get(kernel["name"], {}),
                                "mix": dict(mix), "loop": repeated, "fraction": expected_fraction(kernel["reason"])})
     fractions = [kernel["fraction"] for kernel in row["kernels"]]
-    if fractions and all(fractions):
+    if fractions and all(fraction and fraction >= 0.05 for fraction in fractions):  # they are whole percents
         row["expected_us"] = max(1e6 * products / min(fractions), 1e6 * traffic)
     return row
 
@@ -177,8 +177,10 @@ def main():
         arguments.out.mkdir(parents=True, exist_ok=True)
         stem = arguments.out / f"{date}-predicted-{arguments.target.replace(':', '-')}"
         command = f"bench/gpu/predict.py --target={arguments.target} --size={arguments.size}"
-        stem.with_suffix(".md").write_text(f"# Predicted, no device\n{date}, `{command}`: registers and spills by ptxas, instructions by "
-                                           f"nvdisasm, the rest by the cost model. Nothing was timed.\n\n{text}\n")
+        stem.with_suffix(".md").write_text(
+            "<!-- SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception -->\n"
+            f"# Predicted, no device\n{date}, `{command}`: registers and spills by ptxas, instructions by nvdisasm, the rest by the "
+            f"cost model. Nothing was timed.\n\n{text}\n")
         stem.with_suffix(".json").write_text(json.dumps({"date": date, "device": None, "target": arguments.target, "rows": rows},
                                                         indent=1) + "\n")
 
