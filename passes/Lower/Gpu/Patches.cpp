@@ -13,6 +13,7 @@
 #include "passes/Lower/Gpu/GpuExpander.h"
 
 #include "passes/Lower/TileParts.h"
+#include "passes/Lower/ViewStrides.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -103,12 +104,10 @@ FailureOr<GpuExpander::SharedCopy> GpuExpander::makePatchesCopy(tile::PatchesOp 
   }
   places->number = isKnown ? Type(b.getI32Type()) : Type(b.getIndexType());
   Numbers of{b, places->number};
-  Value plane = index(1), stride = index(places->channels);
-  stride = mul(stride, fromExpr(dims[spatial + 1]));
-  places->strides.resize(spatial);
-  for (size_t i = spatial; i-- > 0;) {
-    places->strides[i] = stride;
-    stride = mul(stride, fromExpr(dims[i + 1]));
+  Value plane = index(1);
+  SmallVector<SymbolicExpr> strides = viewStrideExprs(kernel, op.getView());
+  for (size_t i = 0; i < spatial; ++i) {
+    places->strides.push_back(fromExpr(strides[i + 1]));
     plane = mul(plane, out[i]);
   }
   for (size_t i = 0; i < spatial; ++i)
@@ -117,7 +116,7 @@ FailureOr<GpuExpander::SharedCopy> GpuExpander::makePatchesCopy(tile::PatchesOp 
   // Of the first row; the others follow it in this image or one of the next.
   Value first = mapped(op.getFirst()), image = b.createOrFold<arith::DivUIOp>(first, plane),
         inImage = of.from(b.createOrFold<arith::RemUIOp>(first, plane));
-  Value group = mul(mapped(op.getGroup()), index(places->channels));
+  Value group = mul(mapped(op.getGroup()), fromExpr(strides[spatial + 1])), stride = fromExpr(strides[0]);
   for (int64_t reg = 0; reg < copy.layout.registers(); reg += copy.vector) {
     PatchPlaces::Row &row = places->rows[copy.layout.locate(reg, {})[0]];
     if (row.pointer)
