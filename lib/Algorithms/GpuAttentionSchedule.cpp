@@ -2,7 +2,6 @@
 #include "bessemer/Algorithms/GpuAttentionSchedule.h"
 
 #include <algorithm>
-#include <bit>
 
 namespace bessemer {
 
@@ -15,47 +14,58 @@ constexpr int64_t passBytes = 128;
 constexpr double scoreCycles = 7.0 / 128 + 1.0 / 16;
 /// Of a step, outside of what is counted: barriers and waits.
 constexpr double stepCycles = 150;
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 } // namespace
+
+GpuAttentionCost gpuAttentionCost(const GpuAttentionSchedule &s, const GpuAttentionShape &shape,
+                                  const GpuMachine &machine) {
+  GpuAttentionCost cost;
+  bool isFma = shape.instruction == MatmulInstruction::Fma;
+  int64_t unit = isFma ? 32 : 16; // what an instruction reads of a row
+  int64_t depth = ceilDiv(shape.depth, unit) * unit, valueDepth = ceilDiv(shape.valueDepth, unit) * unit;
+  int64_t queries = shape.queries.value_or(usualLength), keys = shape.keys.value_or(usualLength);
+  int64_t rows = s.blockRows / s.warps, threads = 32 * s.warps;
+  int64_t sums = rows * (valueDepth + s.blockKeys) / 32;
+  cost.registers = sums + (isFma ? rows : rows * s.blockKeys / 64) + otherRegisters;
+  cost.sharedBytes =
+      (s.blockRows * depth + s.blockKeys * (depth + valueDepth) + (isFma ? s.blockRows * s.blockKeys : 0)) *
+      shape.elementBytes;
+  cost.resident = std::min({machine.sharedBytes / cost.sharedBytes, machine.registers / (cost.registers * threads),
+                            machine.threads / threads});
+  if (cost.registers > mostRegisters)
+    cost.resident = 0;
+  if (!cost.resident)
+    return cost;
+  double resident = double(cost.resident);
+  double multiply =
+      2.0 * s.blockRows * s.blockKeys * (depth + valueDepth) / double(isFma ? machine.floatFlops : machine.halfFlops);
+  double alone = multiply;
+  multiply *= 4 / std::min(4.0, double(s.warps * cost.resident));
+  double reads = double(s.warps) * (s.blockKeys * (depth + valueDepth) + rows * depth) * shape.elementBytes / passBytes;
+  double copies = s.blockKeys * (depth + valueDepth) * shape.elementBytes / machine.l2BytesPerCycle;
+  double scores = s.blockRows * s.blockKeys * scoreCycles;
+  // Blocks of a multiprocessor hide each other's softmax; one alone not.
+  double step = std::max({multiply, reads, copies}) + scores / resident + stepCycles / resident;
+  // An operand is asked for while the product before it is computed.
+  step = std::max(step, 2 * machine.copyLatency / resident);
+  cost.cycles = step * ceilDiv(keys, s.blockKeys) * ceilDiv(queries, s.blockRows);
+  cost.peak = alone / step;
+  return cost;
+}
 
 std::optional<GpuAttentionSchedule> chooseGpuAttentionSchedule(const GpuAttentionShape &shape,
                                                                const GpuMachine &machine) {
-  for (int64_t depth : {shape.depth, shape.valueDepth})
-    if (depth < 16 || !std::has_single_bit(uint64_t(depth)))
-      return std::nullopt;
-  bool isFma = shape.instruction == MatmulInstruction::Fma;
-  if (isFma && (shape.valueDepth < 32))
-    return std::nullopt;
-  int64_t queries = shape.queries.value_or(usualLength), keys = shape.keys.value_or(usualLength);
-  double flops = isFma ? machine.floatFlops : machine.halfFlops;
   std::optional<GpuAttentionSchedule> best;
   double bestCycles = 0;
   for (int64_t warps : {1, 2, 4, 8})
     for (int64_t rows : {16, 32})
       for (int64_t step : {32, 64, 128}) {
-        int64_t block = warps * rows, threads = 32 * warps;
-        int64_t sums = rows * (shape.valueDepth + step) / 32;
-        int64_t registers = sums + (isFma ? rows : rows * step / 64) + otherRegisters;
-        int64_t shared = (block * shape.depth + step * (shape.depth + shape.valueDepth) + (isFma ? block * step : 0)) *
-                         shape.elementBytes;
-        if (registers > mostRegisters || registers * threads > machine.registers || shared > machine.sharedBytes)
-          continue;
-        int64_t resident =
-            std::max<int64_t>(1, std::min({machine.sharedBytes / shared, machine.registers / (registers * threads),
-                                           machine.threads / threads}));
-        double multiply = 2.0 * block * step * (shape.depth + shape.valueDepth) / flops;
-        multiply *= 4 / std::min(4.0, double(warps * resident));
-        double reads = double(warps) * (step * (shape.depth + shape.valueDepth) + rows * shape.depth) *
-                       shape.elementBytes / passBytes;
-        double copies = step * (shape.depth + shape.valueDepth) * shape.elementBytes / machine.l2BytesPerCycle;
-        double scores = block * step * scoreCycles;
-        // Blocks of a multiprocessor hide each other's softmax; one alone not.
-        double one = std::max({multiply, reads, copies}) + scores / resident + stepCycles / resident;
-        // An operand is asked for while the product before it is computed.
-        one = std::max(one, 2 * machine.copyLatency / double(resident));
-        double cycles = one * ((keys + step - 1) / step) * ((queries + block - 1) / block);
-        if (!best || cycles < bestCycles * 0.999) {
-          bestCycles = cycles;
-          best = GpuAttentionSchedule{block, step, warps, ""};
+        GpuAttentionSchedule schedule{warps * rows, step, warps, ""};
+        GpuAttentionCost cost = gpuAttentionCost(schedule, shape, machine);
+        if (cost.resident && (!best || cost.cycles < bestCycles * 0.999)) {
+          bestCycles = cost.cycles;
+          best = schedule;
         }
       }
   if (best)

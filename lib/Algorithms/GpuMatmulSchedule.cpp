@@ -103,6 +103,9 @@ std::optional<MatmulInstruction> parseInstruction(const std::string &name) {
 TileLayout GpuMatmulSchedule::accumulatorLayout() const {
   using Bases = std::vector<std::vector<int64_t>>;
   int64_t rows = blockRows / warpRows, columns = blockColumns / warpColumns;
+  // A width that is no power of two is the largest one that divides it, repeated.
+  int64_t repeats = warpColumns == 1 ? columns / (columns & -columns) : 1;
+  columns /= repeats;
   Bases registers, lanes, warps;
   int64_t nextRow, nextColumn;
   if (instruction == MatmulInstruction::Fma) {
@@ -127,14 +130,14 @@ TileLayout GpuMatmulSchedule::accumulatorLayout() const {
   }
   for (; nextRow < rows; nextRow *= 2)
     registers.push_back({nextRow, 0});
-  for (; nextColumn < blockColumns; nextColumn *= 2)
+  for (; nextColumn < blockColumns / repeats; nextColumn *= 2)
     warps.push_back({0, nextColumn});
   for (; nextRow < blockRows; nextRow *= 2)
     warps.push_back({nextRow, 0});
   std::vector<LinearLayout::InputBases> inputs{{"register", registers}, {"lane", lanes}, {"warp", warps}};
-  std::pair<std::string, int64_t> outputs[] = {{"row", blockRows}, {"col", blockColumns}};
+  std::pair<std::string, int64_t> outputs[] = {{"row", blockRows}, {"col", blockColumns / repeats}};
   std::optional<LinearLayout> whole = LinearLayout::fromBases(inputs, outputs);
-  return whole ? TileLayout::create(std::move(*whole), {1, 1}).value_or(TileLayout()) : TileLayout();
+  return whole ? TileLayout::create(std::move(*whole), {1, repeats}).value_or(TileLayout()) : TileLayout();
 }
 
 TileLayout GpuMatmulSchedule::operandALayout() const {

@@ -53,7 +53,7 @@ public:
     products.instruction = shape.instruction;
     products.blockRows = rows;
     products.blockColumns = step;
-    products.blockDepth = depth;
+    products.blockDepth = 16; // each product has its own
     products.warpRows = schedule->warps;
     products.reason = schedule->reason;
     p.setSchedule(products);

@@ -9,6 +9,9 @@
 //
 //   GpuAttentionSchedule s = *chooseGpuAttentionSchedule({.depth = 128, .valueDepth = 128}, GpuMachine());
 //   s.blockRows, s.blockKeys, s.warps;    // 64, 64, 4: 16 rows for each warp
+//
+// Heads of 80 or 96 take products of that depth, 5 or 6 instructions; of 40 or 72 of the next multiple of 16, zeros
+// behind.
 #ifndef BESSEMER_ALGORITHMS_GPUATTENTIONSCHEDULE_H
 #define BESSEMER_ALGORITHMS_GPUATTENTIONSCHEDULE_H
 
@@ -17,7 +20,7 @@
 namespace bessemer {
 
 struct GpuAttentionShape {
-  int64_t depth = 64, valueDepth = 64;  ///< of a head: powers of two, at least 16
+  int64_t depth = 64, valueDepth = 64;  ///< of a head
   std::optional<int64_t> queries, keys; ///< nullopt: only when the kernel runs
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
   int64_t elementBytes = 2;
@@ -27,6 +30,16 @@ struct GpuAttentionSchedule {
   int64_t blockRows = 0, blockKeys = 0, warps = 0;
   std::string reason;
 };
+
+struct GpuAttentionCost {
+  int64_t registers = 0;   ///< of a lane, estimated
+  int64_t sharedBytes = 0; ///< of a block
+  int64_t resident = 0;    ///< blocks of a multiprocessor at a time; 0: it does not fit
+  double cycles = 0;       ///< of a head
+  double peak = 0;         ///< the part of the instruction's peak that a step reaches
+};
+GpuAttentionCost gpuAttentionCost(const GpuAttentionSchedule &schedule, const GpuAttentionShape &shape,
+                                  const GpuMachine &machine);
 
 /// Nullopt when nothing fits.
 std::optional<GpuAttentionSchedule> chooseGpuAttentionSchedule(const GpuAttentionShape &shape,

@@ -70,7 +70,8 @@ struct GpuMatmulSchedule {
   /// Of wgmma: groups of four warps along the rows; what one instruction has of the columns.
   int64_t groupRows() const { return warpRows / 4; }
   int64_t instructionColumns() const { return blockColumns / warpColumns; }
-  /// Which register of which lane and warp holds which sum.
+  /// Which register of which lane and warp holds which sum. The columns may be any multiple of an instruction's (16;
+  /// 32 of multiply-adds) where one warp has them all: 96 is three times 32.
   TileLayout accumulatorLayout() const;
   /// The same for a left operand [blockRows, blockDepth] of mma.sync on f16 or
   /// bf16; warps along the columns hold copies.

@@ -47,8 +47,11 @@ FailureOr<GpuMatmulSchedule> GpuExpander::scheduleOf(tile::DotOp op) {
       return op.emitError("expected operands of f32, f16 or bf16, got ") << type.getElementType();
   int64_t bits = std::max(typeA.getElementTypeBitWidth(), typeB.getElementTypeBitWidth());
   FailureOr<GpuMatmulSchedule> schedule = tile::readGpuMatmulSchedule(kernel, bits / 8, machine);
-  if (succeeded(schedule))
+  if (succeeded(schedule)) {
     schedule->blockColumns = std::max<int64_t>(cast<RankedTensorType>(op.getTile().getType()).getDimSize(1), 1);
+    if (stagedLoop)
+      schedule->blockColumns = paddedColumns(schedule->blockColumns, schedule->instruction);
+  }
   return schedule;
 }
 
@@ -195,6 +198,7 @@ static TileLayout tf32OperandB(const GpuMatmulSchedule &schedule) {
 
 void GpuExpander::multiplyMma(const GpuMatmulSchedule &schedule, const DotOperands &operands, Registers &sums) {
   int64_t rows = schedule.blockRows / schedule.warpRows, columns = schedule.blockColumns / schedule.warpColumns;
+  TileLayout layout = schedule.accumulatorLayout();
   MLIRContext *context = b.getContext();
   // Elements of 32 bits go as pairs of 16: a matrix has four of the depth then.
   bool isTf32 = schedule.instruction == MatmulInstruction::MmaTf32;
@@ -269,11 +273,10 @@ void GpuExpander::multiplyMma(const GpuMatmulSchedule &schedule, const DotOperan
         right.push_back({arith::BitcastOp::create(b, b.getI32Type(), words[i]),
                          arith::BitcastOp::create(b, b.getI32Type(), words[i + 1])});
     }
-    // Sums of (m, n) are the registers 4 (n + (columns / 8) m) on: see
-    // GpuMatmulSchedule::accumulatorLayout.
     for (int64_t m = 0; m < rows / 16; ++m)
       for (int64_t n = 0; n < columns / 8; ++n) {
-        auto own = MutableArrayRef<Value>(sums).slice(4 * (n + columns / 8 * m), 4);
+        int64_t place[] = {16 * m, 8 * n};
+        auto own = MutableArrayRef<Value>(sums).slice(layout.find(place).reg, 4);
         Value result = NVVM::MmaOp::create(b, resultType, a[m], right[n], own, {16, 8, depth}, std::nullopt,
                                            std::nullopt, std::array<NVVM::MMATypes, 2>{type, type},
                                            std::array<NVVM::MMALayout, 2>{NVVM::MMALayout::row, NVVM::MMALayout::col});
@@ -308,8 +311,10 @@ void GpuExpander::multiplyFma(const GpuMatmulSchedule &schedule, const DotOperan
     int64_t own = atom.outputs()[dim].size();
     std::vector<std::pair<std::string, int64_t>> outputs{{"row", depthFirst ? depth : own},
                                                          {"col", depthFirst ? own : depth}};
+    std::vector<int64_t> repeats{1, 1};
+    repeats[depthFirst] = layout.repeats()[dim];
     std::optional<LinearLayout> linear = LinearLayout::fromBases(inputs, outputs);
-    return linear ? TileLayout::create(std::move(*linear), {1, 1}).value_or(TileLayout()) : TileLayout();
+    return linear ? TileLayout::create(std::move(*linear), repeats).value_or(TileLayout()) : TileLayout();
   };
   constexpr int64_t group = 4;
   TileLayout layoutA = operandLayout(0, group, false), layoutB = operandLayout(1, group, !operands.transposed);

@@ -17,6 +17,10 @@ bool bessemer::gpu::isOperandInMemory(Value tile) {
   return !tile.use_empty() && llvm::all_of(tile.getUsers(), [](Operation *user) { return isa<tile::DotOp>(user); });
 }
 
+int64_t bessemer::gpu::paddedColumns(int64_t columns, MatmulInstruction instruction) {
+  return llvm::alignTo(columns, instruction == MatmulInstruction::Fma ? 32 : 16);
+}
+
 namespace {
 /// The layout of what is left of a tile along some dimensions; the others have
 /// become 1. Registers that hold the same are one.
@@ -49,7 +53,7 @@ std::optional<TileLayout> sliced(const TileLayout &layout, ArrayRef<bool> keep) 
 /// lanes.
 std::optional<TileLayout> accessLayout(const TileLayout &tile, int64_t vector, int64_t warps) {
   std::vector<int64_t> shape = tile.shape();
-  int64_t perRow = std::min<int64_t>(32, std::max<int64_t>(1, shape[1] / vector));
+  int64_t groups = std::max<int64_t>(1, shape[1] / vector), perRow = std::min<int64_t>(32, groups & -groups);
   int64_t perThread[] = {1, vector}, lanes[] = {32 / perRow, perRow}, ofWarps[] = {warps, 1};
   unsigned order[] = {1, 0};
   return blockedLayout(shape, perThread, lanes, ofWarps, order);
@@ -117,9 +121,9 @@ private:
     bool fits = type.getRank() == 2 && extents[0] >= 0 && extents[1] >= 0 && extents[0] <= schedule.blockRows;
     GpuMatmulSchedule own = schedule;
     if (fits && keep[1] && isLoop)
-      own.blockColumns = std::max<int64_t>(16, llvm::PowerOf2Ceil(extents[1]));
+      own.blockColumns = gpu::paddedColumns(extents[1], schedule.instruction);
     fits &= !keep[1] || extents[1] <= own.blockColumns;
-    if (!fits || !llvm::isPowerOf2_64(own.blockColumns))
+    if (!fits)
       return op->emitError("expected a tile of at most ")
              << schedule.blockRows << " x " << schedule.blockColumns << " beside a matrix product, got " << type;
     std::optional<TileLayout> layout = sliced(own.accumulatorLayout(), keep);

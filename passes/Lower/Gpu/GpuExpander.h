@@ -198,6 +198,8 @@ private:
   /// loop are copied once.
   mlir::LogicalResult expandFor(mlir::scf::ForOp op);
   mlir::LogicalResult expandLoop(mlir::scf::ForOp op);
+  /// scf.if with results; the condition is a scalar, so all threads take one side.
+  mlir::LogicalResult expandIf(mlir::scf::IfOp op);
   struct StagedOperand {
     SharedCopy copy;
     int64_t place = 0;       ///< in the arena

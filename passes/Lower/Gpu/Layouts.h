@@ -15,7 +15,7 @@
 //                                            registers
 #pragma once
 
-#include "bessemer/Algorithms/TileLayout.h"
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
 #include "bessemer/Support/GpuSchedule.h"
 #include "dialects/Tile/Tile.h"
 
@@ -47,6 +47,10 @@ bool isOperandInMemory(mlir::Value tile);
 
 /// From the encoding; fails with a diagnostic when there is none.
 mlir::FailureOr<TileLayout> layoutOf(mlir::Operation *op, mlir::Value tile);
+
+/// The columns that a tile of a loop's products has in registers and in shared memory: a multiple of what an
+/// instruction reads, zeros behind the tile's own.
+int64_t paddedColumns(int64_t columns, MatmulInstruction instruction);
 
 /// What the extent is at most, when that is known here.
 std::optional<int64_t> extentBound(mlir::Value tile, unsigned dim);

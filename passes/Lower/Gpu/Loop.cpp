@@ -17,6 +17,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -66,7 +67,9 @@ LogicalResult GpuExpander::expandStagedDot(tile::DotOp op, Registers sums) {
     return op.emitError("expected a right operand that is a load of the loop's body");
   DotOperands operands;
   operands.transposed = op.getTransposeB();
-  operands.depth = schedule->blockDepth = typeA.getDimSize(1);
+  bool isFma = schedule->instruction == MatmulInstruction::Fma;
+  // Beyond the depth both operands are zeros in shared memory.
+  operands.depth = schedule->blockDepth = llvm::alignTo(typeA.getDimSize(1), isFma ? 4 : 16);
   if (sums.empty())
     sums.assign(schedule->accumulatorLayout().registers(), zeroOf(b.getF32Type()));
   Registers fragments;
@@ -74,7 +77,7 @@ LogicalResult GpuExpander::expandStagedDot(tile::DotOp op, Registers sums) {
     const StagedOperand &left = outside.find(a)->second;
     operands.a = left.copy.tile;
     operands.baseA = sharedBase(left.place);
-  } else if (schedule->instruction == MatmulInstruction::Fma) {
+  } else if (isFma) {
     // Written where the warp's own lanes read it; the barrier before the
     // product orders it.
     FailureOr<TileLayout> layout = layoutOf(op, op.getA());
@@ -154,13 +157,54 @@ LogicalResult GpuExpander::expandLoop(scf::ForOp op) {
   return success();
 }
 
+LogicalResult GpuExpander::expandIf(scf::IfOp op) {
+  if (op.getElseRegion().empty() || op.getNumResults() == 0)
+    return op.emitError("expected an scf.if with results in a GPU kernel");
+  SmallVector<Type> types;
+  for (Value result : op.getResults()) {
+    auto tile = dyn_cast<RankedTensorType>(result.getType());
+    FailureOr<TileLayout> layout = tile ? layoutOf(op, result) : TileLayout();
+    if (failed(layout))
+      return failure();
+    types.append(tile ? layout->registers() : 1, tile ? tile.getElementType() : result.getType());
+  }
+  auto branch = scf::IfOp::create(b, types, mapped(op.getCondition()), /*withElseRegion=*/true);
+  for (auto [from, to] :
+       {std::pair(op.thenBlock(), branch.thenBlock()), std::pair(op.elseBlock(), branch.elseBlock())}) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(to);
+    for (Operation &inner : from->without_terminator())
+      if (failed(expandOp(inner)))
+        return failure();
+    Registers values;
+    for (Value value : from->getTerminator()->getOperands()) {
+      if (isa<RankedTensorType>(value.getType()))
+        llvm::append_range(values, tiles[value]);
+      else
+        values.push_back(mapped(value));
+    }
+    scf::YieldOp::create(b, values);
+  }
+  size_t next = 0;
+  for (auto [result, value] : llvm::zip(op.getResults(), op.thenYield().getOperands())) {
+    if (!isa<RankedTensorType>(result.getType())) {
+      mapping.map(result, branch.getResult(next++));
+      continue;
+    }
+    size_t count = tiles[value].size();
+    tiles[result] = Registers(branch.getResults().slice(next, count));
+    next += count;
+  }
+  return success();
+}
+
 LogicalResult GpuExpander::expandFor(scf::ForOp op) {
   SmallVector<tile::DotOp> dots;
   for (Operation &inner : op.getBody()->without_terminator()) {
     if (auto dot = dyn_cast<tile::DotOp>(inner))
       dots.push_back(dot);
-    else if (inner.getNumRegions())
-      return inner.emitError("expected no control flow in the loop of a GPU kernel");
+    else if (inner.getNumRegions() && !isa<scf::IfOp>(inner))
+      return inner.emitError("expected no control flow but scf.if in the loop of a GPU kernel");
   }
   if (op->hasAttr(piecesName) && dots.empty())
     return expandLoop(op);
@@ -170,10 +214,11 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
   int64_t threads = 32 * (warps ? warps.getInt() : 1), mark = sharedTop;
   fenceShared();
   stagedLoop = op;
-  auto place = [&](tile::LoadOp load, int64_t rowStep) -> StagedOperand {
+  auto place = [&](tile::LoadOp load, MatmulInstruction instruction, int64_t rowStep) -> StagedOperand {
     auto type = cast<RankedTensorType>(load.getTile().getType());
     StagedOperand operand;
-    operand.copy = makeSharedCopy(load, type.getDimSize(0), type.getDimSize(1), 1, threads, rowStep);
+    operand.copy =
+        makeSharedCopy(load, type.getDimSize(0), paddedColumns(type.getDimSize(1), instruction), 1, threads, rowStep);
     operand.place = takeShared(operand.copy.tile.bytes);
     return operand;
   };
@@ -185,20 +230,20 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
     for (tile::LoadOp load : {a, right})
       if (load && !cast<RankedTensorType>(load.getTile().getType()).hasStaticShape())
         return load.emitError("expected a tile of known size in a GPU's loop");
+    FailureOr<GpuMatmulSchedule> schedule = scheduleOf(dot);
+    if (failed(schedule))
+      return failure();
     if (a && !outside.count(a))
-      outside[a] = place(a, 1);
+      outside[a] = place(a, schedule->instruction, 1);
     if (!a) {
       auto type = cast<RankedTensorType>(dot.getA().getType());
       if (cast<IntegerAttr>(kernel.getSchedule().get("block_rows")).getInt() != type.getDimSize(0))
         return dot.emitError("expected a left operand of the block's rows");
-      if (kernel.getSchedule().getAs<StringAttr>("instruction").getValue() == "fma")
+      if (schedule->instruction == MatmulInstruction::Fma)
         computedPlace = takeShared(type.getNumElements() * type.getElementTypeBitWidth() / 8);
     }
-    FailureOr<GpuMatmulSchedule> schedule = scheduleOf(dot);
-    if (failed(schedule))
-      return failure();
     stagedNumbers[right] = staged.size();
-    staged.push_back(place(right, dot.getTransposeB() ? rowStepOf(*schedule) : 1));
+    staged.push_back(place(right, schedule->instruction, dot.getTransposeB() ? rowStepOf(*schedule) : 1));
   }
   for (auto [i, operand] : llvm::enumerate(staged)) {
     operand.next = (i + 1) % staged.size();

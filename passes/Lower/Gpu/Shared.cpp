@@ -146,21 +146,25 @@ Value GpuExpander::sharedPlace(Value base, const ThreadColumns &columns, int64_t
 
 int64_t GpuExpander::SharedTile::place(int64_t row, int64_t column) const {
   int64_t coordinates[] = {row, column};
-  for (auto &[name, value] : layout.find(coordinates).others)
+  TileLayout::Place place = layout.find(coordinates);
+  int64_t offset = place.reg * layout.atom().totalOutputSize(); // of the part
+  for (auto &[name, value] : place.others)
     if (name == "offset")
-      return value * elementBytes();
-  return 0;
+      offset += value;
+  return offset * elementBytes();
 }
 
 GpuExpander::SharedTile GpuExpander::makeSharedTile(int64_t rows, int64_t columns, Type element, int64_t rowStep,
                                                     int64_t groupBytes) {
   SharedTile tile;
   tile.element = element;
-  int64_t rowBytes = columns * tile.elementBytes(), groups = std::max<int64_t>(1, rowBytes / groupBytes);
+  // A width that is no power of two: parts that are, one behind the other.
+  int64_t part = columns & -columns, groups = std::max<int64_t>(1, part * tile.elementBytes() / groupBytes);
   int64_t phases = std::min<int64_t>(passBytes / groupBytes, groups);
-  tile.layout = sharedSwizzleLayout(rows, columns, std::min(columns, groupBytes / tile.elementBytes()),
-                                    std::max<int64_t>(rowStep, passBytes / groupBytes / groups), phases);
-  tile.bytes = rows * rowBytes;
+  TileLayout first = sharedSwizzleLayout(rows, part, std::min(part, groupBytes / tile.elementBytes()),
+                                         std::max<int64_t>(rowStep, passBytes / groupBytes / groups), phases);
+  tile.layout = TileLayout::create(first.atom(), {1, columns / part}).value_or(first);
+  tile.bytes = rows * columns * tile.elementBytes();
   return tile;
 }
 
@@ -207,6 +211,9 @@ GpuExpander::SharedCopy GpuExpander::makeSharedCopy(tile::LoadOp load, int64_t r
 }
 
 TileLayout GpuExpander::copyLayout(int64_t rows, int64_t columns, int64_t vector, int64_t threads, bool rowsFirst) {
+  // The parts of a wide tile go to registers.
+  int64_t repeats = columns / (columns & -columns);
+  columns /= repeats;
   std::vector<LinearLayout::InputBases> inputs{{"register", {}}, {"lane", {}}, {"warp", {}}};
   int64_t column = 1, row = 1;
   for (; column < vector; column *= 2)
@@ -226,7 +233,7 @@ TileLayout GpuExpander::copyLayout(int64_t rows, int64_t columns, int64_t vector
     inputs[0].bases.push_back(next());
   std::pair<std::string, int64_t> outputs[] = {{"row", rows}, {"col", columns}};
   std::optional<LinearLayout> atom = LinearLayout::fromBases(inputs, outputs);
-  return atom ? TileLayout::create(std::move(*atom), {1, 1}).value_or(TileLayout()) : TileLayout();
+  return atom ? TileLayout::create(std::move(*atom), {1, repeats}).value_or(TileLayout()) : TileLayout();
 }
 
 void GpuExpander::startCopy(const SharedCopy &copy, Value base, Value step) {

@@ -92,9 +92,21 @@ TEST(GpuAttentionSchedule, FitsOrIsRefused) {
   std::optional<GpuAttentionSchedule> schedule = chooseGpuAttentionSchedule({.depth = 128, .valueDepth = 128}, machine);
   ASSERT_TRUE(schedule);
   EXPECT_EQ(schedule->blockRows % (16 * schedule->warps), 0);
-  EXPECT_FALSE(chooseGpuAttentionSchedule({.depth = 80, .valueDepth = 80}, machine));
-  EXPECT_FALSE(chooseGpuAttentionSchedule({.depth = 8, .valueDepth = 8}, machine));
+  EXPECT_FALSE(chooseGpuAttentionSchedule({.depth = 4096, .valueDepth = 4096}, machine));
   // A single query takes no block of many.
   EXPECT_EQ(chooseGpuAttentionSchedule({.depth = 64, .valueDepth = 64, .queries = 1, .keys = 1024}, machine)->blockRows,
             16);
+}
+
+// A head of 96 is priced as six steps of 16, not as 128; one of 72 as 80.
+TEST(GpuAttentionSchedule, HeadsArePaddedToTheInstruction) {
+  GpuMachine machine;
+  GpuAttentionSchedule schedule{64, 64, 4, ""};
+  auto cost = [&](int64_t depth) { return gpuAttentionCost(schedule, {.depth = depth, .valueDepth = depth}, machine); };
+  EXPECT_LT(cost(96).registers, cost(128).registers);
+  EXPECT_LT(cost(96).sharedBytes, cost(128).sharedBytes);
+  EXPECT_LT(cost(96).cycles, cost(128).cycles);
+  EXPECT_EQ(cost(72).sharedBytes, cost(80).sharedBytes);
+  for (int64_t depth : {8, 40, 72, 80, 96, 112, 160, 192})
+    EXPECT_TRUE(chooseGpuAttentionSchedule({.depth = depth, .valueDepth = depth}, machine)) << depth;
 }

@@ -50,7 +50,11 @@ class Attentions : public testing::TestWithParam<std::tuple<std::string, Attenti
 INSTANTIATE_TEST_SUITE_P(
     Gpu, Attentions,
     testing::Combine(testing::Values("sm_80", "sm_90a"),
-                     testing::Values(Attention{"f16", 1, 1, 64, 128, 64, 64}, Attention{"bf16", 4, 2, 37, 75, 32, 64},
+                     testing::Values(Attention{"f16", 2, 1, 37, 50, 96, 96, ", causal = true"},
+                                     Attention{"bf16", 1, 1, 40, 70, 80, 72}, Attention{"f16", 1, 1, 33, 40, 40, 160},
+                                     Attention{"f16", 1, 1, 20, 40, 20, 3}, Attention{"f16", 1, 1, 17, 36, 112, 192},
+                                     Attention{"f32", 1, 1, 20, 40, 40, 80}, Attention{"f16", 1, 1, 64, 128, 64, 64},
+                                     Attention{"bf16", 4, 2, 37, 75, 32, 64},
                                      Attention{"f16", 2, 1, 70, 70, 64, 64, ", causal = true"},
                                      Attention{"f16", 2, 2, 5, 70, 128, 128,
                                                ", causal = true, causal_bottom_right = true"},
