@@ -7,7 +7,9 @@ namespace bessemer {
 
 namespace {
 constexpr int64_t usualLength = 1024;
-constexpr int64_t otherRegisters = 64, mostRegisters = 240;
+/// Held against ptxas for heads of 64, 96, 128 and 256: what is estimated at up to 240 takes at most 255 and spills
+/// nothing.
+constexpr int64_t otherRegisters = 64, maskRegisters = 8, mostRegisters = 240;
 constexpr int64_t passBytes = 128;
 /// Instructions for each score beside the products: scale, mask, maximum,
 /// exponential, sum, conversion; 128 lanes a cycle, the exponential 16.
@@ -27,12 +29,22 @@ GpuAttentionCost gpuAttentionCost(const GpuAttentionSchedule &s, const GpuAttent
   int64_t queries = shape.queries.value_or(usualLength), keys = shape.keys.value_or(usualLength);
   int64_t rows = s.blockRows / s.warps, threads = 32 * s.warps;
   int64_t sums = rows * (valueDepth + s.blockKeys) / 32;
-  cost.registers = sums + (isFma ? rows : rows * s.blockKeys / 64) + otherRegisters;
+  // Operands of multiply-adds: four of the depth for each row, and for each column; of the latter half at a time.
+  int64_t operands = isFma ? rows + std::max(valueDepth, s.blockKeys) / 8 * 4 / 2 : rows * s.blockKeys / 64;
+  cost.registers = sums + operands + otherRegisters + (shape.causalAndMask ? maskRegisters : 0);
   cost.sharedBytes =
       (s.blockRows * depth + s.blockKeys * (depth + valueDepth) + (isFma ? s.blockRows * s.blockKeys : 0)) *
       shape.elementBytes;
   cost.resident = std::min({machine.sharedBytes / cost.sharedBytes, machine.registers / (cost.registers * threads),
                             machine.threads / threads});
+  // Of few blocks there is not even one for each multiprocessor, and nothing hides the latency of its copies but their
+  // size.
+  int64_t blocks = ceilDiv(queries, s.blockRows);
+  if (shape.heads)
+    blocks = ceilDiv(blocks * *shape.heads, machine.multiprocessors);
+  blocks = std::max<int64_t>(1, blocks);
+  if (shape.heads)
+    cost.resident = std::min(cost.resident, blocks);
   if (cost.registers > mostRegisters)
     cost.resident = 0;
   if (!cost.resident)
@@ -49,7 +61,7 @@ GpuAttentionCost gpuAttentionCost(const GpuAttentionSchedule &s, const GpuAttent
   double step = std::max({multiply, reads, copies}) + scores / resident + stepCycles / resident;
   // An operand is asked for while the product before it is computed.
   step = std::max(step, 2 * machine.copyLatency / resident);
-  cost.cycles = step * ceilDiv(keys, s.blockKeys) * ceilDiv(queries, s.blockRows);
+  cost.cycles = step * ceilDiv(keys, s.blockKeys) * blocks;
   cost.peak = alone / step;
   return cost;
 }
@@ -59,8 +71,13 @@ std::optional<GpuAttentionSchedule> chooseGpuAttentionSchedule(const GpuAttentio
   std::optional<GpuAttentionSchedule> best;
   double bestCycles = 0;
   for (int64_t warps : {1, 2, 4, 8})
-    for (int64_t rows : {16, 32})
+    for (int64_t rows : {8, 16, 32})
       for (int64_t step : {32, 64, 128}) {
+        // Of mma.sync 16 rows are an instruction. Multiply-adds are written out for a whole step, and in steps of more
+        // keys ptxas moves so many reads ahead that it spills kilobytes, whatever the rows.
+        bool isFma = shape.instruction == MatmulInstruction::Fma;
+        if (isFma ? step > 32 : rows < 16)
+          continue;
         GpuAttentionSchedule schedule{warps * rows, step, warps, ""};
         GpuAttentionCost cost = gpuAttentionCost(schedule, shape, machine);
         if (cost.resident && (!best || cost.cycles < bestCycles * 0.999)) {

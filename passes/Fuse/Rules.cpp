@@ -3,6 +3,7 @@
 
 #include "dialects/Bess/DTypes.h"
 #include "dialects/Bess/Views.h"
+#include "dialects/Tile/TargetSchedule.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -154,10 +155,19 @@ bool fuse::isTileableAnchor(Operation *op) {
   if (auto matmul = dyn_cast<MatmulOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(matmul.getY().getType()) &&
            !matmul.getTransposeA();
-  if (auto attention = dyn_cast<AttentionOp>(op))
-    return llvm::all_of(ArrayRef<Value>{attention.getQ(), attention.getK(), attention.getV()},
-                        [&](Value v) { return floating(v.getType()); }) &&
-           !attention.getValid();
+  if (auto attention = dyn_cast<AttentionOp>(op)) {
+    Value operands[] = {attention.getQ(), attention.getK(), attention.getV()};
+    if (!attention.getValid())
+      return llvm::all_of(operands, [&](Value v) { return floating(v.getType()); });
+    // A number of valid keys: the program for a GPU knows it, for operands of one type.
+    Type element = getElementTypeOrSelf(operands[0].getType());
+    auto isUsual = [&](Value v) {
+      std::optional<int64_t> depth = getDims(v.getType()).back().isConstant();
+      return floating(v.getType()) && getElementTypeOrSelf(v.getType()) == element && depth && *depth <= 256;
+    };
+    auto module = op->getParentOfType<ModuleOp>();
+    return module && tile::getGpuMachine(module) && llvm::all_of(operands, isUsual);
+  }
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
   if (isa<WinogradInputOp, WinogradOutputOp>(op))

@@ -35,6 +35,8 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
     function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
+    if (auto resident = function->getAttrOfType<IntegerAttr>("bess.least_resident"))
+      function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), resident);
     auto maps = function->getAttrOfType<ArrayAttr>("bess.tensor_maps");
     if (!maps)
       return;

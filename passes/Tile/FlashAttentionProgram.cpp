@@ -3,7 +3,9 @@
 // Attention for one head and a block of queries on a GPU: keys and values go by
 // in steps, a row's maximum and sum are carried along (online softmax, "Flash
 // Attention", arXiv:2205.14135), so that no score leaves the chip. Tiles have
-// the block's extents; what lies outside of a view is masked.
+// the block's extents; what lies outside of a view is masked, in those steps
+// alone that reach beyond what every query of the block sees. Few queries whose
+// heads share keys are rows of one block: keys and values are read once.
 #include "passes/Tile/HeadView.h"
 #include "passes/Tile/ProgramBuilder.h"
 
@@ -39,7 +41,22 @@ public:
         getElementTypeOrSelf(op.getK().getType()) != type || getElementTypeOrSelf(op.getV().getType()) != type)
       return {};
     depth = *knownDepth, valueDepth = *knownValueDepth;
-    GpuAttentionShape shape{depth, valueDepth, q.length.isConstant(), k.length.isConstant()};
+    if (op.getMask()) {
+      maskDims = getDims(op.getMask().getType());
+      maskDims.insert(maskDims.begin(), 4 - maskDims.size(), SymbolicExpr::constant(1));
+    }
+    // The last of the queries sees all keys.
+    causal = op.getCausal() && !(op.getCausalBottomRight() && isOne(q.length));
+    if ((folded = mayFold(*group))) {
+      if (op.getMask() && !isOne(maskDims[1]))
+        maskDims[1] = k.heads, maskDims[2] = *group;
+      for (HeadView *view : {&q, &y})
+        *view = {view->batch, k.heads, *group * view->length, view->depth, false};
+      group = SymbolicExpr::constant(1);
+    }
+    GpuAttentionShape shape{depth, valueDepth, q.length.isConstant(), k.length.isConstant(),
+                            (q.batch * q.heads).isConstant()};
+    shape.causalAndMask = causal && op.getMask();
     if (type.isF32()) {
       shape.instruction = MatmulInstruction::Fma;
       shape.elementBytes = 4;
@@ -65,17 +82,32 @@ private:
   unsigned number(Value value) { return cast<BlockArgument>(value).getArgNumber(); }
   bool isOne(const SymbolicExpr &dim) { return dim == SymbolicExpr::constant(1); }
 
+  /// Whether the query heads of a key head may be rows of one block: [B, H, 1, D] is [B, key heads, group, D], too.
+  /// Several queries of a head lie beside each other only where the heads come first, and must see the same keys.
+  bool mayFold(const SymbolicExpr &group) {
+    constexpr int64_t mostRows = 64;
+    std::optional<int64_t> count = group.isConstant(), length = q.length.isConstant();
+    if (!count || *count == 1 || !length || *count * *length > mostRows || causal)
+      return false;
+    for (Value other : {op.getK(), op.getV(), op.getMask()})
+      if (other == op.getQ())
+        return false; // one view for both
+    bool alike = !op.getMask() || (isOne(maskDims[1]) && isOne(maskDims[2]));
+    return *length == 1 || (!q.lengthFirst && !y.lengthFirst && alike);
+  }
+
   void begin() {
     SmallVector<SmallVector<SymbolicExpr>> views;
     for (Value input : p.fusion.getInputs())
       views.push_back(getDims(input.getType()));
     views.push_back(getDims(op.getY().getType()));
-    if (op.getMask()) {
-      maskDims = getDims(op.getMask().getType());
-      maskDims.insert(maskDims.begin(), 4 - maskDims.size(), SymbolicExpr::constant(1));
-      views[number(op.getMask())] = maskDims;
-    }
     output = views.size() - 1;
+    if (op.getMask())
+      views[number(op.getMask())] = maskDims;
+    if (folded) {
+      views[number(op.getQ())] = {q.batch, q.heads, q.length, q.depth};
+      views[output] = {y.batch, y.heads, y.length, y.depth};
+    }
     p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, rows)});
   }
 
@@ -90,15 +122,23 @@ private:
     Value queries = p.loadStored(p.view(number(op.getQ())), q.at(batch, head, first, zero), q.tileDims(),
                                  {Extent::of(rows), d}, isWhole(q.length, rows));
 
-    // Of the keys, those that some query of the block sees.
-    Value end = keys;
-    if (op.getCausal()) {
-      if (op.getCausalBottomRight())
-        shift = p.sub(keys, p.indexOf(q.length));
-      Value seen = p.add(first, p.index(rows));
-      if (shift)
-        seen = b.createOrFold<arith::MaxSIOp>(p.add(seen, shift), zero);
+    if (causal && op.getCausalBottomRight())
+      shift = p.sub(keys, p.indexOf(q.length));
+    bool ragged = !isWhole(k.length, step);
+    if (op.getValid()) {
+      Type stored = getElementTypeOrSelf(op.getValid().getType());
+      Value count = tile::LoadScalarOp::create(b, stored, p.view(number(op.getValid())), ValueRange{batch});
+      count = arith::IndexCastOp::create(b, b.getIndexType(), count);
+      keys = p.minimum(keys, b.createOrFold<arith::MaxSIOp>(count, zero));
+      ragged = true;
+    }
+    // Of the keys, those that some query of the block sees, and those that all of them see.
+    Value end = keys, common = keys;
+    if (causal) {
+      Value firstSeen = shift ? p.add(first, shift) : first;
+      Value seen = b.createOrFold<arith::MaxSIOp>(p.add(firstSeen, p.index(rows)), zero);
       end = p.minimum(end, seen);
+      common = p.minimum(common, p.add(firstSeen, p.index(1)));
     }
     // No score is below the least number, and it is finite: exp(least - least) = 1
     // before a row has seen anything, where sum and result are 0.
@@ -113,6 +153,16 @@ private:
       Value keyTile = p.loadStored(p.view(number(op.getK())), k.at(batch, keyHead, key, zero), k.tileDims(),
                                    {Extent::of(step), d}, isWhole(k.length, step));
       Value scores = masked(p.dotTransposed(queries, keyTile), batch, head, key);
+      if (causal || ragged) {
+        Value all = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, p.add(key, p.index(step)), common);
+        auto branch = scf::IfOp::create(b, TypeRange{scores.getType()}, all, /*withElseRegion=*/true);
+        OpBuilder::InsertionGuard inBranch(b);
+        b.setInsertionPointToStart(branch.thenBlock());
+        scf::YieldOp::create(b, scores);
+        b.setInsertionPointToStart(branch.elseBlock());
+        scf::YieldOp::create(b, onlySeen(scores, key, ragged ? keys : Value()));
+        scores = branch.getResult(0);
+      }
       SmallVector<Extent> extents = {Extent::of(rows), Extent::of(step)};
       Value newLargest = arith::MaximumFOp::create(b, largest, p.reduce("max", scores, 1));
       Value weights = math::Exp2Op::create(b, arith::SubFOp::create(b, scores, p.broadcast(newLargest, extents)));
@@ -141,7 +191,7 @@ private:
   }
 
   /// Scores times log2(e), since exp2 is the instruction; -infinity for keys
-  /// that are not seen.
+  /// that the mask hides.
   Value masked(Value products, Value batch, Value head, Value key) {
     constexpr double log2e = std::numbers::log2e;
     SmallVector<Extent> extents = {Extent::of(rows), Extent::of(step)};
@@ -154,7 +204,7 @@ private:
     } else {
       scores = arith::MulFOp::create(b, scores, p.constant(scale * log2e, f32, extents));
     }
-    Value unseen = p.constant(-std::numeric_limits<double>::infinity(), f32, extents), zero = p.index(0);
+    Value zero = p.index(0);
     if (op.getMask()) {
       bool perRow = !isOne(maskDims[2]) || isOne(q.length), perKey = !isOne(maskDims[3]) || isOne(k.length);
       Value mask = p.load(p.view(number(op.getMask())),
@@ -163,20 +213,32 @@ private:
                           {2, 3}, {Extent::of(perRow ? rows : 1), Extent::of(perKey ? step : 1)}, false);
       mask = p.broadcast(mask, extents);
       if (getElementTypeOrSelf(op.getMask().getType()).isInteger(1))
-        scores = arith::SelectOp::create(b, mask, scores, unseen);
+        scores = arith::SelectOp::create(b, mask, scores, unseen());
       else
         scores = arith::AddFOp::create(b, scores, arith::MulFOp::create(b, mask, p.constant(log2e, f32, extents)));
     }
-    auto keyNumbers = [&] { return p.iota(key, 1, extents); };
-    if (!isWhole(k.length, step)) {
-      Value keys = p.splat(arith::IndexCastOp::create(b, b.getI64Type(), p.indexOf(k.length)), extents);
-      Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, keyNumbers(), keys);
-      scores = arith::SelectOp::create(b, exists, scores, unseen);
+    return scores;
+  }
+
+  Value unseen() {
+    return p.constant(-std::numeric_limits<double>::infinity(), b.getF32Type(), {Extent::of(rows), Extent::of(step)});
+  }
+
+  /// -infinity for keys from `keys` on (null: there are none), and for those behind the query. Numbers of 32 bits:
+  /// those of 64 take two registers each.
+  Value onlySeen(Value scores, Value key, Value keys) {
+    SmallVector<Extent> extents = {Extent::of(rows), Extent::of(step)};
+    Type narrow = tileType(extents, b.getI32Type());
+    Value numbers = arith::TruncIOp::create(b, narrow, p.iota(key, 1, extents));
+    if (keys) {
+      Value limit = p.splat(arith::IndexCastOp::create(b, b.getI32Type(), keys), extents);
+      Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, numbers, limit);
+      scores = arith::SelectOp::create(b, exists, scores, unseen());
     }
-    if (op.getCausal()) {
-      Value query = p.iota(shift ? p.add(first, shift) : first, 0, extents);
-      Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, keyNumbers(), query);
-      scores = arith::SelectOp::create(b, seen, scores, unseen);
+    if (causal) {
+      Value query = arith::TruncIOp::create(b, narrow, p.iota(shift ? p.add(first, shift) : first, 0, extents));
+      Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, numbers, query);
+      scores = arith::SelectOp::create(b, seen, scores, unseen());
     }
     return scores;
   }
@@ -188,6 +250,7 @@ private:
   SmallVector<SymbolicExpr> maskDims;
   unsigned output = 0;
   int64_t depth = 0, valueDepth = 0, rows = 0, step = 0;
+  bool causal = false, folded = false;
   Value first, shift;
 };
 } // namespace
@@ -195,7 +258,7 @@ private:
 tile::KernelOp tilegen::writeFlashAttentionProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
   auto op = dyn_cast<AttentionOp>(body.front());
-  if (!op || body.getOperations().size() != 2 || op.getValid())
+  if (!op || body.getOperations().size() != 2)
     return {};
   return Writer(p, op).write();
 }

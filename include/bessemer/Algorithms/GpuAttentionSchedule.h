@@ -22,8 +22,10 @@ namespace bessemer {
 struct GpuAttentionShape {
   int64_t depth = 64, valueDepth = 64;  ///< of a head
   std::optional<int64_t> queries, keys; ///< nullopt: only when the kernel runs
+  std::optional<int64_t> heads;         ///< of all batches: each has blocks of its own; nullopt: enough for all
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
   int64_t elementBytes = 2;
+  bool causalAndMask = false; ///< both are applied: registers for numbers and for the mask
 };
 
 struct GpuAttentionSchedule {
@@ -35,7 +37,7 @@ struct GpuAttentionCost {
   int64_t registers = 0;   ///< of a lane, estimated
   int64_t sharedBytes = 0; ///< of a block
   int64_t resident = 0;    ///< blocks of a multiprocessor at a time; 0: it does not fit
-  double cycles = 0;       ///< of a head
+  double cycles = 0;       ///< of all heads; where their number is not known, of one on one multiprocessor
   double peak = 0;         ///< the part of the instruction's peak that a step reaches
 };
 GpuAttentionCost gpuAttentionCost(const GpuAttentionSchedule &schedule, const GpuAttentionShape &shape,

@@ -76,6 +76,8 @@ LogicalResult GpuExpander::expandOp(Operation &op) {
     return expandConvert(convert);
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return expandFor(loop);
+  if (auto branch = dyn_cast<scf::IfOp>(op))
+    return expandIf(branch);
   if (auto load = dyn_cast<tile::LoadScalarOp>(op))
     return expandLoadScalar(load);
   if (auto gather = dyn_cast<tile::GatherOp>(op))

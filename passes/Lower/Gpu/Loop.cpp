@@ -267,6 +267,8 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
 
   if (failed(expandLoop(op)))
     return failure();
+  // The schedule counts on the registers of few large blocks; to make room for one block more ptxas would spill.
+  function->setAttr("bess.least_resident", b.getI32IntegerAttr(1));
   // What was asked for and never came into use must not arrive later.
   NVVM::CpAsyncWaitGroupOp::create(b, 0);
   stagedLoop = {};

@@ -98,6 +98,22 @@ TEST(GpuAttentionSchedule, FitsOrIsRefused) {
             16);
 }
 
+// Eight heads with a query each: one warp on each of eight multiprocessors, whose copies must be large. Multiply-adds
+// on heads of 256 take few rows, or they would spill.
+TEST(GpuAttentionSchedule, FewBlocksTakeLargeSteps) {
+  GpuMachine machine;
+  GpuAttentionShape shape{.depth = 128, .valueDepth = 128, .queries = 1, .keys = 4096};
+  int64_t many = chooseGpuAttentionSchedule(shape, machine)->blockKeys;
+  shape.heads = 8;
+  EXPECT_GT(chooseGpuAttentionSchedule(shape, machine)->blockKeys, many);
+  GpuAttentionShape wide{.depth = 256, .valueDepth = 256, .queries = 4096, .keys = 4096};
+  wide.instruction = MatmulInstruction::Fma;
+  wide.elementBytes = 4;
+  std::optional<GpuAttentionSchedule> schedule = chooseGpuAttentionSchedule(wide, machine);
+  ASSERT_TRUE(schedule);
+  EXPECT_LT(schedule->blockRows / schedule->warps, 16);
+}
+
 // A head of 96 is priced as six steps of 16, not as 128; one of 72 as 80.
 TEST(GpuAttentionSchedule, HeadsArePaddedToTheInstruction) {
   GpuMachine machine;

@@ -241,13 +241,18 @@ private:
   static reference::HostTensor numbers(mlir::Type element, const std::vector<int64_t> &shape, unsigned seed) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
-    DType dtype = element.isF32() ? DType::F32 : element.isInteger(1) ? DType::Bool : narrowType(element);
+    DType dtype = element.isF32()         ? DType::F32
+                  : element.isInteger(1)  ? DType::Bool
+                  : element.isInteger(64) ? DType::I64
+                                          : narrowType(element);
     reference::HostTensor tensor = reference::HostTensor::make(dtype, shape);
     for (int64_t i = 0; i < tensor.elementCount(); ++i) {
       if (dtype == DType::F32)
         tensor.as<float>()[i] = normal(random);
       else if (dtype == DType::Bool)
         tensor.as<uint8_t>()[i] = random() % 4 != 0;
+      else if (dtype == DType::I64)
+        tensor.as<int64_t>()[i] = int64_t(random() % 64);
       else
         tensor.as<uint16_t>()[i] = uint16_t(kernels::encodeFloat(dtype, normal(random)));
     }
