@@ -17,6 +17,31 @@ def Bess_MatmulOp : Bess_PureOp<"matmul", [DeclareOpInterfaceMethods<StructuredO
   let arguments = (ins Bess_Tensor:$a, Bess_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b, OptionalAttr<TypeAttr>:$to);
   let results = (outs Bess_Tensor:$y);
 }
+def Bess_MatmulPartsOp : Bess_PureOp<"matmul_parts", [DeclareOpInterfaceMethods<StructuredOp>]> {
+  let summary = "a matrix product in parts of its depth: a product for each, in f32; `sum_parts` adds them";
+  let description = [{
+    a and b as for `matmul`, floats. The result is [P, batch.., M, N] in f32: part p is the product over the depth from p * `part_depth` on,
+    `part_depth` of it or what is left, and P = ceil(K / `part_depth`). Loops: p, batch.., m, n parallel, k < `part_depth` reduction; a depth
+    p * `part_depth` + k that is not below K adds nothing. The layout phase makes it for a GPU, where a product has fewer blocks than there are multiprocessors.
+    ```mlir
+    %p = bess.matmul_parts %a, %b {part_depth = 1024 : i64} : (tensor<16x2500xf16>, tensor<2500x512xf16>) -> tensor<3x16x512xf32>
+    %y = bess.sum_parts %p {to = f16} : (tensor<3x16x512xf32>) -> tensor<16x512xf16>
+    ```
+  }];
+  let arguments = (ins Bess_Tensor:$a, Bess_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b, I64Attr:$part_depth);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_SumPartsOp : Bess_PureOp<"sum_parts", [DeclareOpInterfaceMethods<StructuredOp>]> {
+  let summary = "the sum along the first dimension, in its order, rounded to `to` once";
+  let description = [{
+    x: [P, ..] in f32, P known; the result is [..]. The order is fixed: the same bits each time. Loops: p reduction, the others parallel.
+    ```mlir
+    %y = bess.sum_parts %p {to = bf16} : (tensor<3x16x512xf32>) -> tensor<16x512xbf16>
+    ```
+  }];
+  let arguments = (ins Bess_Tensor:$x, TypeAttr:$to);
+  let results = (outs Bess_Tensor:$y);
+}
 def Bess_ReduceOp : Bess_PureOp<"reduce", [DeclareOpInterfaceMethods<StructuredOp>]> {
   let summary = "combine the elements along `axes`";
   let description = [{

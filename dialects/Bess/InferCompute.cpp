@@ -45,6 +45,42 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
   return success();
 }
 
+LogicalResult MatmulPartsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  Dims a = dimsOf(adaptor.getA()), b = dimsOf(adaptor.getB());
+  for (auto [operand, what] : {std::pair<Value, StringRef>{adaptor.getA(), "left"}, {adaptor.getB(), "right"}})
+    if (dimsOf(operand).size() < 2 || !isa<FloatType>(elementOf(operand)))
+      return emitOptionalError(loc, "expected a ", what, " operand of floats, of rank at least 2, got ",
+                               operand.getType());
+  if (static_cast<int64_t>(adaptor.getPartDepth()) < 1)
+    return emitOptionalError(loc, "expected a positive part_depth, got ", static_cast<int64_t>(adaptor.getPartDepth()));
+  SymbolicExpr m = a.pop_back_val(), k = a.pop_back_val(), k2 = b.pop_back_val(), n = b.pop_back_val();
+  if (!adaptor.getTransposeA())
+    std::swap(m, k);
+  if (!adaptor.getTransposeB())
+    std::swap(n, k2);
+  if (failed(unify(loc, k, k2, "K dimensions")))
+    return failure();
+  FailureOr<Dims> dims = broadcastDims({a, b});
+  if (failed(dims))
+    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ", adaptor.getA().getType(), " and ",
+                             adaptor.getB().getType());
+  dims->insert(dims->begin(), SymbolicExpr::ceilDiv(k, static_cast<int64_t>(adaptor.getPartDepth())));
+  dims->append({m, n});
+  types.push_back(getTensorType(*dims, Float32Type::get(adaptor.getA().getContext())));
+  return success();
+}
+
+LogicalResult SumPartsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  Dims dims = dimsOf(adaptor.getX());
+  if (dims.empty() || !dims.front().isConstant() || !elementOf(adaptor.getX()).isF32())
+    return emitOptionalError(loc, "expected parts in f32, their number known, got ", adaptor.getX().getType());
+  if (!isa<FloatType>(adaptor.getTo()))
+    return emitOptionalError(loc, "expected a float type as `to`, got ", adaptor.getTo());
+  dims.erase(dims.begin());
+  types.push_back(getTensorType(dims, adaptor.getTo()));
+  return success();
+}
+
 static Dims reduceDims(ArrayRef<SymbolicExpr> dims, ArrayRef<int64_t> axes, bool keepDims) {
   Dims result;
   for (auto [i, dim] : llvm::enumerate(dims))

@@ -66,12 +66,13 @@ Loops MatmulOp::getLoopKinds() {
   return loops;
 }
 
-Maps MatmulOp::getIndexingMaps() {
-  MLIRContext *context = getContext();
-  int64_t rank = rankOf(getY());
-  SmallVector<AffineExpr> batch = loopExprs(0, rank - 2, context);
-  AffineExpr m = getAffineDimExpr(rank - 2, context), n = getAffineDimExpr(rank - 1, context),
-             k = getAffineDimExpr(rank, context);
+/// Maps of the operands of a product and of its result; loops of the result, then of the depth. `depth` is where the
+/// operands are along theirs.
+template <class Op> static Maps matmulMaps(Op op, int64_t leading, AffineExpr depth) {
+  MLIRContext *context = op.getContext();
+  int64_t rank = rankOf(op.getY());
+  SmallVector<AffineExpr> batch = loopExprs(leading, rank - 2 - leading, context);
+  AffineExpr m = getAffineDimExpr(rank - 2, context), n = getAffineDimExpr(rank - 1, context);
   auto operandMap = [&](Value operand, AffineExpr row, AffineExpr column) {
     ArrayRef<int64_t> shape = cast<RankedTensorType>(operand.getType()).getShape().drop_back(2);
     SmallVector<AffineExpr> exprs;
@@ -81,12 +82,44 @@ Maps MatmulOp::getIndexingMaps() {
     return AffineMap::get(rank + 1, 0, exprs, context);
   };
   SmallVector<AffineExpr> result = loopExprs(0, rank, context);
-  return {getTransposeA() ? operandMap(getA(), k, m) : operandMap(getA(), m, k),
-          getTransposeB() ? operandMap(getB(), n, k) : operandMap(getB(), k, n),
+  return {op.getTransposeA() ? operandMap(op.getA(), depth, m) : operandMap(op.getA(), m, depth),
+          op.getTransposeB() ? operandMap(op.getB(), n, depth) : operandMap(op.getB(), depth, n),
           AffineMap::get(rank + 1, 0, result, context)};
 }
 
+Maps MatmulOp::getIndexingMaps() { return matmulMaps(*this, 0, getAffineDimExpr(rankOf(getY()), getContext())); }
+
 double MatmulOp::getOpsPerPoint() { return 2; }
+
+// ---- matmul_parts: p, batch.., m, n, k (within the part); sum_parts: p, .. ----
+
+Loops MatmulPartsOp::getLoopKinds() {
+  Loops loops(rankOf(getY()), LoopKind::Parallel);
+  loops.push_back(LoopKind::Reduction);
+  return loops;
+}
+
+Maps MatmulPartsOp::getIndexingMaps() {
+  return matmulMaps(*this, 1,
+                    getAffineDimExpr(0, getContext()) * static_cast<int64_t>(getPartDepth()) +
+                        getAffineDimExpr(rankOf(getY()), getContext()));
+}
+
+double MatmulPartsOp::getOpsPerPoint() { return 2; }
+
+Loops SumPartsOp::getLoopKinds() {
+  Loops loops(rankOf(getX()), LoopKind::Parallel);
+  loops.front() = LoopKind::Reduction;
+  return loops;
+}
+
+Maps SumPartsOp::getIndexingMaps() {
+  int64_t rank = rankOf(getX());
+  return {AffineMap::getMultiDimIdentityMap(rank, getContext()),
+          AffineMap::get(rank, 0, loopExprs(1, rank - 1, getContext()), getContext())};
+}
+
+double SumPartsOp::getOpsPerPoint() { return 1; }
 
 // ---- reduce: one loop for each dimension of x ---------------------------------
 

@@ -32,16 +32,18 @@ struct Matrix {
   }
 };
 
+/// Over the depth from `first` on, up to `end`.
 template <class T>
-void multiply(const Matrix &a, int64_t atA, const Matrix &b, int64_t atB, const Tensor &y, int64_t atY) {
-  int64_t m = a.rows, n = b.columns, k = a.columns;
+void multiply(const Matrix &a, int64_t atA, const Matrix &b, int64_t atB, const Tensor &y, int64_t atY, int64_t first,
+              int64_t end) {
+  int64_t m = a.rows, n = b.columns;
   std::vector<T> blockA(rowBlock * depthBlock), blockB(depthBlock * columnBlock), scratch;
   std::vector<T> sums(static_cast<size_t>(m * std::min(n, columnBlock)));
   for (int64_t j = 0; j < n; j += columnBlock) {
     int64_t width = std::min(columnBlock, n - j);
     std::fill(sums.begin(), sums.end(), T{});
-    for (int64_t p = 0; p < k; p += depthBlock) {
-      int64_t depth = std::min(depthBlock, k - p);
+    for (int64_t p = first; p < end; p += depthBlock) {
+      int64_t depth = std::min(depthBlock, end - p);
       b.load(atB, p, depth, j, width, blockB.data(), scratch);
       for (int64_t i = 0; i < m; i += rowBlock) {
         int64_t height = std::min(rowBlock, m - i);
@@ -54,7 +56,8 @@ void multiply(const Matrix &a, int64_t atA, const Matrix &b, int64_t atB, const 
   }
 }
 
-void runMatmul(Context &c) {
+/// matmul, and matmul_parts: in parts of the depth, which are the result's first dimension.
+void runProduct(Context &c, bool inParts) {
   const Tensor &a = c.in(0);
   Buffer memory;
   bool packed = c.has(packedColumns);
@@ -76,25 +79,57 @@ void runMatmul(Context &c) {
     fail("expected equal inner dimensions, got shapes " + str(a.shape) + " and " + str(b.shape));
   Shape batchA(a.shape.begin(), a.shape.end() - 2), batchB(b.shape.begin(), b.shape.end() - 2);
   Shape batch = broadcastShapes(batchA, batchB), shape = batch;
+  int64_t depth = left.columns, partDepth = inParts ? c.integer("part_depth") : std::max<int64_t>(depth, 1);
+  if (inParts)
+    shape.insert(shape.begin(), (depth + partDepth - 1) / partDepth);
   shape.insert(shape.end(), {left.rows, right.columns});
   Tensor &y = c.out(0, shape);
   Shape stridesA = broadcastStrides(batchA, batch), stridesB = broadcastStrides(batchB, batch);
   int64_t at = 0;
-  forEachIndex(batch, [&](const Shape &index) {
-    int64_t atA = dot(index, stridesA) * left.rows * left.columns;
-    int64_t atB = dot(index, stridesB) * right.rows * right.columns;
-    if (wholes)
-      multiply<uint64_t>(left, atA, right, atB, y, at);
-    else
-      multiply<double>(left, atA, right, atB, y, at);
-    at += left.rows * right.columns;
-  });
+  // An empty depth has a sum, too: zero.
+  for (int64_t first = 0; first < (inParts ? depth : std::max<int64_t>(depth, 1)); first += partDepth)
+    forEachIndex(batch, [&](const Shape &index) {
+      int64_t end = std::min(first + partDepth, depth);
+      int64_t atA = dot(index, stridesA) * left.rows * left.columns;
+      int64_t atB = dot(index, stridesB) * right.rows * right.columns;
+      if (wholes)
+        multiply<uint64_t>(left, atA, right, atB, y, at, first, end);
+      else
+        multiply<double>(left, atA, right, atB, y, at, first, end);
+      at += left.rows * right.columns;
+    });
+}
+
+void runMatmul(Context &c) { runProduct(c, false); }
+void runMatmulParts(Context &c) { runProduct(c, true); }
+
+void runSumParts(Context &c) {
+  const Tensor &x = c.in(0);
+  if (x.rank() < 1)
+    fail("expected parts, got a scalar");
+  Shape shape(x.shape.begin() + 1, x.shape.end());
+  Tensor &y = c.out(0, shape);
+  int64_t count = 1;
+  for (int64_t extent : shape)
+    count *= extent;
+  std::vector<double> sums(columnBlock), part(columnBlock);
+  for (int64_t at = 0; at < count; at += columnBlock) {
+    int64_t width = std::min(columnBlock, count - at);
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (int64_t p = 0; p < x.shape[0]; ++p) {
+      loadNumbers(x, p * count + at, width, part.data());
+      for (int64_t i = 0; i < width; ++i)
+        sums[i] += part[i];
+    }
+    storeNumbers(y, at, width, sums.data());
+  }
 }
 
 } // namespace
 
 std::span<const KernelEntry> matmulKernels() {
-  static const KernelEntry list[] = {{"matmul", runMatmul}};
+  static const KernelEntry list[] = {
+      {"matmul", runMatmul}, {"matmul_parts", runMatmulParts}, {"sum_parts", runSumParts}};
   return list;
 }
 

@@ -168,3 +168,39 @@ func.func @winograd_tiles(%v: tensor<36x3x4xf32>) {
   %0 = bess.winograd_output %v {tile = 4 : i64} : (tensor<36x3x4xf32>) -> tensor<1x8x8x4xf32>
   return
 }
+
+// -----
+
+func.func @part_depth(%a: tensor<4x8xf16>, %b: tensor<8x4xf16>) {
+  // expected-error @+2 {{expected a positive part_depth, got 0}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.matmul_parts %a, %b {part_depth = 0 : i64} : (tensor<4x8xf16>, tensor<8x4xf16>) -> tensor<1x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @integer_parts(%a: tensor<4x8xi8>, %b: tensor<8x4xi8>) {
+  // expected-error @+2 {{expected a left operand of floats, of rank at least 2, got 'tensor<4x8xi8>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.matmul_parts %a, %b {part_depth = 4 : i64} : (tensor<4x8xi8>, tensor<8x4xi8>) -> tensor<2x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @free_parts(%x: tensor<?x4xf32, #bess.dims<"p", "4">>) {
+  // expected-error @+2 {{expected parts in f32, their number known, got}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.sum_parts %x {to = f16} : (tensor<?x4xf32, #bess.dims<"p", "4">>) -> tensor<4xf16>
+  return
+}
+
+// -----
+
+func.func @sum_to_integers(%x: tensor<2x4xf32>) {
+  // expected-error @+2 {{expected a float type as `to`, got 'i8'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.sum_parts %x {to = i8} : (tensor<2x4xf32>) -> tensor<4xi8>
+  return
+}
