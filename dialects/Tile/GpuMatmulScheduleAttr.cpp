@@ -19,6 +19,8 @@ constexpr Entry entries[] = {
     {"warp_rows", &GpuMatmulSchedule::warpRows},
     {"warp_columns", &GpuMatmulSchedule::warpColumns},
     {"stages", &GpuMatmulSchedule::stages},
+    {"row_group", &GpuMatmulSchedule::rowGroup, true},
+    {"grid_blocks", &GpuMatmulSchedule::gridBlocks, true},
     {"producer_warps", &GpuMatmulSchedule::producerWarps, true},
     {"producer_registers", &GpuMatmulSchedule::producerRegisters, true},
     {"consumer_registers", &GpuMatmulSchedule::consumerRegisters, true},

@@ -10,8 +10,8 @@
 namespace bessemer::tile {
 
 /// {block_rows, block_columns, block_depth, warp_rows, warp_columns, stages,
-/// instruction = "mma_half"}; of wgmma also producer_warps, producer_registers and
-/// consumer_registers
+/// instruction = "mma_half"}; row_group and grid_blocks where there is one; of wgmma also producer_warps,
+/// producer_registers and consumer_registers
 mlir::DictionaryAttr toScheduleAttr(mlir::MLIRContext *context, const GpuMatmulSchedule &schedule);
 
 /// What the kernel says. Fails with a diagnostic when an entry is missing or

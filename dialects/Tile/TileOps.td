@@ -223,13 +223,14 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let assemblyFormat = "$kind $x `axis` $axis attr-dict `:` type($x) `->` type($tile)";
 }
 def Tile_DotOp : Tile_Op<"dot", [Pure]> {
-  let summary = "a [M, K] times b [K, N] (or [N, K] with `transpose_b`), summed in the result's type";
+  let summary = "a [M, K] (or [K, M] with `transpose_a`) times b [K, N] (or [N, K] with `transpose_b`), summed in the result's type";
   let description = [{
     An operand that is a `tile.load` stays in memory. On the CPU the result is made in register blocks of the kernel's schedule.
     A `b` of rank 3 is in panels: [N / block, K, block]; the result may have fewer columns than the panels together.
+    `transpose_a` is for a GPU: `a` is a load then, and `b` no panels.
   }];
   let hasVerifier = 1;
-  let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, UnitAttr:$transpose_b);
+  let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, UnitAttr:$transpose_b, UnitAttr:$transpose_a);
   let results = (outs Tile_Tile:$tile);
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a) `,` type($b) `->` type($tile)";
 }

@@ -278,11 +278,14 @@ LogicalResult DotOp::verify() {
            << a << ", " << b << " and " << y;
   if (panels && getTransposeB())
     return emitOpError("expected no transpose_b with panels");
+  if (getTransposeA() && (panels || !getA().getDefiningOp<LoadOp>()))
+    return emitOpError("expected, with transpose_a, a load as the left operand and no panels");
   int64_t depth = panels || !getTransposeB() ? b.getDimSize(panels ? 1 : 0) : b.getDimSize(1);
-  if (!mayBeEqual(a.getDimSize(1), depth))
-    return emitOpError("expected one depth, got ") << a.getDimSize(1) << " and " << depth;
-  if (!mayBeEqual(a.getDimSize(0), y.getDimSize(0)))
-    return emitOpError("expected ") << a.getDimSize(0) << " rows, got " << y.getDimSize(0);
+  int64_t rows = a.getDimSize(getTransposeA() ? 1 : 0), depthA = a.getDimSize(getTransposeA() ? 0 : 1);
+  if (!mayBeEqual(depthA, depth))
+    return emitOpError("expected one depth, got ") << depthA << " and " << depth;
+  if (!mayBeEqual(rows, y.getDimSize(0)))
+    return emitOpError("expected ") << rows << " rows, got " << y.getDimSize(0);
   int64_t columns = panels ? ShapedType::kDynamic : b.getDimSize(getTransposeB() ? 0 : 1);
   if (!mayBeEqual(columns, y.getDimSize(1)))
     return emitOpError("expected ") << columns << " columns, got " << y.getDimSize(1);

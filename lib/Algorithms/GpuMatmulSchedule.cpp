@@ -14,19 +14,28 @@ constexpr int64_t usualRows = 2048, usualColumns = 2048, usualDepth = 1024;
 constexpr int64_t otherRegisters = 56, mostRegisters = 255;
 /// Cycles of a block outside of its steps, and of the barrier in each.
 constexpr double blockCycles = 1200, barrierCycles = 24;
+/// Of a block whose first operands were copied while the one before was stored. Assumed, to be measured.
+constexpr double furtherBlockCycles = 300;
 /// The part of the peak that so many warps of each scheduler reach together:
 /// one waits for its own instructions now and then. Assumed, to be measured.
 constexpr double issueRate[] = {0.8, 0.8, 0.92, 0.97};
 /// mma.sync takes so long until a dependent one may follow.
 constexpr double mmaLatency = 33;
+/// Of the norm that stands for the maximum of what a kernel does at once. Assumed, to be measured.
+constexpr double overlapPower = 4;
+/// Of a step, what a warp waits at barriers and for shared memory; of a copy of 16 bytes by each lane, the
+/// instructions that start it. Assumed, to be measured.
+constexpr double orderCycles = 100, copyIssueCycles = 12;
+/// Of the L2 cache, what operands may take and be read from memory once. Assumed, to be measured.
+constexpr double cachedPart = 0.5;
+/// Neighbours that memory reads together; of shorter pieces of a row the rest is read in vain.
+constexpr double memoryPieceBytes = 64;
 constexpr int64_t passBytes = 128;        // of shared memory, a cycle
 constexpr int64_t blockReserve = 1 << 10; // of shared memory, the system's
 /// Of wgmma: rows of an instruction; bytes of depth of a step, one swizzle wide; a
 /// warp group; registers beside the sums.
 constexpr int64_t groupRowCount = 64, wgmmaStepBytes = 128, groupWarps = 4;
-constexpr int64_t wgmmaOtherRegisters = 64, leastRegisters = 24;
-/// Sums of a lane beside which the temporaries of functions find room. With 128, ptxas spills kilobytes.
-constexpr int64_t mostSumsWithFunctions = 32;
+constexpr int64_t wgmmaOtherRegisters = 64, leastRegisters = 24, goingOnRegisters = 40;
 /// The part of wgmma's peak that one group, and several, reach. Assumed, to be measured.
 constexpr double wgmmaRate[] = {0.85, 0.95};
 
@@ -69,6 +78,24 @@ int64_t registersOf(const GpuMatmulSchedule &s) {
   return (sums + 2 * fragments + otherRegisters + 7) / 8 * 8;
 }
 
+double blocksOf(const GpuMatmulSchedule &s, const GpuMatmulShape &shape) {
+  return double(std::max<int64_t>(1, shape.batches.value_or(1))) *
+         ceilDiv(std::max<int64_t>(1, shape.rows.value_or(usualRows)), s.blockRows) *
+         ceilDiv(std::max<int64_t>(1, shape.columns.value_or(usualColumns)), s.blockColumns);
+}
+
+/// What the blocks that run at a time read together: rows of the left operand, columns of the right one.
+struct Wave {
+  int64_t rows, columns;
+};
+Wave waveOf(const GpuMatmulSchedule &s, int64_t rowGroup, int64_t rows, int64_t columns, int64_t blocksAtATime) {
+  int64_t ofRows = ceilDiv(rows, s.blockRows), ofColumns = ceilDiv(columns, s.blockColumns);
+  int64_t height = std::clamp<int64_t>(rowGroup, 1, ofRows), width = ceilDiv(blocksAtATime, height);
+  if (width > ofColumns) // several groups
+    height = std::min(ofRows, height * ceilDiv(blocksAtATime, height * ofColumns)), width = ofColumns;
+  return {std::min(rows, height * s.blockRows), std::min(columns, width * s.blockColumns)};
+}
+
 /// Of each thread, as the hardware deals them out.
 int64_t registersAtEntry(int64_t threads, const GpuMachine &machine) {
   return std::min(mostRegisters, machine.registers / threads) / 8 * 8;
@@ -77,7 +104,8 @@ int64_t registersAtEntry(int64_t threads, const GpuMachine &machine) {
 int64_t sharedOf(const GpuMatmulSchedule &s, int64_t elementBytes) {
   int64_t bytes = s.stages * (s.blockRows + s.blockColumns) * s.blockDepth * elementBytes;
   // Two barriers for each stage, before tiles that begin at a multiple of 1024.
-  return isWgmma(s.instruction) ? bytes + 1024 : bytes;
+  // Blocks that go on store while stages fill: results of two bytes go to rows beside them.
+  return isWgmma(s.instruction) ? bytes + 1024 + (s.gridBlocks ? 2 * s.blockRows * s.blockColumns : 0) : bytes;
 }
 } // namespace
 
@@ -243,6 +271,8 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
   multiply *= 4 / std::min(4.0, double(warps * cost.resident));
   multiply /= isWgmma(s.instruction) ? wgmmaRate[std::min<int64_t>(1, warps * cost.resident / groupWarps - 1)]
                                      : issueRate[std::min<int64_t>(3, warps * cost.resident / 4)];
+  // Of rows and columns that do not exist nothing is copied; shared memory gets zeros.
+  int64_t ownRows = std::min(s.blockRows, rows), ownColumns = std::min(s.blockColumns, columns);
   double stepBytes = double(s.blockRows + s.blockColumns) * s.blockDepth * shape.elementBytes;
   double reads = double(warps) * (warpTileRows + warpTileColumns) * s.blockDepth * shape.elementBytes / passBytes;
   if (s.instruction == MatmulInstruction::Fma)
@@ -251,23 +281,61 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
     reads = double(warps) / groupWarps * (4.0 * warpTileRows / groupRowCount) * (groupRowCount + warpTileColumns) *
             s.blockDepth * shape.elementBytes / passBytes;
   double shared = reads + stepBytes / passBytes;
-  double copies = stepBytes / machine.l2BytesPerCycle;
-  double latency = machine.copyLatency / (double(s.stages - 1) * cost.resident);
-  if (s.instruction == MatmulInstruction::MmaHalf || s.instruction == MatmulInstruction::MmaTf32) {
-    // Sums that follow each other in one accumulator.
-    Fragment fragment = fragmentOf(s.instruction);
-    latency = std::max(latency, mmaLatency * s.blockDepth / fragment.depth / cost.resident);
-  }
+  double copies = double(ownRows + ownColumns) * s.blockDepth * shape.elementBytes / machine.l2BytesPerCycle;
+  double latency = (machine.copyLatency / cost.resident + copies) / double(s.stages - 1);
+  // What a warp does one after the other in a step: it waits, starts its copies, reads fragments, and sums follow each
+  // other in one accumulator.
+  double inOrder = orderCycles;
+  if (!isWgmma(s.instruction))
+    inOrder += copyIssueCycles * stepBytes / (16 * threads);
+  if (s.instruction == MatmulInstruction::MmaHalf || s.instruction == MatmulInstruction::MmaTf32)
+    inOrder += mmaLatency * s.blockDepth / fragmentOf(s.instruction).depth;
+  latency = std::max(latency, inOrder / cost.resident);
   double step = std::max({multiply, shared, copies, latency});
   cost.bound = step == multiply ? "arithmetic"
                : step == shared ? "shared memory"
                : step == copies ? "the L2 cache"
                                 : "latency";
   step += barrierCycles / cost.resident;
-  double outside = blockCycles / cost.resident + 4.0 * s.blockRows * s.blockColumns / machine.l2BytesPerCycle;
-  cost.cycles = perProcessor * (ceilDiv(depth, s.blockDepth) * step + outside);
+  double resultBytes = shape.resultBytes ? shape.resultBytes : shape.elementBytes;
+  double outside = blockCycles / cost.resident + resultBytes * ownRows * ownColumns / machine.l2BytesPerCycle;
+  double own = perProcessor * (ceilDiv(depth, s.blockDepth) * step + outside);
+  if (s.gridBlocks)
+    own -= std::max(0.0, perProcessor / cost.resident - 1) * (blockCycles - furtherBlockCycles);
+  double operandRows = rows, operandColumns = columns;
+  if (double(rows + columns) * depth * shape.elementBytes > cachedPart * machine.l2Bytes) {
+    int64_t atATime = std::min<int64_t>(machine.multiprocessors * cost.resident, int64_t(blocks / batches));
+    Wave wave = waveOf(s, s.rowGroup, rows, columns, atATime);
+    double waves = std::ceil(blocks / batches / atATime);
+    operandRows = std::max(operandRows, waves * wave.rows),
+    operandColumns = std::max(operandColumns, waves * wave.columns);
+  }
+  double piece = (shape.transposedB ? s.blockDepth : ownColumns) * shape.elementBytes;
+  double inVain = std::max(1.0, memoryPieceBytes / piece);
+  if (piece >= double(columns) * shape.elementBytes)
+    inVain = 1; // whole rows: what follows is the next row
+  cost.memoryCycles =
+      batches * ((operandRows + operandColumns * inVain) * depth * shape.elementBytes + resultBytes * rows * columns) /
+      machine.memoryBytesPerCycle;
+  // Where both take about as long they do not overlap for all of it.
+  cost.cycles = std::pow(std::pow(own, overlapPower) + std::pow(cost.memoryCycles, overlapPower), 1 / overlapPower);
+  if (cost.memoryCycles > own)
+    cost.bound = "the memory";
   cost.peak = 2.0 * batches * rows * columns * depth / (flops * machine.multiprocessors) / cost.cycles;
   return cost;
+}
+
+int64_t chooseRowGroup(const GpuMatmulSchedule &s, const GpuMatmulShape &shape, const GpuMachine &machine) {
+  int64_t rows = std::max<int64_t>(1, shape.rows.value_or(usualRows)),
+          columns = std::max<int64_t>(1, shape.columns.value_or(usualColumns)), best = 0;
+  auto reads = [&](int64_t group) {
+    Wave wave = waveOf(s, group, rows, columns, machine.multiprocessors);
+    return wave.rows + wave.columns;
+  };
+  for (int64_t group : {2, 4, 8, 16, 32})
+    if (group <= ceilDiv(rows, s.blockRows) && reads(group) < reads(best))
+      best = group;
+  return best;
 }
 
 void shareRegisters(GpuMatmulSchedule &s, const GpuMachine &machine) {
@@ -278,12 +346,22 @@ void shareRegisters(GpuMatmulSchedule &s, const GpuMachine &machine) {
   // With more registers at the entry than any instruction can name there is nothing to share.
   if (registersAtEntry(32 * (s.warps() + s.producerWarps), machine) >= mostRegisters / 8 * 8)
     return;
-  s.producerRegisters = leastRegisters;
+  // Which block is next takes divisions.
+  s.producerRegisters = s.gridBlocks ? goingOnRegisters : leastRegisters;
   int64_t left = machine.registers / 32 - s.producerWarps * s.producerRegisters;
   s.consumerRegisters = std::min(left / s.warps(), mostRegisters) / 8 * 8;
 }
 
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine) {
+  return chooseGpuMatmulSchedule(shape, machine, mostRegisters);
+}
+
+bool isRagged(const GpuMatmulSchedule &s, const GpuMatmulShape &shape) {
+  return !shape.rows || !shape.columns || *shape.rows % s.blockRows || *shape.columns % s.blockColumns;
+}
+
+std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine,
+                                                         int64_t mostSums) {
   std::optional<GpuMatmulSchedule> best;
   GpuMatmulCost bestCost;
   auto consider = [&](MatmulInstruction instruction) {
@@ -301,18 +379,30 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
                 // whole lines, or they meet in a bank.
                 if (instruction == MatmulInstruction::Fma && depthBytes < passBytes)
                   continue;
-                if (shape.functions && sumsOf(s) > mostSumsWithFunctions)
+                if (sumsOf(s) > mostSums)
                   continue;
                 shareRegisters(s, machine);
+                s.rowGroup = chooseRowGroup(s, shape, machine);
                 if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
                   continue;
-                GpuMatmulCost cost = gpuMatmulCost(s, shape, machine);
-                // Of equals the one that takes less of the multiprocessor.
-                if (!best || cost.cycles < bestCost.cycles * 0.999 ||
-                    (cost.cycles < bestCost.cycles * 1.001 && cost.sharedBytes < bestCost.sharedBytes)) {
-                  best = s;
+                auto take = [&](const GpuMatmulSchedule &candidate, const GpuMatmulCost &cost) {
+                  // Of equals the one that takes less of the multiprocessor.
+                  if (best && cost.cycles >= bestCost.cycles * 0.999 &&
+                      (cost.cycles >= bestCost.cycles * 1.001 || cost.sharedBytes >= bestCost.sharedBytes))
+                    return;
+                  best = candidate;
                   bestCost = cost;
-                }
+                };
+                take(s, gpuMatmulCost(s, shape, machine));
+                GpuMatmulSchedule further = s;
+                further.gridBlocks = machine.multiprocessors;
+                shareRegisters(further, machine);
+                if (!isWgmma(instruction) || !checkGpuMatmulSchedule(further, shape.elementBytes, machine).empty())
+                  continue;
+                GpuMatmulCost cost = gpuMatmulCost(further, shape, machine);
+                further.gridBlocks *= cost.resident;
+                if (blocksOf(s, shape) > further.gridBlocks)
+                  take(further, cost);
               }
   };
   consider(shape.instruction);
@@ -326,7 +416,11 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
         "blocks of " + text(best->blockRows) + " x " + text(best->blockColumns) + ", " + text(best->blockDepth) +
         " of the depth at a time, " + text(best->warpRows) + " x " + text(best->warpColumns) + " warps" +
         (best->producerWarps ? " and " + text(best->producerWarps) + " for the copies, " : ", ") + text(best->stages) +
-        " stages: " + text(std::lround(100 * bestCost.peak)) + " % of the peak expected, bound by " + bestCost.bound;
+        " stages" + (best->rowGroup ? ", in groups of " + text(best->rowGroup) + " along the rows" : "") +
+        (best->gridBlocks ? ", " + text(best->gridBlocks) + " blocks that go on to further ones: " : ": ") +
+        text(std::lround(100 * bestCost.peak)) + " % of the peak and " +
+        text(std::lround(100 * bestCost.memoryCycles / bestCost.cycles)) +
+        " % of the memory's bandwidth expected, bound by " + bestCost.bound;
   }
   return best;
 }

@@ -84,7 +84,7 @@ template <typename Norm> struct NormOverTrailing : OpRewritePattern<Norm> {
 struct TransposeLeft : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatmulOp op, PatternRewriter &rewriter) const override {
-    if (!op.getTransposeA())
+    if (!op.getTransposeA() || fuse::isTileableAnchor(op))
       return failure();
     int64_t rank = cast<RankedTensorType>(op.getA().getType()).getRank();
     auto permutation = llvm::to_vector(llvm::seq<int64_t>(0, rank));

@@ -145,6 +145,11 @@ bool fuse::isConvEpilogueOperand(Type operand, Type result) {
   return dims.size() <= to.size();
 }
 
+bool fuse::readsTransposed(Operation *op) {
+  auto module = op->getParentOfType<ModuleOp>();
+  return module && tile::getGpuMachine(module);
+}
+
 bool fuse::isTileableAnchor(Operation *op) {
   if (!allComputable(op))
     return false;
@@ -154,7 +159,11 @@ bool fuse::isTileableAnchor(Operation *op) {
   };
   if (auto matmul = dyn_cast<MatmulOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(matmul.getY().getType()) &&
-           !matmul.getTransposeA();
+           (!matmul.getTransposeA() || readsTransposed(op));
+  if (isa<MatmulPartsOp>(op))
+    return llvm::all_of(op->getOperandTypes(), floating);
+  if (isa<SumPartsOp>(op))
+    return floating(op->getResult(0).getType()) && cast<RankedTensorType>(op->getResult(0).getType()).getRank() > 0;
   if (auto attention = dyn_cast<AttentionOp>(op)) {
     Value operands[] = {attention.getQ(), attention.getK(), attention.getV()};
     if (!attention.getValid())

@@ -56,6 +56,20 @@ def PackWeights : Pass<"bessemer-pack-weights", "::mlir::ModuleOp"> {
   }];
 }
 
+def SplitDepth : Pass<"bessemer-split-depth", "::mlir::ModuleOp"> {
+  let summary = "cut matrix products along the depth where a GPU has more multiprocessors than they have blocks";
+  let description = [{
+    A cost model (`chooseDepthParts`, `bessemer/Algorithms/GpuMatmulSchedule.h`) weighs the multiprocessors that get work against the traffic of partial sums in f32 and
+    a second launch. The parts are added in a fixed order: results are the same bits each time. What followed the product follows the sum.
+    ```mlir
+    %y = bess.matmul %x, %w : (tensor<64x14336xf16>, tensor<14336x4096xf16>) -> tensor<64x4096xf16>
+    // becomes (sm_90a)
+    %p = bess.matmul_parts %x, %w {part_depth = 3584 : i64} : (tensor<64x14336xf16>, tensor<14336x4096xf16>) -> tensor<4x64x4096xf32>
+    %y = bess.sum_parts %p {to = f16} : (tensor<4x64x4096xf32>) -> tensor<64x4096xf16>
+    ```
+  }];
+}
+
 def VerifyLayout : Pass<"bessemer-verify-layout", "::mlir::ModuleOp"> {
   let summary = "state the form that layout leaves";
   let description = [{

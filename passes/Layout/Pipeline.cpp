@@ -34,5 +34,7 @@ void bessemer::addLayoutPasses(OpPassManager &manager, const Numerics &numerics)
   if (numerics.reassociate)
     manager.addPass(createChooseConvAlgorithm());
   manager.addPass(createPackWeights());
+  if (numerics.reassociate)
+    manager.addPass(createSplitDepth());
   manager.addPass(createVerifyLayout());
 }

@@ -45,7 +45,7 @@ Value bessemer::tileSizeOperand(Value tile, unsigned dim) {
     return fromSizes(broadcast.getSizes());
   if (auto dot = dyn_cast<tile::DotOp>(op)) {
     if (dim == 0)
-      return tileSizeOperand(dot.getA(), 0);
+      return tileSizeOperand(dot.getA(), dot.getTransposeA() ? 1 : 0);
     if (auto panels = dot.getB().getDefiningOp<tile::PanelsOp>())
       return tileSizeOperand(panels.getX(), panels.getTransposed() ? 0 : 1);
     return tileSizeOperand(dot.getB(), dot.getTransposeB() ? 0 : 1);

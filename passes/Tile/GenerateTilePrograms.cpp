@@ -23,7 +23,8 @@ using Writer = tile::KernelOp (*)(tilegen::ProgramBuilder &);
 Writer writerOf(StringRef kind) {
   return llvm::StringSwitch<Writer>(kind)
       .Case("row", tilegen::writeRowProgram)
-      .Case("matmul", tilegen::writeMatmulProgram)
+      .Cases({"matmul", "matmul_parts"}, tilegen::writeMatmulProgram)
+      .Case("sum_parts", tilegen::writeSumPartsProgram)
       .Case("attention", tilegen::writeAttentionProgram)
       .Case("conv", tilegen::writeConvProgram)
       .Case("pool", tilegen::writePoolProgram)

@@ -8,6 +8,7 @@
 //   %a = tile.patches %x at %row group %g ...       : tensor<128x576xf16>
 //   %b = tile.load %w[%g, 0, %column] dims [1, 2]   : tensor<576x64xf16>
 //   %y = tile.dot %a, %b                            : tensor<128x64xf32>
+#include "dialects/Tile/ProductShape.h"
 #include "passes/Tile/ChannelsLast.h"
 #include "passes/Tile/ConvEpilogue.h"
 #include "passes/Tile/MatmulProgram.h"
@@ -30,15 +31,15 @@ tile::KernelOp tilegen::writeGpuConv(ProgramBuilder &p, ConvOp conv) {
   std::optional<int64_t> knownRows = rows.isConstant();
 
   Block &body = p.fusion.getBody().front();
-  std::optional<GpuMatmulShape> product = gpuProductShape(*p.gpu, getElementTypeOrSelf(conv.getX().getType()),
-                                                          getElementTypeOrSelf(conv.getW().getType()), body);
+  std::optional<GpuMatmulShape> product = tile::gpuOperandShape(getElementTypeOrSelf(conv.getX().getType()),
+                                                                getElementTypeOrSelf(conv.getW().getType()), *p.gpu);
   if (!product)
     return {};
   product->batches = groups;
   product->rows = knownRows;
   product->columns = perGroup;
   product->depth = depth;
-  std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(*product, *p.gpu);
+  std::optional<GpuMatmulSchedule> schedule = chooseProductSchedule(*p.gpu, *product, body, /*guarded=*/true);
   if (!schedule)
     return {};
   schedule->reason =

@@ -4,6 +4,8 @@
 // panel of columns; panels run fastest, so that threads share the rows.
 #include "passes/Tile/MatmulProgram.h"
 
+#include "dialects/Tile/ProductShape.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -45,89 +47,60 @@ SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
   return SymbolicExpr::ceilDiv(rows, tasks);
 }
 
-/// Whether the copy engine can bring the operands for wgmma: rows of known lengths that are multiples of 16 bytes.
-static bool hasBulkOperands(MatmulOp matmul, const GpuMatmulShape &shape) {
-  auto fits = [&](std::optional<int64_t> row) { return row && *row > 0 && *row * shape.elementBytes % 16 == 0; };
-  // tf32 wants neighbours along the depth.
-  return fits(shape.depth) &&
-         (matmul.getTransposeB() || (shape.instruction == MatmulInstruction::MmaHalf && fits(shape.columns)));
+/// Functions of guarded sums: with 128 of a lane, ptxas spills kilobytes, although they go in pieces.
+static constexpr int64_t guardedSumsWithFunctions = 32;
+
+static bool computesFunctions(Block &body) {
+  return llvm::any_of(body, [](Operation &op) {
+    return !isa<MatmulOp, MatmulPartsOp, ConvOp, YieldOp, ConstantOp, AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp,
+                AbsOp, ReluOp, CastOp, WhereOp>(op);
+  });
 }
 
-std::optional<GpuMatmulShape> tilegen::gpuProductShape(const GpuMachine &machine, Type a, Type right, Block &body) {
-  for (Type type : {a, right})
-    if (!type.isF32() && !type.isF16() && !type.isBF16())
-      return std::nullopt;
-  GpuMatmulShape shape;
-  shape.elementBytes = std::max(a.getIntOrFloatBitWidth(), right.getIntOrFloatBitWidth()) / 8;
-  bool isHalf = a == right && !a.isF32(), isTf32 = machine.tf32 && a.isF32() && right.isF32();
-  shape.instruction = isHalf   ? MatmulInstruction::MmaHalf
-                      : isTf32 ? MatmulInstruction::MmaTf32
-                               : MatmulInstruction::Fma;
-  shape.functions = llvm::any_of(body, [](Operation &op) {
-    return !isa<MatmulOp, ConvOp, YieldOp, ConstantOp, AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp, AbsOp, ReluOp,
-                CastOp, WhereOp>(op);
-  });
-  return shape;
+std::optional<GpuMatmulSchedule> tilegen::chooseProductSchedule(const GpuMachine &machine, const GpuMatmulShape &shape,
+                                                                Block &body, bool guarded) {
+  std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(shape, machine);
+  return schedule && (guarded || isRagged(*schedule, shape)) && computesFunctions(body)
+             ? chooseGpuMatmulSchedule(shape, machine, guardedSumsWithFunctions)
+             : schedule;
 }
 
 /// How a GPU cuts the product up; nullopt: it has no code for these types.
-static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, MatmulOp matmul,
-                                                    const GpuMatmulShape &sizes) {
-  std::optional<GpuMatmulShape> shape =
-      tilegen::gpuProductShape(machine, getElementTypeOrSelf(matmul.getA().getType()),
-                               getElementTypeOrSelf(matmul.getB().getType()), *matmul->getBlock());
-  if (!shape)
-    return std::nullopt;
-  shape->batches = sizes.batches;
-  shape->rows = sizes.rows;
-  shape->columns = sizes.columns;
-  shape->depth = sizes.depth;
-  shape->bulkOperands = hasBulkOperands(matmul, *shape);
-  return chooseGpuMatmulSchedule(*shape, machine);
+static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, const tile::ProductOp &product,
+                                                    const tile::ProductSizes &sizes) {
+  std::optional<GpuMatmulShape> shape = tile::gpuMatmulShape(product, sizes, machine);
+  return shape ? tilegen::chooseProductSchedule(machine, *shape, *product.op->getBlock()) : std::nullopt;
 }
 
 tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
   auto yield = cast<YieldOp>(body.getTerminator());
-  MatmulOp matmul;
+  std::optional<tile::ProductOp> found;
   for (Operation &op : body)
-    if (auto m = dyn_cast<MatmulOp>(op))
-      matmul = m;
-  if (!matmul || yield.getNumOperands() != 1 || matmul.getTransposeA())
+    if (auto product = tile::ProductOp::of(&op))
+      found = product;
+  if (!found || yield.getNumOperands() != 1)
     return {};
-  auto left = dyn_cast<BlockArgument>(matmul.getA());
-  auto right = dyn_cast<BlockArgument>(matmul.getB());
+  tile::ProductOp matmul = *found;
+  auto left = dyn_cast<BlockArgument>(matmul.a);
+  auto right = dyn_cast<BlockArgument>(matmul.b);
   if (!left || !right)
     return {};
-  auto a = getDims(left.getType()), w = getDims(right.getType()), y = getDims(matmul.getY().getType());
-  bool packed = matmul->hasAttr(packedColumnsName); // [.., panels, K, columns]
-  size_t weightRank = packed ? w.size() - 1 : w.size();
-  SymbolicExpr depth = a.back(), columns = y.back();
-  auto ones = [](ArrayRef<SymbolicExpr> dims) {
-    return llvm::all_of(dims, [](const SymbolicExpr &d) { return d == SymbolicExpr::constant(1); });
-  };
-  bool shared = ones(ArrayRef<SymbolicExpr>(w).take_front(weightRank - 2));
-  ArrayRef<SymbolicExpr> yBatch = ArrayRef<SymbolicExpr>(y).drop_back(2);
-
-  // With one right operand for all, leading dimensions are rows. Else they
-  // are batches: equal on both sides, or 1 on the left or right as a whole.
-  SymbolicExpr rows = shared ? product(ArrayRef<SymbolicExpr>(y).drop_back()) : y[y.size() - 2];
-  SymbolicExpr batches = shared ? SymbolicExpr(1) : product(yBatch);
-  bool leftOnce = !shared && ones(ArrayRef<SymbolicExpr>(a).drop_back(2));
-  if (!shared) {
-    SmallVector<SymbolicExpr> wBatch(w.begin(), w.begin() + (weightRank - 2)), aBatch(a.begin(), a.end() - 2);
-    if (!(product(wBatch) == batches) || !(leftOnce || product(aBatch) == batches))
-      return {};
-  } else if (!(product(ArrayRef<SymbolicExpr>(a).drop_back()) == rows)) {
+  auto w = getDims(right.getType());
+  bool packed = matmul.op->hasAttr(packedColumnsName); // [.., panels, K, columns]
+  std::optional<tile::ProductSizes> sizes = tile::productSizes(matmul, packed);
+  if (!sizes)
     return {};
-  }
+  const SymbolicExpr &rows = sizes->rows, &columns = sizes->columns, &batches = sizes->batches, &depth = sizes->depth;
+  bool shared = sizes->shared, leftOnce = sizes->leftOnce;
 
   int64_t width;
   MatmulSchedule schedule;
   std::optional<GpuMatmulSchedule> onGpu;
   if (p.gpu && !packed)
-    onGpu = gpuSchedule(*p.gpu, matmul,
-                        {batches.isConstant(), rows.isConstant(), columns.isConstant(), depth.isConstant()});
+    onGpu = gpuSchedule(*p.gpu, matmul, *sizes);
+  if ((matmul.partDepth || matmul.transposeA) && !onGpu)
+    return {};
   if (onGpu) {
     width = onGpu->blockColumns;
   } else {
@@ -143,46 +116,56 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   bool wholeBlocks = knownRows && *knownRows % *block.isConstant() == 0;
 
   SmallVector<SmallVector<SymbolicExpr>> views;
-  Type resultType = matmul.getY().getType();
+  Type resultType = matmul.y.getType();
   for (BlockArgument argument : body.getArguments()) {
     auto dims = getDims(argument.getType());
     if (argument == left)
-      views.push_back({leftOnce ? SymbolicExpr(1) : batches, rows, depth});
+      views.push_back(
+          {leftOnce ? SymbolicExpr(1) : batches, matmul.transposeA ? depth : rows, matmul.transposeA ? rows : depth});
     else if (argument == right && packed)
-      views.push_back({shared ? SymbolicExpr(1) : batches, w[weightRank - 2], depth, w.back()});
+      views.push_back({shared ? SymbolicExpr(1) : batches, w[w.size() - 3], depth, w.back()});
     else if (argument == right)
-      views.push_back({shared ? SymbolicExpr(1) : batches, matmul.getTransposeB() ? columns : depth,
-                       matmul.getTransposeB() ? depth : columns});
+      views.push_back({shared ? SymbolicExpr(1) : batches, matmul.transposeB ? columns : depth,
+                       matmul.transposeB ? depth : columns});
     else if (dims == getDims(resultType))
       views.push_back({batches, rows, columns});
     else
       views.push_back({dims.empty() ? SymbolicExpr(1) : dims.back()});
   }
-  views.push_back({batches, rows, columns});
+  views.push_back({sizes->parts * batches, rows, columns});
   SymbolicExpr panelCount = SymbolicExpr::ceilDiv(columns, width);
-  bool ownPanels = !packed && !onGpu && matmul.getTransposeB();
+  bool ownPanels = !packed && !onGpu && matmul.transposeB;
   // Panels that the kernel makes itself serve all rows and columns of a batch.
   SmallVector<SymbolicExpr> grid = {batches, tasks};
   if (!ownPanels)
     grid.push_back(panelCount);
+  if (matmul.partDepth) // the slowest: blocks that run at a time share operands
+    grid.insert(grid.begin(), sizes->parts);
   p.begin(views, grid);
   if (onGpu)
     p.setSchedule(*onGpu);
   else
     p.setSchedule(schedule);
 
-  Value batch = p.gridId(0), taskRows = p.indexOf(block), firstRow = p.mul(p.gridId(1), taskRows);
-  Value column = ownPanels ? p.index(0) : p.mul(p.gridId(2), p.index(width));
+  unsigned firstId = matmul.partDepth ? 1 : 0;
+  Value batch = p.gridId(firstId), taskRows = p.indexOf(block), firstRow = p.mul(p.gridId(firstId + 1), taskRows);
+  Value column = ownPanels ? p.index(0) : p.mul(p.gridId(firstId + 2), p.index(width));
   Extent rowExtent =
       wholeBlocks ? Extent::of(*block.isConstant()) : Extent{-1, p.minimum(taskRows, p.sub(p.indexOf(rows), firstRow))};
   std::optional<int64_t> knownColumns = columns.isConstant();
   Extent columnExtent = ownPanels ? p.extentOf(columns) : Extent::of(width);
   bool wholeColumns = ownPanels || (knownColumns && *knownColumns % width == 0);
-  Extent depthExtent = p.extentOf(depth);
-  Value zero = p.index(0);
+  // The last part may end before its last step: what is outside of the view is zero.
+  Extent depthExtent = matmul.partDepth ? Extent::of(matmul.partDepth) : p.extentOf(depth);
+  std::optional<int64_t> knownDepth = depth.isConstant();
+  bool wholeDepth = !matmul.partDepth || (knownDepth && *knownDepth % matmul.partDepth == 0);
+  Value zero = p.index(0), firstDepth = matmul.partDepth ? p.mul(p.gridId(0), p.index(matmul.partDepth)) : zero;
 
-  Value aTile = p.loadStored(p.view(left.getArgNumber()), {leftOnce ? zero : batch, firstRow, zero}, {1, 2},
-                             {rowExtent, depthExtent}, true);
+  Value leftView = p.view(left.getArgNumber()), leftBatch = leftOnce ? zero : batch;
+  Value aTile =
+      matmul.transposeA
+          ? p.loadStored(leftView, {leftBatch, firstDepth, firstRow}, {1, 2}, {depthExtent, rowExtent}, wholeDepth)
+          : p.loadStored(leftView, {leftBatch, firstRow, firstDepth}, {1, 2}, {rowExtent, depthExtent}, wholeDepth);
   Value rightView = p.view(right.getArgNumber());
   Value rightBatch = shared ? zero : batch;
   Value bTile;
@@ -195,19 +178,21 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     bTile = tile::PanelsOp::create(
         p.b, RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1), width}, type.getElementType()), plain,
         width, true);
-  } else if (matmul.getTransposeB()) {
-    bTile = p.loadStored(rightView, {rightBatch, column, zero}, {1, 2}, {columnExtent, depthExtent}, wholeColumns);
+  } else if (matmul.transposeB) {
+    bTile = p.loadStored(rightView, {rightBatch, column, firstDepth}, {1, 2}, {columnExtent, depthExtent},
+                         wholeColumns && wholeDepth);
   } else {
-    bTile = p.loadStored(rightView, {rightBatch, zero, column}, {1, 2}, {depthExtent, columnExtent}, wholeColumns);
+    bTile = p.loadStored(rightView, {rightBatch, firstDepth, column}, {1, 2}, {depthExtent, columnExtent},
+                         wholeColumns && wholeDepth);
   }
-  bool transposed = matmul.getTransposeB() && !packed && !ownPanels;
-  Value sum = transposed ? p.dotTransposed(aTile, bTile) : p.dot(aTile, bTile);
+  bool transposed = matmul.transposeB && !packed && !ownPanels;
+  Value sum = p.dot(aTile, bTile, /*columns=*/-1, transposed, matmul.transposeA);
 
   SmallVector<Extent> extents = {rowExtent, columnExtent};
   Value result = emitEpilogue(
       p, yield.getValues()[0],
       [&](Value value) -> Value {
-        if (value == matmul.getY())
+        if (value == matmul.y)
           return sum;
         auto argument = dyn_cast<BlockArgument>(value);
         if (!argument)
@@ -224,6 +209,7 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
       extents);
   if (!result)
     return {};
-  p.store(result, p.view(views.size() - 1), {batch, firstRow, column}, {1, 2}, wholeColumns);
+  Value place = matmul.partDepth ? p.add(p.mul(p.gridId(0), p.indexOf(batches)), batch) : batch;
+  p.store(result, p.view(views.size() - 1), {place, firstRow, column}, {1, 2}, wholeColumns);
   return p.finish(batches * rows * columns * depth * 2);
 }

@@ -15,10 +15,10 @@ using EpilogueLeaves = std::function<mlir::Value(mlir::Value)>;
 mlir::Value emitEpilogue(ProgramBuilder &p, mlir::Value root, const EpilogueLeaves &leaves,
                          llvm::ArrayRef<Extent> extents);
 
-/// What a GPU's schedule of a product depends on beside its sizes: operands of these types, with the ops of a fusion's
-/// `body` behind it. Nullopt: there is no code for the types.
-std::optional<GpuMatmulShape> gpuProductShape(const GpuMachine &machine, mlir::Type left, mlir::Type right,
-                                              mlir::Block &body);
+/// The cheapest schedule for a product with the ops of a fusion's `body` behind it. `guarded`: accesses are guarded
+/// even where blocks are whole.
+std::optional<GpuMatmulSchedule> chooseProductSchedule(const GpuMachine &machine, const GpuMatmulShape &shape,
+                                                       mlir::Block &body, bool guarded = false);
 
 /// Rows of a task where their number is known only when the kernel runs: in as few tasks of at most `most` rows as hold
 /// them, and evenly.

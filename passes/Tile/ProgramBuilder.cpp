@@ -249,18 +249,14 @@ Value ProgramBuilder::reduce(StringRef kind, Value tile, int64_t axis, bool drop
              : Value();
 }
 
-Value ProgramBuilder::dot(Value a, Value right, int64_t columns) {
+Value ProgramBuilder::dot(Value a, Value right, int64_t columns, bool transposeB, bool transposeA) {
   auto x = cast<RankedTensorType>(a.getType()), y = cast<RankedTensorType>(right.getType());
   if (columns < 0)
-    columns = y.getDimSize(1);
+    columns = y.getDimSize(transposeB ? 0 : 1);
   if (auto panels = right.getDefiningOp<tile::PanelsOp>())
     columns = cast<RankedTensorType>(panels.getX().getType()).getDimSize(panels.getTransposed() ? 0 : 1);
-  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), columns}, b.getF32Type()), a, right,
-                             /*transpose_b=*/false);
+  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(transposeA ? 1 : 0), columns}, b.getF32Type()), a,
+                             right, transposeB, transposeA);
 }
 
-Value ProgramBuilder::dotTransposed(Value a, Value right) {
-  auto x = cast<RankedTensorType>(a.getType()), y = cast<RankedTensorType>(right.getType());
-  return tile::DotOp::create(b, RankedTensorType::get({x.getDimSize(0), y.getDimSize(0)}, b.getF32Type()), a, right,
-                             /*transpose_b=*/true);
-}
+Value ProgramBuilder::dotTransposed(Value a, Value right) { return dot(a, right, -1, /*transposeB=*/true); }

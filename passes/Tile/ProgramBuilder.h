@@ -81,7 +81,8 @@ public:
   /// The extent of `axis` becomes 1, or goes away with `drop`. Null for a kind that is none of `tile::ReductionKind`.
   mlir::Value reduce(llvm::StringRef kind, mlir::Value tile, int64_t axis, bool drop = false);
   /// `columns` of the result: those of `right` unless given.
-  mlir::Value dot(mlir::Value a, mlir::Value right, int64_t columns = -1);
+  mlir::Value dot(mlir::Value a, mlir::Value right, int64_t columns = -1, bool transposeB = false,
+                  bool transposeA = false);
   /// `right` is [columns, depth].
   mlir::Value dotTransposed(mlir::Value a, mlir::Value right);
 
@@ -111,6 +112,7 @@ mlir::RankedTensorType tileType(llvm::ArrayRef<Extent> extents, mlir::Type eleme
 /// The writers. Null: no program for this fusion.
 tile::KernelOp writeRowProgram(ProgramBuilder &p);
 tile::KernelOp writeMatmulProgram(ProgramBuilder &p);
+tile::KernelOp writeSumPartsProgram(ProgramBuilder &p);
 tile::KernelOp writeAttentionProgram(ProgramBuilder &p);
 tile::KernelOp writeConvProgram(ProgramBuilder &p);
 tile::KernelOp writePoolProgram(ProgramBuilder &p);

@@ -17,8 +17,22 @@
 //
 // The model: in a step a block multiplies, reads its fragments from shared
 // memory and copies the operands of a later step from the L2 cache; the slowest
-// of the three takes the time, or the latency of a copy when too few steps are
-// on their way to hide it. Blocks of a multiprocessor share all three.
+// of the three takes the time, or a copy, from its request to its last byte, when
+// too few steps are on their way to hide it: a stage is free for the copy of a
+// later step `stages - 1` steps before that one. Blocks of a multiprocessor share
+// all three, and all multiprocessors the memory, from which each operand comes once
+// when both fit in half of the L2 cache, else once for each wave of blocks that reads it.
+// Of wgmma with blocks of 128 x 256 on 8192 x 8192 x 16384 the tutorials of Triton's
+// Gluon report, by steps of depth and stages, 128 and 2: 489 Tflop/s, 64 and 3: 674,
+// 64 and 4: 669; the model expects 0.72 : 1 : 1 (GpuMatmulSchedule.StagesHideCopies).
+//
+// A product of few blocks is cut along the depth, too (`chooseDepthParts`): each part
+// writes partial sums in f32, which a second kernel adds in a fixed order. 16 x 4096
+// x 4096 on an H100:
+//
+//   shape.rows = 16;
+//   GpuDepthParts p = chooseDepthParts(shape, gpuMachineOf(90));
+//   p.parts, p.partDepth, p.cycles, p.wholeCycles, p.reason;
 #pragma once
 
 #include "bessemer/Algorithms/TileLayout.h"
@@ -49,10 +63,10 @@ struct GpuMatmulShape {
   std::optional<int64_t> batches = 1, rows, columns, depth;
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
   int64_t elementBytes = 2; ///< of the operands, the wider one
+  int64_t resultBytes = 0;  ///< of an element; 0: as the operands
+  bool transposedB = false; ///< rows of the right operand go along the depth
   /// The copy engine can bring the operands, in the order that wgmma wants: it may be chosen instead.
   bool bulkOperands = false;
-  /// The epilogue computes functions (a GELU): for all of a lane's sums at once, so that a lane may not have many.
-  bool functions = false;
 };
 
 struct GpuMatmulSchedule {
@@ -60,6 +74,12 @@ struct GpuMatmulSchedule {
   int64_t blockRows = 0, blockColumns = 0, blockDepth = 0;
   int64_t warpRows = 1, warpColumns = 1; ///< warps along rows, along columns
   int64_t stages = 2;                    ///< steps of depth in shared memory
+  /// Blocks run in groups of so many along the rows, in each group rows fastest, so that those that run at a time read
+  /// few rows and few columns; 0: columns fastest.
+  int64_t rowGroup = 0;
+  /// Of wgmma: blocks of the grid at most; each goes on to further ones, and copies for the next one run while it
+  /// stores. 0: a block of the grid for each.
+  int64_t gridBlocks = 0;
   /// Of wgmma: warps that only start copies, a warp group of them, and how the two kinds of warps share the
   /// registers; 0: as the compiler deals them out.
   int64_t producerWarps = 0, producerRegisters = 0, consumerRegisters = 0;
@@ -83,17 +103,35 @@ struct GpuMatmulCost {
   int64_t sharedBytes = 0; ///< of a block
   int64_t resident = 0;    ///< blocks of a multiprocessor at a time
   double cycles = 0;       ///< of the whole product
+  double memoryCycles = 0; ///< that the memory needs for the operands and the result
   double peak = 0;         ///< the part of the instruction's peak that this is
   const char *bound = "";  ///< what takes the time
 };
 
+/// The order of blocks (`rowGroup`) in which a wave of them reads least.
+int64_t chooseRowGroup(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
 /// Nothing when the schedule can be run on the machine, else what is wrong.
 std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &schedule, int64_t elementBytes, const GpuMachine &machine);
 /// For a schedule that `checkGpuMatmulSchedule` accepts.
 GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
 /// The part of registers that each kind of warp has when they share them as setmaxnreg can; sets the schedule's.
 void shareRegisters(GpuMatmulSchedule &schedule, const GpuMachine &machine);
+/// How a product is cut along its depth.
+struct GpuDepthParts {
+  int64_t parts = 1, partDepth = 0; ///< the last part may be shorter
+  double cycles = 0;                ///< with the second kernel that adds the parts
+  double wholeCycles = 0;           ///< of the product in one part
+  std::string reason;               ///< empty when it is one part
+};
+/// The number of parts that the model finds cheapest; 1 when a size is not known. Parts are whole steps of depth
+/// (128 bytes). Priced are the parts' product with results in f32, the launch of the second kernel, and its reads.
+GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &machine);
 /// Nullopt when nothing fits.
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine);
+/// … with at most so many sums of a lane.
+std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine,
+                                                         int64_t mostSums);
+/// Whether blocks of the schedule go beyond the edges of the product, or may.
+bool isRagged(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape);
 
 } // namespace bessemer

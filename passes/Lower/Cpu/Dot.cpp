@@ -61,6 +61,8 @@ struct KernelExpander::RowBlock {
 LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly, const PointFn &fn) {
   if (failed(ensureMaterialized(dot.getA())) || failed(ensureMaterialized(dot.getB())))
     return failure();
+  if (dot.getTransposeA())
+    return dot.emitError("expected no transpose_a on a CPU");
   if (dot.getTransposeB())
     return dot.emitError("a transposed right operand must be in panels here");
   MemoryTile right = memory.lookup(dot.getB());

@@ -77,22 +77,27 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
   auto typeA = cast<RankedTensorType>(op.getA().getType());
   DotOperands operands;
   operands.transposed = op.getTransposeB();
+  operands.transposedA = op.getTransposeA();
   operands.depth = schedule.blockDepth;
   int64_t threads = 32 * schedule.warps(), stages = schedule.stages;
+  unsigned depthDim = op.getTransposeA() ? 0 : 1; // of the left operand
+  // tf32 in columns is read word by word (below): two groups of 16 bytes apart, or lanes meet in a bank.
+  int64_t wordGroups = schedule.instruction == MatmulInstruction::MmaTf32 ? 32 : 16;
   SharedCopy copyA;
   if (auto patches = dyn_cast<tile::PatchesOp>(a)) {
     FailureOr<SharedCopy> copy = makePatchesCopy(patches, schedule.blockRows, schedule.blockDepth, threads);
     if (failed(copy))
       return failure();
     copyA = *copy;
+  } else if (op.getTransposeA()) {
+    copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockDepth, schedule.blockRows, 0, threads, 1, wordGroups);
   } else {
     copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockRows, schedule.blockDepth, 1, threads);
   }
   SharedCopy copyB =
       operands.transposed
           ? makeSharedCopy(right, schedule.blockColumns, schedule.blockDepth, 1, threads, rowStepOf(schedule))
-          : makeSharedCopy(right, schedule.blockDepth, schedule.blockColumns, 0, threads, 1,
-                           schedule.instruction == MatmulInstruction::MmaTf32 ? 32 : 16);
+          : makeSharedCopy(right, schedule.blockDepth, schedule.blockColumns, 0, threads, 1, wordGroups);
   operands.a = copyA.tile;
   operands.b = copyB.tile;
   int64_t stageBytes = copyA.tile.bytes + copyB.tile.bytes;
@@ -104,11 +109,12 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
   };
   auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
 
-  Value depth = typeA.isDynamicDim(1) ? mapped(tileSizeOperand(op.getA(), 1)) : index(typeA.getDimSize(1));
+  Value depth =
+      typeA.isDynamicDim(depthDim) ? mapped(tileSizeOperand(op.getA(), depthDim)) : index(typeA.getDimSize(depthDim));
   Value steps = b.createOrFold<arith::DivUIOp>(add(depth, index(schedule.blockDepth - 1)), index(schedule.blockDepth));
   std::optional<int64_t> knownSteps;
-  if (!typeA.isDynamicDim(1))
-    knownSteps = llvm::divideCeil(typeA.getDimSize(1), schedule.blockDepth);
+  if (!typeA.isDynamicDim(depthDim))
+    knownSteps = llvm::divideCeil(typeA.getDimSize(depthDim), schedule.blockDepth);
   steps = knownSteps ? index(*knownSteps) : steps;
   /// The copies of a step, when there is such a step.
   auto start = [&](Value step, Value stage, std::optional<bool> exists) {
@@ -179,19 +185,23 @@ GpuExpander::Registers GpuExpander::loadMatrices(Value place, bool transposed) {
   return words;
 }
 
-/// Of a right operand [8, columns] of mma.sync m16n8k8 on tf32: two words for
-/// each eight columns (PTX ISA, "Matrix Fragments for mma.m16n8k8").
-static TileLayout tf32OperandB(const GpuMatmulSchedule &schedule) {
+/// Of an operand [8, own] of mma.sync m16n8k8 on tf32 (PTX ISA, "Matrix Fragments for mma.m16n8k8"): two words for each
+/// eight columns of the right one, four for each sixteen rows of the left one.
+static TileLayout tf32Words(const GpuMatmulSchedule &schedule, bool isLeft) {
   std::vector<LinearLayout::InputBases> inputs{
       {"register", {{4, 0}}}, {"lane", {{1, 0}, {2, 0}, {0, 1}, {0, 2}, {0, 4}}}, {"warp", {}}};
-  int64_t column = 8;
-  for (; column < schedule.blockColumns / schedule.warpColumns; column *= 2)
-    inputs[0].bases.push_back({0, column});
-  for (; column < schedule.blockColumns; column *= 2)
-    inputs[2].bases.push_back({0, column});
-  for (int64_t w = 1; w < schedule.warpRows; w *= 2)
-    inputs[2].bases.push_back({0, 0});
-  std::pair<std::string, int64_t> outputs[] = {{"row", 8}, {"col", schedule.blockColumns}};
+  int64_t own = isLeft ? 16 : 8, block = isLeft ? schedule.blockRows : schedule.blockColumns;
+  if (isLeft)
+    inputs[0].bases.insert(inputs[0].bases.begin(), {0, 8});
+  for (; own < block / (isLeft ? schedule.warpRows : schedule.warpColumns); own *= 2)
+    inputs[0].bases.push_back({0, own});
+  // Warps along the columns first; those along the other dimension hold copies.
+  for (bool alongRows : {false, true})
+    for (int64_t w = 1; w < (alongRows ? schedule.warpRows : schedule.warpColumns); w *= 2) {
+      inputs[2].bases.push_back({0, alongRows == isLeft ? own : 0});
+      own *= alongRows == isLeft ? 2 : 1;
+    }
+  std::pair<std::string, int64_t> outputs[] = {{"row", 8}, {"col", block}};
   std::optional<LinearLayout> linear = LinearLayout::fromBases(inputs, outputs);
   return linear ? TileLayout::create(std::move(*linear), {1, 1}).value_or(TileLayout()) : TileLayout();
 }
@@ -217,33 +227,44 @@ void GpuExpander::multiplyMma(const GpuMatmulSchedule &schedule, const DotOperan
   // memory the lanes name. Bits 0 to 2 are the row of a matrix.
   auto fragment = [&](const SharedTile &tile, std::pair<int64_t, int64_t> bit3, std::pair<int64_t, int64_t> bit4,
                       bool alongRows, int64_t warpColumns, int64_t warpRows) {
+    auto place = [&](int64_t own) { return alongRows ? tile.place(own, 0) : tile.place(0, own); };
     ThreadColumns places;
     for (int64_t row : {1, 2, 4})
       places.lane.push_back(tile.place(row, 0));
     places.lane.push_back(tile.place(bit3.first, bit3.second));
     places.lane.push_back(tile.place(bit4.first, bit4.second));
     for (int64_t w = 1; w < schedule.warpColumns; w *= 2)
-      places.warp.push_back(warpColumns ? (alongRows ? tile.place(w * warpColumns, 0) : tile.place(0, w * warpColumns))
-                                        : 0);
+      places.warp.push_back(warpColumns ? place(w * warpColumns) : 0);
     for (int64_t w = 1; w < schedule.warpRows; w *= 2)
-      places.warp.push_back(warpRows ? tile.place(w * warpRows, 0) : 0);
+      places.warp.push_back(warpRows ? place(w * warpRows) : 0);
     return places;
   };
   ThreadColumns placesA;
-  if (operands.baseA)
+  if (operands.baseA && !operands.transposedA)
     placesA = fragment(operands.a, {8, 0}, {0, half}, true, 0, rows);
+  else if (operands.baseA && !isTf32)
+    placesA = fragment(operands.a, {0, 8}, {8, 0}, false, 0, rows);
   ThreadColumns placesB;
   if (operands.transposed)
     placesB = fragment(operands.b, {0, half}, {8, 0}, true, columns, 0);
   else if (!isTf32)
     placesB = fragment(operands.b, {8, 0}, {0, 8}, false, columns, 0);
-  TileLayout wordsB = isTf32 && !operands.transposed ? tf32OperandB(schedule) : TileLayout();
+  TileLayout wordsA = isTf32 && operands.transposedA ? tf32Words(schedule, true) : TileLayout(),
+             wordsB = isTf32 && !operands.transposed ? tf32Words(schedule, false) : TileLayout();
   for (int64_t k = 0; k < operands.depth; k += depth) {
     SmallVector<Registers> a, right;
+    // ldmatrix transposes elements of 16 bits alone.
+    Registers single;
+    if (isTf32 && operands.transposedA)
+      single = readShared(operands.a, operands.baseA, wordsA, k, 0);
     for (int64_t m = 0; m < rows / 16; ++m) {
       Registers words;
-      if (operands.baseA) {
-        words = loadMatrices(sharedPlace(operands.baseA, placesA, operands.a.place(16 * m, k)), false);
+      if (!single.empty()) {
+        for (Value word : ArrayRef<Value>(single).slice(4 * m, 4))
+          words.push_back(arith::BitcastOp::create(b, b.getI32Type(), word));
+      } else if (operands.baseA) {
+        int64_t place = operands.transposedA ? operands.a.place(k, 16 * m) : operands.a.place(16 * m, k);
+        words = loadMatrices(sharedPlace(operands.baseA, placesA, place), operands.transposedA);
       } else {
         // Registers 8 (k / 16 + (depth / 16) m) on are the fragment's, two to a
         // word.
@@ -261,7 +282,7 @@ void GpuExpander::multiplyMma(const GpuMatmulSchedule &schedule, const DotOperan
     }
     for (int64_t n = 0; n < columns / 16; ++n) {
       if (isTf32 && !operands.transposed)
-        break; // below: ldmatrix transposes elements of 16 bits alone
+        break; // below
       int64_t place = operands.transposed ? operands.b.place(16 * n, k) : operands.b.place(k, 16 * n);
       Registers words = loadMatrices(sharedPlace(operands.baseB, placesB, place), !operands.transposed);
       for (int64_t i = 0; i < 4; i += 2)
@@ -317,7 +338,8 @@ void GpuExpander::multiplyFma(const GpuMatmulSchedule &schedule, const DotOperan
     return linear ? TileLayout::create(std::move(*linear), repeats).value_or(TileLayout()) : TileLayout();
   };
   constexpr int64_t group = 4;
-  TileLayout layoutA = operandLayout(0, group, false), layoutB = operandLayout(1, group, !operands.transposed);
+  TileLayout layoutA = operandLayout(0, group, operands.transposedA),
+             layoutB = operandLayout(1, group, !operands.transposed);
   auto widened = [&](Registers values) {
     for (Value &value : values)
       if (value.getType() != b.getF32Type())
@@ -325,13 +347,14 @@ void GpuExpander::multiplyFma(const GpuMatmulSchedule &schedule, const DotOperan
     return values;
   };
   for (int64_t k = 0; k < operands.depth; k += group) {
-    Registers a = widened(readShared(operands.a, operands.baseA, layoutA, 0, k));
+    Registers a = widened(operands.transposedA ? readShared(operands.a, operands.baseA, layoutA, k, 0)
+                                               : readShared(operands.a, operands.baseA, layoutA, 0, k));
     Registers right = widened(operands.transposed ? readShared(operands.b, operands.baseB, layoutB, 0, k)
                                                   : readShared(operands.b, operands.baseB, layoutB, k, 0));
     for (int64_t step = 0; step < group; ++step)
       for (int64_t reg = 0; reg < layout.registers(); ++reg) {
         std::vector<int64_t> at = layout.locate(reg, {});
-        int64_t fromA[] = {at[0], step};
+        int64_t fromA[] = {operands.transposedA ? step : at[0], operands.transposedA ? at[0] : step};
         int64_t fromB[] = {operands.transposed ? at[1] : step, operands.transposed ? step : at[1]};
         sums[reg] = math::FmaOp::create(b, a[layoutA.find(fromA).reg], right[layoutB.find(fromB).reg], sums[reg]);
       }

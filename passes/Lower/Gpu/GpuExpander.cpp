@@ -31,20 +31,30 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   Value thread = toIndex(NVVM::ThreadIdXOp::create(b, b.getI32Type()));
   lane = arith::AndIOp::create(b, thread, index(31));
   warp = arith::ShRUIOp::create(b, thread, index(5));
-  Value rest = toIndex(NVVM::BlockIdXOp::create(b, b.getI32Type()));
-  auto grid = bess::parseDims(kernel.getGrid());
-  for (int64_t i = grid.size() - 1; i >= 0; --i) {
-    Value id = rest;
-    if (i > 0) {
-      Value extent = fromExpr(grid[i]);
-      id = b.createOrFold<arith::RemUIOp>(rest, extent);
-      rest = b.createOrFold<arith::DivUIOp>(rest, extent);
-    }
-    mapping.map(kernel.getGridId(i), id);
-  }
-  for (Operation &op : kernel.getBody().front().without_terminator())
-    if (failed(expandOp(op)))
+  Value block = toIndex(NVVM::BlockIdXOp::create(b, b.getI32Type()));
+  SmallVector<SymbolicExpr> grid(bess::parseDims(kernel.getGrid()));
+  int64_t products = 0, loops = 0;
+  tile::DotOp dot;
+  kernel.getBody().walk([&](Operation *op) {
+    products += isa<tile::DotOp>(op);
+    if (auto product = dyn_cast<tile::DotOp>(op))
+      dot = product;
+    loops += isa<scf::ForOp>(op);
+  });
+  inPieces = products == 1 && loops == 0;
+  if (auto most = kernel.getSchedule().getAs<IntegerAttr>("grid_blocks"); most && inPieces) {
+    if (failed(expandPersistent(dot, block)))
       return failure();
+    SymbolicExpr blocks = 1;
+    for (const SymbolicExpr &extent : grid)
+      blocks *= extent;
+    grid = {SymbolicExpr::min(blocks, most.getInt())};
+  } else {
+    mapBlock(block);
+    for (Operation &op : kernel.getBody().front().without_terminator())
+      if (failed(expandOp(op)))
+        return failure();
+  }
   b.setLoc(kernel.getLoc());
   b.setInsertionPointToEnd(entry); // warps with a role of their own end here, too
   func::ReturnOp::create(b);
@@ -55,7 +65,7 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   auto producers = kernel.getSchedule().getAs<IntegerAttr>("producer_warps");
   function->setAttr("bess.block", b.getI64IntegerAttr((warps ? 32 * warps.getInt() : 32) +
                                                       (producers ? 32 * producers.getInt() : 0)));
-  function->setAttr("bess.grid", kernel.getGrid());
+  function->setAttr("bess.grid", bess::getDimsAttr(b.getContext(), grid));
   function->setAttr("bess.workspace", b.getStringAttr("0"));
   function->setAttr("bess.flops", kernel.getFlopsAttr());
   function->setAttr("bess.bytes", kernel.getBytesAttr());
@@ -64,7 +74,54 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   return success();
 }
 
+void GpuExpander::mapBlock(Value rest) {
+  auto grid = bess::parseDims(kernel.getGrid());
+  int64_t ungrouped = grid.size();
+  if (auto group = kernel.getSchedule().getAs<IntegerAttr>("row_group"); group && grid.size() >= 2) {
+    mapGroupedBlock(group.getInt(), rest);
+    ungrouped -= 2;
+  }
+  for (int64_t i = ungrouped - 1; i >= 0; --i) {
+    Value id = rest;
+    if (i > 0) {
+      Value extent = fromExpr(grid[i]);
+      id = b.createOrFold<arith::RemUIOp>(rest, extent);
+      rest = b.createOrFold<arith::DivUIOp>(rest, extent);
+    }
+    mapping.map(kernel.getGridId(i), id);
+  }
+}
+
+/// The last two dimensions of the grid, blocks along the rows and along the columns: `group` of them along the rows
+/// before the next column, so that blocks that run at a time share operands in the L2 cache. `rest` goes on to what
+/// the other dimensions make of the block's number.
+void GpuExpander::mapGroupedBlock(int64_t group, Value &rest) {
+  auto grid = bess::parseDims(kernel.getGrid());
+  int64_t last = grid.size() - 1;
+  Value rows = fromExpr(grid[last - 1]), columns = fromExpr(grid[last]), place = rest;
+  auto quotient = [&](Value x, Value y) { return b.createOrFold<arith::DivUIOp>(x, y); };
+  auto remainder = [&](Value x, Value y) { return b.createOrFold<arith::RemUIOp>(x, y); };
+  if (last > 1) {
+    Value all = mul(rows, columns);
+    place = remainder(rest, all);
+    rest = quotient(rest, all);
+  }
+  Value ofGroup = mul(index(group), columns);
+  Value first = mul(quotient(place, ofGroup), index(group)), within = remainder(place, ofGroup);
+  // The last group may have fewer rows.
+  Value height = b.createOrFold<arith::MinUIOp>(b.createOrFold<arith::SubIOp>(rows, first), index(group));
+  mapping.map(kernel.getGridId(last - 1), add(first, remainder(within, height)));
+  mapping.map(kernel.getGridId(last), quotient(within, height));
+}
+
 LogicalResult GpuExpander::expandOp(Operation &op) {
+  if (inPieces) {
+    if (canWait(op))
+      return success();
+    for (Value operand : op.getOperands())
+      if (isa<RankedTensorType>(operand.getType()) && failed(ensureTile(operand)))
+        return failure();
+  }
   b.setLoc(op.getLoc());
   if (auto load = dyn_cast<tile::LoadOp>(op))
     return isOperandInMemory(load.getTile()) ? success() : expandLoad(load);
@@ -110,7 +167,6 @@ LogicalResult GpuExpander::expandElementwise(Operation &op) {
   FailureOr<TileLayout> layout = layoutOf(&op, op.getResult(0));
   if (failed(layout))
     return failure();
-  Type element = cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
   if (isa<arith::AddFOp>(op) && stagedLoop)
     for (unsigned i : {0, 1})
       if (auto dot = op.getOperand(i).getDefiningOp<tile::DotOp>(); dot && isAddedOnce(dot)) {
@@ -119,25 +175,26 @@ LogicalResult GpuExpander::expandElementwise(Operation &op) {
         tiles[op.getResult(0)] = tiles[dot.getTile()];
         return success();
       }
-  bool isExp2 = isa<math::Exp2Op>(op) && element.isF32();
   Registers results;
-  for (int64_t reg = 0; reg < layout->registers(); ++reg) {
-    SmallVector<Value> operands;
-    for (Value operand : op.getOperands())
-      operands.push_back(isa<RankedTensorType>(operand.getType()) ? tiles[operand][reg] : mapped(operand));
-    if (isExp2) {
-      // The instruction (2 ulp); the text is in bessemer/Support/InlinePtx.def.
-      results.push_back(LLVM::InlineAsmOp::create(b, element, operands, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
-                                                  /*has_side_effects=*/false, /*is_align_stack=*/false,
-                                                  LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
-                            .getRes());
-      continue;
-    }
-    OperationState state(op.getLoc(), op.getName(), operands, {element}, op.getAttrs());
-    results.push_back(b.create(state)->getResult(0));
-  }
+  for (int64_t reg = 0; reg < layout->registers(); ++reg)
+    results.push_back(elementwiseRegister(op, reg));
   tiles[op.getResult(0)] = std::move(results);
   return success();
+}
+
+Value GpuExpander::elementwiseRegister(Operation &op, int64_t reg) {
+  Type element = cast<RankedTensorType>(op.getResult(0).getType()).getElementType();
+  SmallVector<Value> operands;
+  for (Value operand : op.getOperands())
+    operands.push_back(isa<RankedTensorType>(operand.getType()) ? tiles[operand][reg] : mapped(operand));
+  // The instruction (2 ulp); the text is in bessemer/Support/InlinePtx.def.
+  if (isa<math::Exp2Op>(op) && element.isF32())
+    return LLVM::InlineAsmOp::create(b, element, operands, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
+                                     /*has_side_effects=*/false, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                                     LLVM::AsmDialectAttr(), ArrayAttr())
+        .getRes();
+  OperationState state(op.getLoc(), op.getName(), operands, {element}, op.getAttrs());
+  return b.create(state)->getResult(0);
 }
 
 LogicalResult GpuExpander::expandIota(tile::IotaOp op) {
@@ -146,15 +203,19 @@ LogicalResult GpuExpander::expandIota(tile::IotaOp op) {
     return failure();
   Registers results;
   for (int64_t reg = 0; reg < layout->registers(); ++reg)
-    results.push_back(arith::IndexCastOp::create(b, b.getI64Type(),
-                                                 add(mapped(op.getStart()), coordinates(*layout, reg)[op.getAxis()])));
+    results.push_back(iotaRegister(op, *layout, reg));
   tiles[op.getTile()] = std::move(results);
   return success();
 }
 
+Value GpuExpander::iotaRegister(tile::IotaOp op, const TileLayout &layout, int64_t reg) {
+  return arith::IndexCastOp::create(b, b.getI64Type(),
+                                    add(mapped(op.getStart()), coordinates(layout, reg)[op.getAxis()]));
+}
+
 /// Does the source hold, in the same lane and warp, what the result wants? Then
 /// register `reg` of the result is a register of the source.
-LogicalResult GpuExpander::expandBroadcast(tile::BroadcastOp op) {
+FailureOr<SmallVector<int64_t>> GpuExpander::broadcastRegisters(tile::BroadcastOp op) {
   FailureOr<TileLayout> from = layoutOf(op, op.getX()), to = layoutOf(op, op.getTile());
   if (failed(from) || failed(to))
     return failure();
@@ -171,13 +232,23 @@ LogicalResult GpuExpander::expandBroadcast(tile::BroadcastOp op) {
           return op.emitError("expected a broadcast that stays within lanes: "
                               "the conversion of layouts has no code yet");
       }
-  Registers results;
+  SmallVector<int64_t> results;
   for (int64_t reg = 0; reg < to->registers(); ++reg) {
     std::vector<int64_t> at = to->locate(reg, {});
     for (size_t d = 0; d < rank; ++d)
       at[d] = type.getDimSize(d) == 1 ? 0 : at[d];
-    results.push_back(tiles[op.getX()][from->find(at).reg]);
+    results.push_back(from->find(at).reg);
   }
+  return results;
+}
+
+LogicalResult GpuExpander::expandBroadcast(tile::BroadcastOp op) {
+  FailureOr<SmallVector<int64_t>> sources = broadcastRegisters(op);
+  if (failed(sources))
+    return failure();
+  Registers results;
+  for (int64_t source : *sources)
+    results.push_back(tiles[op.getX()][source]);
   tiles[op.getTile()] = std::move(results);
   return success();
 }

@@ -50,10 +50,17 @@ private:
   using Registers = llvm::SmallVector<Value>;
 
   // ---- GpuExpander.cpp: the frame, elementwise ops
+  /// Where in the grid the block with this number is.
+  void mapBlock(Value number);
+  void mapGroupedBlock(int64_t group, Value &rest);
   mlir::LogicalResult expandOp(mlir::Operation &op);
   mlir::LogicalResult expandElementwise(mlir::Operation &op);
   mlir::LogicalResult expandIota(tile::IotaOp op);
   mlir::LogicalResult expandBroadcast(tile::BroadcastOp op);
+  Value elementwiseRegister(mlir::Operation &op, int64_t reg);
+  Value iotaRegister(tile::IotaOp op, const TileLayout &layout, int64_t reg);
+  /// Of the result's registers, the operand's that hold the same.
+  mlir::FailureOr<llvm::SmallVector<int64_t>> broadcastRegisters(tile::BroadcastOp op);
   Value index(int64_t value);
   Value add(Value x, Value y);
   Value mul(Value x, Value y);
@@ -64,8 +71,19 @@ private:
   /// Where register `reg` of this thread lies in the tile.
   Registers coordinates(const TileLayout &layout, int64_t reg);
 
+  // ---- Pieces.cpp: what follows a product
+  /// An op that is computed when its registers are wanted.
+  bool canWait(mlir::Operation &op) const;
+  /// All registers of the tile, a piece at a time; or some of them.
+  mlir::LogicalResult ensureTile(Value tile);
+  mlir::LogicalResult ensureRegisters(Value tile, mlir::ArrayRef<int64_t> wanted);
+  bool inPieces = false; ///< a kernel of one product, without a loop
+
   // ---- GpuMemory.cpp
   mlir::LogicalResult expandLoad(tile::LoadOp op);
+  /// Registers of one access, and those of the access that begins with `first`.
+  int64_t loadWidth(tile::LoadOp op, const TileLayout &layout);
+  Registers loadRegisters(tile::LoadOp op, const TileLayout &layout, int64_t first, int64_t width);
   mlir::LogicalResult expandLoadScalar(tile::LoadScalarOp op);
   mlir::LogicalResult expandGather(tile::GatherOp op);
   mlir::LogicalResult expandStore(tile::StoreOp op);
@@ -157,8 +175,9 @@ private:
     SharedTile a, b;
     Value baseA, baseB; ///< null: `a` is in registers
     const Registers *registersA = nullptr;
-    bool transposed = false; ///< b is [columns, depth]
-    int64_t depth = 0;       ///< of the step
+    bool transposed = false;  ///< b is [columns, depth]
+    bool transposedA = false; ///< a is [depth, rows]
+    int64_t depth = 0;        ///< of the step
   };
   /// The kernel's schedule for a product of these sizes.
   mlir::FailureOr<GpuMatmulSchedule> scheduleOf(tile::DotOp op);
@@ -190,6 +209,35 @@ private:
   void startBulkCopy(const BulkCopy &copy, Value base, Value step, Value barrier);
   Value addTensorMap(tile::LoadOp load, mlir::ArrayRef<int64_t> box, int64_t swizzleBytes);
   llvm::SmallVector<mlir::Attribute> tensorMaps;
+  /// The ring of stages: what is copied to it, and where it lies.
+  struct WgmmaRing {
+    GpuMatmulSchedule schedule;
+    BulkCopy a, b;
+    bool transposedA = false, transposedB = false;
+    int64_t steps = 0, bytesA = 0, stageBytes = 0, arena = 0;
+    Value full, empty, base; ///< barriers, stages
+    Value isFirstLane;
+  };
+  /// A stage, and the parity of the phase of its barrier that is waited for.
+  struct RingPlace {
+    Value stage, parity;
+  };
+  mlir::FailureOr<WgmmaRing> makeRing(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+                                      tile::LoadOp right);
+  Value ringBarrier(Value barriers, Value stage);
+  Value ringStage(const WgmmaRing &ring, Value stage);
+  RingPlace following(const WgmmaRing &ring, const RingPlace &place);
+  void waitFor(Value barrier, Value parity);
+  Value word(int64_t value); ///< i32
+  void guarded(Value condition, llvm::function_ref<void()> body);
+  /// One thread of the producers does what `produce` makes; then the branch of the others.
+  mlir::scf::IfOp partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce);
+  RingPlace startBlockCopies(const WgmmaRing &ring, const RingPlace &from);
+  Registers multiplyBlock(const WgmmaRing &ring, RingPlace &place, bool goesOn);
+  /// All ops of a kernel whose blocks go on to further ones of the grid.
+  mlir::LogicalResult expandPersistent(tile::DotOp op, Value firstBlock);
+  std::optional<WgmmaRing> persistentRing;
+  RingPlace consumerPlace;
   int64_t consumerThreads = 0; ///< of those who multiply, while the others copy
 
   // ---- Loop.cpp

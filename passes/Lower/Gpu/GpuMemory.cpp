@@ -95,22 +95,30 @@ GpuExpander::Registers GpuExpander::read(Value pointer, Type element, int64_t co
   return result;
 }
 
+int64_t GpuExpander::loadWidth(tile::LoadOp op, const TileLayout &layout) {
+  return accessWidth(op.getView(), op.getOffsets(), op.getDims(), contiguousRegisters(layout));
+}
+
+GpuExpander::Registers GpuExpander::loadRegisters(tile::LoadOp op, const TileLayout &layout, int64_t first,
+                                                  int64_t width) {
+  Type element = cast<tile::ViewType>(op.getView().getType()).getElementType();
+  Registers at = coordinates(layout, first);
+  Value guard = isInside(op.getTile(), layout, at);
+  if (!op->hasAttr("in_bounds"))
+    guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
+  if (op.getCondition())
+    guard = both(guard, mapped(op.getCondition()));
+  return read(pointer(op.getView(), op.getOffsets(), op.getDims(), at), element, width, guard);
+}
+
 LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
   FailureOr<TileLayout> layout = layoutOf(op, op.getTile());
   if (failed(layout))
     return failure();
-  Type element = cast<tile::ViewType>(op.getView().getType()).getElementType();
-  int64_t width = accessWidth(op.getView(), op.getOffsets(), op.getDims(), contiguousRegisters(*layout));
+  int64_t width = loadWidth(op, *layout);
   Registers results;
-  for (int64_t reg = 0; reg < layout->registers(); reg += width) {
-    Registers at = coordinates(*layout, reg);
-    Value guard = isInside(op.getTile(), *layout, at);
-    if (!op->hasAttr("in_bounds"))
-      guard = both(guard, isInView(op.getView(), op.getOffsets(), op.getDims(), at));
-    if (op.getCondition())
-      guard = both(guard, mapped(op.getCondition()));
-    llvm::append_range(results, read(pointer(op.getView(), op.getOffsets(), op.getDims(), at), element, width, guard));
-  }
+  for (int64_t reg = 0; reg < layout->registers(); reg += width)
+    llvm::append_range(results, loadRegisters(op, *layout, reg, width));
   tiles[op.getTile()] = std::move(results);
   return success();
 }

@@ -168,12 +168,13 @@ FailureOr<Value> ThreadExpander::evaluateDot(tile::DotOp op, Place &place) {
       return arith::ExtFOp::create(b, sum, v);
     return arith::ExtSIOp::create(b, sum, v);
   };
-  auto loop = scf::ForOp::create(b, index(0), extent(op.getA(), 1), index(1),
+  auto loop = scf::ForOp::create(b, index(0), extent(op.getA(), op.getTransposeA() ? 0 : 1), index(1),
                                  ValueRange{arith::ConstantOp::create(b, b.getZeroAttr(sum))});
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   Value k = loop.getInductionVar();
-  Place left{{row, k}}, other;
+  Place left, other;
+  left.at = op.getTransposeA() ? decltype(left.at){k, row} : decltype(left.at){row, k};
   FailureOr<Value> x = evaluate(op.getA(), left), y;
   if (panels) {
     y = evaluatePanels(panels, k, column);

@@ -121,68 +121,97 @@ void GpuExpander::startBulkCopy(const BulkCopy &copy, Value base, Value step, Va
   }
 }
 
-LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
-                                          tile::LoadOp right) {
-  int64_t depthStep = schedule.blockDepth, columns = schedule.instructionColumns();
-  bool transposed = op.getTransposeB();
-  FailureOr<BulkCopy> copyA = makeBulkCopy(a, schedule.blockRows, depthStep, 1, groupRowCount);
-  FailureOr<BulkCopy> copyB = transposed ? makeBulkCopy(right, schedule.blockColumns, depthStep, 1, columns)
-                                         : makeBulkCopy(right, depthStep, schedule.blockColumns, 0, columns);
+FailureOr<GpuExpander::WgmmaRing> GpuExpander::makeRing(tile::DotOp op, const GpuMatmulSchedule &schedule,
+                                                        tile::LoadOp a, tile::LoadOp right) {
+  int64_t depthStep = schedule.blockDepth, columns = schedule.instructionColumns(), stages = schedule.stages;
+  WgmmaRing ring;
+  ring.schedule = schedule;
+  ring.transposedA = op.getTransposeA();
+  ring.transposedB = op.getTransposeB();
+  FailureOr<BulkCopy> copyA = ring.transposedA ? makeBulkCopy(a, depthStep, schedule.blockRows, 0, groupRowCount)
+                                               : makeBulkCopy(a, schedule.blockRows, depthStep, 1, groupRowCount);
+  FailureOr<BulkCopy> copyB = ring.transposedB ? makeBulkCopy(right, schedule.blockColumns, depthStep, 1, columns)
+                                               : makeBulkCopy(right, depthStep, schedule.blockColumns, 0, columns);
   if (failed(copyA) || failed(copyB))
     return failure();
+  ring.a = *copyA;
+  ring.b = *copyB;
   auto typeA = cast<RankedTensorType>(a.getTile().getType());
-  if (typeA.isDynamicDim(1))
+  unsigned depthDim = ring.transposedA ? 0 : 1;
+  if (typeA.isDynamicDim(depthDim))
     return op.emitError("expected a known depth for the copy engine");
-  int64_t steps = llvm::divideCeil(typeA.getDimSize(1), depthStep), stages = schedule.stages;
-  int64_t bytesA = copyA->rows * copyA->columns * copyA->elementBytes,
-          stageBytes = bytesA + copyB->rows * copyB->columns * copyB->elementBytes;
-  Type i64 = b.getI64Type();
-  auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
+  ring.steps = llvm::divideCeil(typeA.getDimSize(depthDim), depthStep);
+  ring.bytesA = copyA->rows * copyA->columns * copyA->elementBytes;
+  ring.stageBytes = ring.bytesA + copyB->rows * copyB->columns * copyB->elementBytes;
 
   // full[0 ..], then empty[0 ..], before the stages.
   fenceShared();
-  Value full = sharedBase(takeShared(2 * stages * barrierBytes));
-  Value empty = moved(full, stages * barrierBytes);
-  int64_t arena = takeShared(stages * stageBytes, tileAlignment);
-  Value base = sharedBase(arena);
-  auto barrierOf = [&](Value barriers, Value stage) -> Value {
-    return LLVM::GEPOp::create(b, barriers.getType(), i64, barriers, ArrayRef<LLVM::GEPArg>{stage});
-  };
-  auto stageOf = [&](Value stage) -> Value {
-    Value offset = arith::MulIOp::create(b, stage, constant(stageBytes));
-    return LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{offset});
-  };
-  auto wait = [&](Value barrier, Value parity) {
-    NVVM::MBarrierTryWaitParityOp::create(b, barrier, parity, constant(waitTicks));
-  };
-  /// The stage after this one, and the parity of its phase.
-  auto following = [&](Value stage, Value parity) {
-    Value next = arith::AddIOp::create(b, stage, constant(1));
-    Value wraps = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, next, constant(stages));
-    return std::pair<Value, Value>(
-        arith::SelectOp::create(b, wraps, constant(0), next),
-        arith::SelectOp::create(b, wraps, arith::XOrIOp::create(b, parity, constant(1)), parity));
-  };
-  auto isEqual = [&](Value x, int64_t y) {
-    return Value(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, index(y)));
-  };
-  Value isFirstLane = isEqual(lane, 0);
-  auto guarded = [&](Value condition, llvm::function_ref<void()> body) {
-    auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(branch.thenBlock());
-    body();
-  };
-
-  guarded(arith::AndIOp::create(b, isEqual(warp, 0), isFirstLane), [&] {
+  ring.full = sharedBase(takeShared(2 * stages * barrierBytes));
+  ring.empty = moved(ring.full, stages * barrierBytes);
+  ring.arena = takeShared(stages * ring.stageBytes, tileAlignment);
+  ring.base = sharedBase(ring.arena);
+  ring.isFirstLane = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, index(0));
+  Value isFirstWarp = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, warp, index(0));
+  guarded(arith::AndIOp::create(b, isFirstWarp, ring.isFirstLane), [&] {
     for (int64_t stage = 0; stage < stages; ++stage) {
-      NVVM::MBarrierInitOp::create(b, barrierOf(full, constant(stage)), constant(1), Value());
-      NVVM::MBarrierInitOp::create(b, barrierOf(empty, constant(stage)), constant(schedule.warps()), Value());
+      NVVM::MBarrierInitOp::create(b, ringBarrier(ring.full, word(stage)), word(1), Value());
+      NVVM::MBarrierInitOp::create(b, ringBarrier(ring.empty, word(stage)), word(schedule.warps()), Value());
     }
     NVVM::FenceMbarrierInitOp::create(b);
   });
   NVVM::Barrier0Op::create(b);
+  return ring;
+}
 
+Value GpuExpander::word(int64_t value) { return arith::ConstantOp::create(b, b.getI32IntegerAttr(value)); }
+
+void GpuExpander::guarded(Value condition, llvm::function_ref<void()> body) {
+  auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  body();
+}
+
+Value GpuExpander::ringBarrier(Value barriers, Value stage) {
+  return LLVM::GEPOp::create(b, barriers.getType(), b.getI64Type(), barriers, ArrayRef<LLVM::GEPArg>{stage});
+}
+
+Value GpuExpander::ringStage(const WgmmaRing &ring, Value stage) {
+  Value offset = arith::MulIOp::create(b, stage, word(ring.stageBytes));
+  return LLVM::GEPOp::create(b, ring.base.getType(), b.getI8Type(), ring.base, ArrayRef<LLVM::GEPArg>{offset});
+}
+
+void GpuExpander::waitFor(Value barrier, Value parity) {
+  NVVM::MBarrierTryWaitParityOp::create(b, barrier, parity, word(waitTicks));
+}
+
+GpuExpander::RingPlace GpuExpander::following(const WgmmaRing &ring, const RingPlace &place) {
+  Value next = arith::AddIOp::create(b, place.stage, word(1));
+  Value wraps = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, next, word(ring.schedule.stages));
+  Value turned = arith::XOrIOp::create(b, place.parity, word(1));
+  return {arith::SelectOp::create(b, wraps, word(0), next), arith::SelectOp::create(b, wraps, turned, place.parity)};
+}
+
+/// The copies of all steps of a block, by one thread.
+GpuExpander::RingPlace GpuExpander::startBlockCopies(const WgmmaRing &ring, const RingPlace &from) {
+  auto loop = scf::ForOp::create(b, index(0), index(ring.steps), index(1), ValueRange{from.stage, from.parity});
+  OpBuilder::InsertionGuard inLoop(b);
+  b.setInsertionPointToStart(loop.getBody());
+  RingPlace at{loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]};
+  Value place = ringStage(ring, at.stage), barrier = ringBarrier(ring.full, at.stage);
+  waitFor(ringBarrier(ring.empty, at.stage), at.parity);
+  NVVM::MBarrierArriveExpectTxOp::create(b, TypeRange(), barrier, word(ring.stageBytes), NVVM::MemScopeKind::CTA,
+                                         /*relaxed=*/false, Value());
+  startBulkCopy(ring.a, place, loop.getInductionVar(), barrier);
+  Value placeB = moved(place, ring.bytesA);
+  startBulkCopy(ring.b, placeB, loop.getInductionVar(), barrier);
+  RingPlace next = following(ring, at);
+  scf::YieldOp::create(b, ValueRange{next.stage, next.parity});
+  return {loop.getResult(0), loop.getResult(1)};
+}
+
+scf::IfOp GpuExpander::partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce) {
+  const GpuMatmulSchedule &schedule = ring.schedule;
   Value isProducer = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, warp, index(schedule.warps()));
   auto roles = scf::IfOp::create(b, isProducer, /*withElseRegion=*/true);
   {
@@ -190,29 +219,89 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
     b.setInsertionPointToStart(roles.thenBlock());
     if (schedule.producerRegisters)
       NVVM::SetMaxRegisterOp::create(b, schedule.producerRegisters, NVVM::SetMaxRegisterAction::decrease);
-    guarded(arith::AndIOp::create(b, isEqual(warp, schedule.warps()), isFirstLane), [&] {
-      // The first time all stages are empty: as if the phase before were complete.
-      auto loop = scf::ForOp::create(b, index(0), index(steps), index(1), ValueRange{constant(0), constant(1)});
-      OpBuilder::InsertionGuard inLoop(b);
-      b.setInsertionPointToStart(loop.getBody());
-      Value stage = loop.getRegionIterArgs()[0], parity = loop.getRegionIterArgs()[1], place = stageOf(stage);
-      Value barrier = barrierOf(full, stage);
-      wait(barrierOf(empty, stage), parity);
-      NVVM::MBarrierArriveExpectTxOp::create(b, TypeRange(), barrier, constant(stageBytes), NVVM::MemScopeKind::CTA,
-                                             /*relaxed=*/false, Value());
-      startBulkCopy(*copyA, place, loop.getInductionVar(), barrier);
-      Value placeB = moved(place, bytesA);
-      startBulkCopy(*copyB, placeB, loop.getInductionVar(), barrier);
-      auto [next, nextParity] = following(stage, parity);
-      scf::YieldOp::create(b, ValueRange{next, nextParity});
-    });
+    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, warp, index(schedule.warps()));
+    guarded(arith::AndIOp::create(b, isFirst, ring.isFirstLane), produce);
   }
-
   // From here on all is in the branch of those who multiply.
   b.setInsertionPointToStart(roles.elseBlock());
   consumerThreads = 32 * schedule.warps();
   if (schedule.consumerRegisters)
     NVVM::SetMaxRegisterOp::create(b, schedule.consumerRegisters, NVVM::SetMaxRegisterAction::increase);
+  return roles;
+}
+
+LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
+                                          tile::LoadOp right) {
+  if (persistentRing) {
+    // A block of those that this one computes: the ring is where the block before left it.
+    tiles[op.getTile()] = multiplyBlock(*persistentRing, consumerPlace, /*goesOn=*/true);
+    return success();
+  }
+  FailureOr<WgmmaRing> ring = makeRing(op, schedule, a, right);
+  if (failed(ring))
+    return failure();
+  // The first time all stages are empty: as if the phase before were complete.
+  partRoles(*ring, [&] { startBlockCopies(*ring, {word(0), word(1)}); });
+  RingPlace place{word(0), word(0)};
+  tiles[op.getTile()] = multiplyBlock(*ring, place, /*goesOn=*/false);
+  releaseShared(ring->arena);
+  sharedUsed = true;
+  return success();
+}
+
+LogicalResult GpuExpander::expandPersistent(tile::DotOp op, Value firstBlock) {
+  FailureOr<GpuMatmulSchedule> schedule = scheduleOf(op);
+  auto a = op.getA().getDefiningOp<tile::LoadOp>(), right = op.getB().getDefiningOp<tile::LoadOp>();
+  if (failed(schedule))
+    return failure();
+  if (!isWgmma(schedule->instruction) || !a || !right)
+    return op.emitError("expected a product of loads by wgmma in blocks that go on to further ones");
+  FailureOr<WgmmaRing> ring = makeRing(op, *schedule, a, right);
+  if (failed(ring))
+    return failure();
+  Value blocks = index(1);
+  for (const SymbolicExpr &extent : bess::parseDims(kernel.getGrid()))
+    blocks = mul(blocks, fromExpr(extent));
+  // Not the grid's size: a launch may have more blocks than work, which leave at once.
+  Value stride = b.createOrFold<arith::MinUIOp>(blocks, index(schedule->gridBlocks));
+  auto isScalar = [](Operation &o) {
+    return !isa<tile::TileDialect>(o.getDialect()) && !o.getNumRegions() &&
+           llvm::none_of(o.getResultTypes(), llvm::IsaPred<RankedTensorType>) &&
+           llvm::none_of(o.getOperandTypes(), llvm::IsaPred<RankedTensorType>);
+  };
+  auto ops = kernel.getBody().front().without_terminator();
+  partRoles(*ring, [&] {
+    auto loop = scf::ForOp::create(b, firstBlock, blocks, stride, ValueRange{word(0), word(1)});
+    b.setInsertionPointToStart(loop.getBody());
+    mapBlock(loop.getInductionVar());
+    for (Operation &o : ops) // where the operands are
+      if (isScalar(o))
+        b.clone(o, mapping);
+    RingPlace next = startBlockCopies(*ring, {loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]});
+    scf::YieldOp::create(b, ValueRange{next.stage, next.parity});
+  });
+  persistentRing = *ring;
+  auto loop = scf::ForOp::create(b, firstBlock, blocks, stride, ValueRange{word(0), word(0)});
+  b.setInsertionPointToStart(loop.getBody());
+  consumerPlace = {loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]};
+  mapBlock(loop.getInductionVar());
+  // The stages stay taken. What the block before had in the rest of shared memory may be in use still.
+  sharedUsed = true;
+  for (Operation &o : ops)
+    if (failed(expandOp(o)))
+      return failure();
+  scf::YieldOp::create(b, ValueRange{consumerPlace.stage, consumerPlace.parity});
+  return success();
+}
+
+/// All steps of a block, by those who multiply. `goesOn`: the last stage is given back, too; `place` moves on.
+GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPlace &place, bool goesOn) {
+  const GpuMatmulSchedule &schedule = ring.schedule;
+  const BulkCopy &copyA = ring.a, &copyB = ring.b;
+  bool transposed = ring.transposedB, transposedA = ring.transposedA;
+  int64_t depthStep = schedule.blockDepth, columns = schedule.instructionColumns();
+  tile::LoadOp left = copyA.load;
+  Type i64 = b.getI64Type(), elementType = cast<RankedTensorType>(left.getTile().getType()).getElementType();
   int64_t groupRows = schedule.blockRows / schedule.groupRows(), tilesOfRows = groupRows / groupRowCount;
   auto sumsType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(columns / 2, b.getF32Type()));
   // Which part of the block the group has: columns run fastest, as in accumulatorLayout.
@@ -234,43 +323,47 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
     return arith::OrIOp::create(b, address, constant64(copy.descriptor.fields()));
   };
   NVVM::WGMMATypes element = schedule.instruction == MatmulInstruction::WgmmaTf32 ? NVVM::WGMMATypes::tf32
-                             : typeA.getElementType().isBF16()                    ? NVVM::WGMMATypes::bf16
+                             : elementType.isBF16()                               ? NVVM::WGMMATypes::bf16
                                                                                   : NVVM::WGMMATypes::f16;
-  int64_t instructionDepth = 32 / copyA->elementBytes;
+  int64_t instructionDepth = 32 / copyA.elementBytes;
   SmallVector<Value> initial(tilesOfRows, LLVM::ZeroOp::create(b, sumsType));
-  initial.append({constant(0), constant(0), constant(0)}); // stage, parity, the stage before
-  auto loop = scf::ForOp::create(b, index(0), index(steps), index(1), initial);
+  initial.append({place.stage, place.parity, place.stage}); // …, the stage before
+  auto giveBack = [&](Value condition, Value stage) {
+    guarded(condition, [&] {
+      NVVM::MBarrierArriveOp::create(b, TypeRange(), ringBarrier(ring.empty, stage), Value(), NVVM::MemScopeKind::CTA);
+    });
+  };
+  auto loop = scf::ForOp::create(b, index(0), index(ring.steps), index(1), initial);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     SmallVector<Value> sums(loop.getRegionIterArgs().take_front(tilesOfRows));
-    Value stage = loop.getRegionIterArgs()[tilesOfRows], parity = loop.getRegionIterArgs()[tilesOfRows + 1],
-          before = loop.getRegionIterArgs()[tilesOfRows + 2];
-    wait(barrierOf(full, stage), parity);
-    Value place = stageOf(stage);
-    Value placeB = moved(place, bytesA);
-    Value left = descriptorOf(*copyA, place, schedule.groupRows() > 1 ? groupRow : Value(), groupRows),
-          rightD = descriptorOf(*copyB, placeB, schedule.warpColumns > 1 ? groupColumn : Value(), columns);
+    RingPlace at{loop.getRegionIterArgs()[tilesOfRows], loop.getRegionIterArgs()[tilesOfRows + 1]};
+    Value before = loop.getRegionIterArgs()[tilesOfRows + 2];
+    waitFor(ringBarrier(ring.full, at.stage), at.parity);
+    Value placeA = ringStage(ring, at.stage), placeB = moved(placeA, ring.bytesA);
+    Value leftD = descriptorOf(copyA, placeA, schedule.groupRows() > 1 ? groupRow : Value(), groupRows),
+          rightD = descriptorOf(copyB, placeB, schedule.warpColumns > 1 ? groupColumn : Value(), columns);
     NVVM::WgmmaFenceAlignedOp::create(b);
     for (int64_t k = 0; k < depthStep; k += instructionDepth)
       for (int64_t m = 0; m < tilesOfRows; ++m) {
-        int64_t offsetA = tilePlace(copyA->layout, copyA->elementBytes, m * groupRowCount, k),
-                offsetB = tilePlace(copyB->layout, copyB->elementBytes, transposed ? 0 : k, transposed ? k : 0);
+        int64_t row = m * groupRowCount;
+        int64_t offsetA = tilePlace(copyA.layout, copyA.elementBytes, transposedA ? k : row, transposedA ? row : k),
+                offsetB = tilePlace(copyB.layout, copyB.elementBytes, transposed ? 0 : k, transposed ? k : 0);
         sums[m] = NVVM::WgmmaMmaAsyncOp::create(
-            b, sumsType, sums[m], b.createOrFold<arith::AddIOp>(left, constant64(offsetA / 16)),
+            b, sumsType, sums[m], b.createOrFold<arith::AddIOp>(leftD, constant64(offsetA / 16)),
             b.createOrFold<arith::AddIOp>(rightD, constant64(offsetB / 16)),
             NVVM::MMAShapeAttr::get(b.getContext(), groupRowCount, columns, instructionDepth), element, element,
             NVVM::WGMMATypes::f32, NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
-            NVVM::MMALayout::row, transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row, NVVM::MMAIntOverflowAttr());
+            transposedA ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+            transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row, NVVM::MMAIntOverflowAttr());
       }
     NVVM::WgmmaGroupSyncAlignedOp::create(b);
     NVVM::WgmmaWaitGroupSyncOp::create(b, 1);
     Value hasBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loop.getInductionVar(), index(0));
-    guarded(arith::AndIOp::create(b, hasBefore, isFirstLane), [&] {
-      NVVM::MBarrierArriveOp::create(b, TypeRange(), barrierOf(empty, before), Value(), NVVM::MemScopeKind::CTA);
-    });
-    auto [next, nextParity] = following(stage, parity);
-    sums.append({next, nextParity, stage});
+    giveBack(arith::AndIOp::create(b, hasBefore, ring.isFirstLane), before);
+    RingPlace next = following(ring, at);
+    sums.append({next.stage, next.parity, at.stage});
     scf::YieldOp::create(b, sums);
   }
 
@@ -292,8 +385,8 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
           .getRes();
   for (size_t i = 0; i < inFlight.size(); ++i)
     done.push_back(LLVM::ExtractValueOp::create(b, all, i));
-  tiles[op.getTile()] = done;
-  releaseShared(arena);
-  sharedUsed = true;
-  return success();
+  if (goesOn)
+    giveBack(ring.isFirstLane, loop.getResult(tilesOfRows + 2));
+  place = {loop.getResult(tilesOfRows), loop.getResult(tilesOfRows + 1)};
+  return done;
 }

@@ -275,6 +275,14 @@ func.func @dot_rank(%a: tensor<4xf32>, %b: tensor<4x4xf32>) {
 
 // -----
 
+func.func @dot_transposed_left(%a: tensor<3x2xf32>, %b: tensor<3x5xf32>) {
+  // expected-error @+1 {{expected, with transpose_a, a load as the left operand and no panels}}
+  %0 = tile.dot %a, %b {transpose_a} : tensor<3x2xf32>, tensor<3x5xf32> -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
 func.func @dot_depth(%a: tensor<2x3xf32>, %b: tensor<4x5xf32>) {
   // expected-error @+1 {{expected one depth, got 3 and 4}}
   %0 = tile.dot %a, %b : tensor<2x3xf32>, tensor<4x5xf32> -> tensor<2x5xf32>

@@ -45,12 +45,92 @@ TEST(GpuMatmulSchedule, PricesWhatItBuilds) {
   EXPECT_GE(ofLarge.blockRows * ofLarge.blockColumns, 128 * 64);
   EXPECT_GT(gpuMatmulCost(ofLarge, large, machine).peak, 0.75);
   EXPECT_EQ(ofRow.blockRows, 16);
-  EXPECT_STREQ(gpuMatmulCost(ofRow, row, machine).bound, "the L2 cache");
+  EXPECT_STREQ(gpuMatmulCost(ofRow, row, machine).bound, "the memory");
   // What is chosen is no dearer than another that fits.
   GpuMatmulSchedule other = ofLarge;
   other.blockRows = other.blockColumns = 64;
   other.warpRows = other.warpColumns = 2;
   EXPECT_LE(gpuMatmulCost(ofLarge, large, machine).cycles, gpuMatmulCost(other, large, machine).cycles);
+}
+
+// What the tutorials of Triton's Gluon report of 8192 x 8192 x 16384 on an H100: by stages and the step of depth
+// 489 (2, 128), 674 (3, 64) and 669 (4, 64) Tflop/s.
+TEST(GpuMatmulSchedule, StagesHideCopies) {
+  GpuMachine machine = gpuMachineOf(90);
+  GpuMatmulShape shape = shapeOf(8192, 8192, 16384, MatmulInstruction::MmaHalf);
+  shape.bulkOperands = true;
+  auto cost = [&](int64_t depth, int64_t stages) {
+    GpuMatmulSchedule s;
+    s.instruction = MatmulInstruction::WgmmaHalf;
+    s.blockRows = 128, s.blockColumns = 256, s.blockDepth = depth, s.warpRows = 8, s.stages = stages;
+    shareRegisters(s, machine);
+    return gpuMatmulCost(s, shape, machine).peak;
+  };
+  EXPECT_NEAR(cost(128, 2) / cost(64, 3), 489.0 / 674, 0.04);
+  EXPECT_NEAR(cost(64, 4) / cost(64, 3), 669.0 / 674, 0.04);
+  EXPECT_LT(cost(64, 2), 0.7 * cost(64, 3));
+  GpuMatmulSchedule chosen = *chooseGpuMatmulSchedule(shape, machine);
+  EXPECT_EQ(chosen.instruction, MatmulInstruction::WgmmaHalf);
+  EXPECT_GE(chosen.stages, 3);
+  EXPECT_LE(chosen.stages, 4);
+}
+
+// Few blocks and a long depth: parts. Enough blocks, a short depth, a size that is not known: none.
+TEST(GpuMatmulSchedule, CutsTheDepthOfFewBlocks) {
+  for (int64_t architecture : {80, 90}) {
+    GpuMachine machine = gpuMachineOf(architecture);
+    auto partsOf = [&](int64_t m, int64_t n, int64_t k) {
+      GpuMatmulShape shape = shapeOf(m, n, k, MatmulInstruction::MmaHalf);
+      shape.bulkOperands = true;
+      GpuDepthParts p = chooseDepthParts(shape, machine);
+      EXPECT_GE(p.parts * p.partDepth, k);
+      EXPECT_LE((p.parts - 1) * p.partDepth, k); // the last part has something
+      EXPECT_LE(p.cycles, p.wholeCycles);
+      EXPECT_EQ(p.reason.empty(), p.parts == 1);
+      if (p.parts > 1) {
+        EXPECT_EQ(p.partDepth % 64, 0);
+        EXPECT_LT(p.cycles, 0.95 * p.wholeCycles);
+      }
+      return p.parts;
+    };
+    EXPECT_GT(partsOf(64, 4096, 14336), 1);
+    EXPECT_GT(partsOf(16, 128, 16384), 4); // two blocks
+    EXPECT_GT(partsOf(16, 100, 16391), 4);
+    EXPECT_EQ(partsOf(8192, 8192, 8192), 1);
+    EXPECT_EQ(partsOf(64, 4096, 64), 1);
+    EXPECT_EQ(partsOf(0, 5, 0), 1);
+    GpuMatmulShape free = shapeOf(1, 4096, 16384, MatmulInstruction::MmaHalf);
+    free.rows = std::nullopt;
+    EXPECT_EQ(chooseDepthParts(free, machine).parts, 1);
+  }
+}
+
+// Blocks that run at a time: some along the rows read less than all columns for two.
+TEST(GpuMatmulSchedule, GroupsBlocksForTheCache) {
+  GpuMachine machine = gpuMachineOf(90);
+  GpuMatmulShape shape = shapeOf(8192, 14336, 4096, MatmulInstruction::MmaHalf);
+  shape.bulkOperands = true;
+  GpuMatmulSchedule grouped = *chooseGpuMatmulSchedule(shape, machine), plain = grouped;
+  EXPECT_GE(grouped.rowGroup, 4);
+  plain.rowGroup = 0;
+  EXPECT_LT(gpuMatmulCost(grouped, shape, machine).memoryCycles,
+            0.5 * gpuMatmulCost(plain, shape, machine).memoryCycles);
+  shape.rows = 64;
+  EXPECT_EQ(chooseGpuMatmulSchedule(shape, machine)->rowGroup, 0);
+}
+
+// Short pieces of rows are read with what is beside them.
+TEST(GpuMatmulSchedule, MemoryReadsPieces) {
+  GpuMachine machine = gpuMachineOf(90);
+  GpuMatmulShape shape = shapeOf(1, 4096, 4096, MatmulInstruction::MmaHalf), transposed = shape;
+  transposed.transposedB = true;
+  GpuMatmulSchedule s;
+  s.blockRows = 16, s.blockColumns = 16, s.blockDepth = 64, s.stages = 4;
+  EXPECT_NEAR(gpuMatmulCost(s, shape, machine).memoryCycles, 2 * gpuMatmulCost(s, transposed, machine).memoryCycles,
+              100);
+  shape.bulkOperands = true;
+  GpuMatmulCost best = gpuMatmulCost(*chooseGpuMatmulSchedule(shape, machine), shape, machine);
+  EXPECT_GT(best.memoryCycles / best.cycles, 0.85);
 }
 
 TEST(GpuMatmulSchedule, RefusesWhatDoesNotFit) {

@@ -91,6 +91,15 @@ public:
     return cubin.kernels;
   }
 
+  /// Of the first kernel.
+  std::string reason() {
+    for (auto kernel : nestedModule.getOps<mlir::LLVM::LLVMFuncOp>())
+      if (auto text = kernel->getAttrOfType<mlir::StringAttr>("bess.reason"))
+        return text.str();
+    return "";
+  }
+  int64_t kernelCount() { return nestedModule ? llvm::range_size(nestedModule.getOps<mlir::LLVM::LLVMFuncOp>()) : 0; }
+
   std::string architecture;
   mlir::MLIRContext context;
   mlir::OwningOpRef<mlir::ModuleOp> module;

@@ -61,6 +61,7 @@ TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
   known.instruction = isFloat ? MatmulInstruction::Fma : MatmulInstruction::MmaHalf;
   known.elementBytes = isFloat ? 4 : 2;
   known.bulkOperands = !isFloat;
+  known.transposedB = shape.transposed;
   GpuMatmulSchedule s = *chooseGpuMatmulSchedule(known, machine);
   GpuMatmulCost cost = gpuMatmulCost(s, known, machine);
   int64_t products;
@@ -94,4 +95,35 @@ TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
       instructionName(s.instruction), long(s.blockRows), long(s.blockColumns), long(s.blockDepth), long(s.warpRows),
       long(s.warpColumns), long(s.stages), resources[0].registers, long(cost.sharedBytes >> 10), long(cost.resident),
       long(products), 100 * cost.peak, cost.cycles / 1e6);
+}
+
+// Functions behind the product are computed in pieces: blocks stay as large as without them, and nothing spills.
+TEST(Gpu, LargeProductsWithFunctions) {
+  for (std::string architecture : {"sm_80", "sm_90a"})
+    for (std::string approximate : {"none", "tanh"}) {
+      GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
+      int64_t n = 4096, k = 1024;
+      std::string a = shapeText(n, k, "f16"), b = shapeText(k, n, "f16"), y = shapeText(n, n, "f16"),
+                  bias = "tensor<4096xf16>";
+      GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ", %c: " + bias + ", %r: " + y + ") -> " + y +
+                           " {\n  %0 = bess.matmul %a, %b : (" + a + ", " + b + ") -> " + y +
+                           "\n  %1 = bess.add %0, %c : (" + y + ", " + bias + ") -> " + y +
+                           "\n  %2 = bess.gelu %1 {approximate = \"" + approximate + "\"} : (" + y + ") -> " + y +
+                           "\n  %3 = bess.add %2, %r : (" + y + ", " + y + ") -> " + y + "\n  return %3 : " + y +
+                           "\n}\n",
+                       architecture, machine);
+      std::vector<cuda::KernelResources> resources = kernel.assembles();
+      GpuMatmulShape shape;
+      shape.rows = shape.columns = n, shape.depth = k;
+      shape.bulkOperands = true;
+      GpuMatmulSchedule s = *chooseGpuMatmulSchedule(shape, machine);
+      EXPECT_GE(s.blockRows * s.blockColumns, 64 * 128);
+      EXPECT_EQ(kernel.kernelCount(), 1);
+      auto main = kernel.nestedModule.getOps<mlir::LLVM::LLVMFuncOp>();
+      EXPECT_EQ((*main.begin())->getAttrOfType<mlir::IntegerAttr>("bess.block").getInt(),
+                32 * (s.warps() + s.producerWarps));
+      if (!resources.empty())
+        std::printf("| %s | gelu %s | %s, %ld x %ld | %u registers |\n", architecture.c_str(), approximate.c_str(),
+                    instructionName(s.instruction), long(s.blockRows), long(s.blockColumns), resources[0].registers);
+    }
 }

@@ -21,17 +21,39 @@ INSTANTIATE_TEST_SUITE_P(Gpu, Products,
                                                           Product{"f16", 20, 24, 40, false, "m", "k"},
                                                           Product{"f32", 20, 24, 40, true, "m", "k"})));
 
+// The left operand [depth, rows]: no kernel that transposes it comes first.
+INSTANTIATE_TEST_SUITE_P(TransposedLeft, Products,
+                         testing::Combine(testing::Values("sm_80", "sm_90a"),
+                                          testing::Values(Product{"f16", 64, 64, 128, false, {}, {}, true},
+                                                          Product{"bf16", 72, 40, 50, true, {}, {}, true},
+                                                          Product{"f16", 37, 33, 21, false, {}, {}, true},
+                                                          Product{"f32", 70, 72, 50, false, {}, {}, true},
+                                                          Product{"f16", 72, 40, 40, false, "m", "k", true})));
+
 TEST_P(Products, MatchTheReference) {
   auto [architecture, product] = GetParam();
   GpuKernel kernel(product.text(), architecture);
+  EXPECT_EQ(kernel.kernelCount(), 1);
   kernel.matches(product.shapes(), toleranceOf(product.element));
   kernel.assembles();
+}
+
+// Blocks in groups along the rows: the last group is smaller; rows that only the launch knows.
+TEST(Gpu, ProductsInGroups) {
+  GpuMachine machine = gpuMachineOf(80);
+  machine.multiprocessors = 6;
+  for (Product product : {Product{"f16", 300, 520, 32}, Product{"f16", 300, 520, 32, false, "m"}}) {
+    GpuKernel kernel(product.text(), "sm_80", machine);
+    EXPECT_NE(kernel.reason().find("in groups of"), std::string::npos) << kernel.reason();
+    kernel.matches(product.shapes(), toleranceOf(product.element));
+  }
 }
 
 // f32 operands through the tensor cores, when that is asked for.
 TEST(Gpu, Tf32Products) {
   for (std::string architecture : {"sm_80", "sm_90a"})
-    for (Product product : {Product{"f32", 70, 72, 72}, Product{"f32", 37, 36, 52, true}}) {
+    for (Product product : {Product{"f32", 70, 72, 72}, Product{"f32", 37, 36, 52, true},
+                            Product{"f32", 72, 40, 52, false, {}, {}, true}}) {
       GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
       machine.tf32 = true;
       GpuKernel kernel(product.text(), architecture, machine);

@@ -23,19 +23,25 @@ struct Product {
   int64_t rows, columns, depth;
   bool transposed = false;
   std::string m = {}, k = {}; ///< names of dimensions that are not known; empty: known
+  bool transposedA = false;
 
   std::string dim(const std::string &name, int64_t size) const { return name.empty() ? std::to_string(size) : name; }
   std::string text() const {
-    std::string a = tensor({dim(m, rows), dim(k, depth)}, element),
+    std::string a = transposedA ? tensor({dim(k, depth), dim(m, rows)}, element)
+                                : tensor({dim(m, rows), dim(k, depth)}, element),
                 y = tensor({dim(m, rows), std::to_string(columns)}, element);
     std::string n = std::to_string(columns), d = dim(k, depth);
     std::string b = transposed ? tensor({n, d}, element) : tensor({d, n}, element);
     return "func.func @main(%a: " + a + ", %b: " + b + ") -> " + y + " {\n  %y = bess.matmul %a, %b" +
-           (transposed ? " {transpose_b}" : "") + " : (" + a + ", " + b + ") -> " + y + "\n  return %y : " + y +
-           "\n}\n";
+           (transposed && transposedA ? " {transpose_a, transpose_b}"
+            : transposed              ? " {transpose_b}"
+            : transposedA             ? " {transpose_a}"
+                                      : "") +
+           " : (" + a + ", " + b + ") -> " + y + "\n  return %y : " + y + "\n}\n";
   }
   std::vector<std::vector<int64_t>> shapes() const {
-    return {{rows, depth}, transposed ? std::vector<int64_t>{columns, depth} : std::vector<int64_t>{depth, columns}};
+    return {transposedA ? std::vector<int64_t>{depth, rows} : std::vector<int64_t>{rows, depth},
+            transposed ? std::vector<int64_t>{columns, depth} : std::vector<int64_t>{depth, columns}};
   }
 };
 

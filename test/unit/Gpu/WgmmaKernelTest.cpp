@@ -31,12 +31,26 @@ INSTANTIATE_TEST_SUITE_P(Gpu, WgmmaProducts,
                                          Product{"f16", 70, 72, 72, true}, Product{"bf16", 130, 264, 1096, true},
                                          Product{"f16", 300, 64, 40}, Product{"bf16", 64, 512, 640},
                                          Product{"f16", 150, 72, 136, false, "m"},
-                                         Product{"bf16", 150, 200, 136, true, "m"}));
+                                         Product{"bf16", 150, 200, 136, true, "m"},
+                                         Product{"f16", 136, 72, 200, false, {}, {}, true},
+                                         Product{"bf16", 200, 136, 72, true, {}, {}, true}));
 
 TEST_P(WgmmaProducts, MatchTheReference) {
   GpuKernel kernel(GetParam().text(), "sm_90a", forWgmma());
   kernel.matches(GetParam().shapes(), toleranceOf(GetParam().element));
   expectWgmma(kernel);
+}
+
+// More blocks than the grid has: each goes on to further ones, around the ring of stages, in groups along the rows.
+TEST(Gpu, WgmmaBlocksThatGoOn) {
+  for (Product product : {Product{"f16", 456, 520, 72}, Product{"bf16", 712, 264, 200, true, "m"}}) {
+    GpuMachine machine = forWgmma();
+    machine.multiprocessors = 2;
+    GpuKernel kernel(product.text(), "sm_90a", machine);
+    EXPECT_NE(kernel.reason().find("go on to further ones"), std::string::npos) << kernel.reason();
+    kernel.matches(product.shapes(), toleranceOf(product.element));
+    expectWgmma(kernel);
+  }
 }
 
 TEST(Gpu, WgmmaProductsOnTf32) {

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/ProductShape.h"
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+using namespace bessemer::tile;
+
+std::optional<ProductOp> ProductOp::of(Operation *op) {
+  if (auto matmul = dyn_cast_or_null<MatmulOp>(op))
+    return ProductOp{op, matmul.getA(), matmul.getB(), matmul.getY(), matmul.getTransposeA(), matmul.getTransposeB()};
+  if (auto parts = dyn_cast_or_null<MatmulPartsOp>(op))
+    return ProductOp{op,
+                     parts.getA(),
+                     parts.getB(),
+                     parts.getY(),
+                     parts.getTransposeA(),
+                     parts.getTransposeB(),
+                     static_cast<int64_t>(parts.getPartDepth())};
+  return std::nullopt;
+}
+
+static SymbolicExpr product(ArrayRef<SymbolicExpr> dims) {
+  SymbolicExpr result = 1;
+  for (const SymbolicExpr &dim : dims)
+    result *= dim;
+  return result;
+}
+
+std::optional<ProductSizes> tile::productSizes(const ProductOp &product, bool packed) {
+  auto a = getDims(product.a.getType()), w = getDims(product.b.getType()), y = getDims(product.y.getType());
+  ProductSizes sizes;
+  if (product.partDepth) {
+    sizes.parts = y.front();
+    y.erase(y.begin());
+  }
+  if (packed)
+    w.pop_back(); // [.., panels, K, columns]
+  ArrayRef<SymbolicExpr> aBatch = ArrayRef<SymbolicExpr>(a).drop_back(2),
+                         wBatch = ArrayRef<SymbolicExpr>(w).drop_back(2),
+                         yBatch = ArrayRef<SymbolicExpr>(y).drop_back(2);
+  auto ones = [](ArrayRef<SymbolicExpr> dims) {
+    return llvm::all_of(dims, [](const SymbolicExpr &d) { return d == SymbolicExpr::constant(1); });
+  };
+  // Rows of a transposed left operand are not neighbours of those of another batch.
+  sizes.shared = ones(wBatch) && (!product.transposeA || ones(aBatch));
+  sizes.depth = a[a.size() - (product.transposeA ? 2 : 1)];
+  sizes.columns = y.back();
+  sizes.rows = y[y.size() - 2];
+  if (sizes.shared) {
+    sizes.rows *= ::product(yBatch);
+    if (!(::product(aBatch) == ::product(yBatch)))
+      return std::nullopt;
+    return sizes;
+  }
+  // Batches: equal on both sides, or 1 on the left or right as a whole.
+  sizes.batches = ::product(yBatch);
+  sizes.leftOnce = ones(aBatch);
+  if (!(::product(wBatch) == sizes.batches) || !(sizes.leftOnce || ::product(aBatch) == sizes.batches))
+    return std::nullopt;
+  return sizes;
+}
+
+std::optional<GpuMatmulShape> tile::gpuOperandShape(Type a, Type right, const GpuMachine &machine) {
+  for (Type type : {a, right})
+    if (!type.isF32() && !type.isF16() && !type.isBF16())
+      return std::nullopt;
+  GpuMatmulShape shape;
+  shape.elementBytes = std::max(a.getIntOrFloatBitWidth(), right.getIntOrFloatBitWidth()) / 8;
+  bool isHalf = a == right && !a.isF32(), isTf32 = machine.tf32 && a.isF32() && right.isF32();
+  shape.instruction = isHalf   ? MatmulInstruction::MmaHalf
+                      : isTf32 ? MatmulInstruction::MmaTf32
+                               : MatmulInstruction::Fma;
+  return shape;
+}
+
+std::optional<GpuMatmulShape> tile::gpuMatmulShape(const ProductOp &product, const ProductSizes &sizes,
+                                                   const GpuMachine &machine) {
+  std::optional<GpuMatmulShape> known =
+      gpuOperandShape(getElementTypeOrSelf(product.a.getType()), getElementTypeOrSelf(product.b.getType()), machine);
+  if (!known)
+    return std::nullopt;
+  GpuMatmulShape shape = *known;
+  shape.batches = (sizes.batches * sizes.parts).isConstant();
+  shape.rows = sizes.rows.isConstant();
+  shape.columns = sizes.columns.isConstant();
+  shape.depth = product.partDepth ? std::optional(product.partDepth) : sizes.depth.isConstant();
+  shape.resultBytes = std::max(1u, getElementTypeOrSelf(product.y.getType()).getIntOrFloatBitWidth() / 8);
+  shape.transposedB = product.transposeB;
+  // The copy engine brings rows of known lengths that are multiples of 16 bytes; tf32 wants neighbours along the depth.
+  auto fits = [&](const SymbolicExpr &size) {
+    std::optional<int64_t> row = size.isConstant();
+    return row && *row > 0 && *row * shape.elementBytes % 16 == 0;
+  };
+  shape.bulkOperands = sizes.depth.isConstant() && fits(product.transposeA ? sizes.rows : sizes.depth) &&
+                       fits(product.transposeB ? sizes.depth : sizes.columns) &&
+                       (shape.instruction == MatmulInstruction::MmaHalf || (product.transposeB && !product.transposeA));
+  return shape;
+}

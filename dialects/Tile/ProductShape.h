@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What the schedules of a GPU (bessemer/Algorithms/GpuMatmulSchedule.h) must know of a product of the graph: the layout
+// phase asks whether to cut its depth, the tile phase how its blocks are.
+#pragma once
+
+#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+#include "dialects/Bess/Bess.h"
+
+namespace bessemer::tile {
+
+/// bess.matmul and bess.matmul_parts.
+struct ProductOp {
+  mlir::Operation *op = nullptr;
+  mlir::Value a, b, y;
+  bool transposeA = false, transposeB = false;
+  int64_t partDepth = 0; ///< of matmul_parts
+
+  /// Nullopt: another op.
+  static std::optional<ProductOp> of(mlir::Operation *op);
+};
+
+/// A product as matrices: [batches, rows, depth] x [batches or 1, depth, columns], each part of the depth a batch more.
+struct ProductSizes {
+  SymbolicExpr batches = 1, rows = 1, columns = 1, depth = 1;
+  SymbolicExpr parts = 1;
+  bool shared = false;   ///< one right operand for all: leading dimensions are rows
+  bool leftOnce = false; ///< one left operand for all batches
+};
+/// `packed`: the right operand is in panels. Nullopt: batches that stretch in parts.
+std::optional<ProductSizes> productSizes(const ProductOp &product, bool packed);
+
+/// Of operands of these types, without sizes. Nullopt: a GPU has no code for them.
+std::optional<GpuMatmulShape> gpuOperandShape(mlir::Type a, mlir::Type right, const GpuMachine &machine);
+
+/// For the model: of matmul_parts, one part for each batch. Nullopt: a GPU has no code for these types.
+std::optional<GpuMatmulShape> gpuMatmulShape(const ProductOp &product, const ProductSizes &sizes,
+                                             const GpuMachine &machine);
+
+} // namespace bessemer::tile

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Tile/ProductShape.h"
+#include "dialects/Tile/TargetSchedule.h"
+#include "passes/Layout/Passes.h"
+
+namespace bessemer {
+#define GEN_PASS_DEF_SPLITDEPTH
+#include "passes/Layout/Passes.h.inc"
+} // namespace bessemer
+
+using namespace mlir;
+using namespace bessemer;
+using namespace bessemer::bess;
+
+namespace {
+struct SplitDepth : bessemer::impl::SplitDepthBase<SplitDepth> {
+  void runOnOperation() override {
+    std::optional<GpuMachine> machine = tile::getGpuMachine(getOperation());
+    if (!machine)
+      return;
+    SmallVector<MatmulOp> products;
+    getOperation().walk([&](MatmulOp matmul) { products.push_back(matmul); });
+    for (MatmulOp matmul : products)
+      split(matmul, *machine);
+  }
+
+  static void split(MatmulOp matmul, const GpuMachine &machine) {
+    auto product = tile::ProductOp::of(matmul);
+    Type result = getElementTypeOrSelf(matmul.getY().getType());
+    if (!product || matmul->hasAttr(packedColumnsName) || !isa<FloatType>(result))
+      return;
+    std::optional<tile::ProductSizes> sizes = tile::productSizes(*product, /*packed=*/false);
+    std::optional<GpuMatmulShape> shape = sizes ? tile::gpuMatmulShape(*product, *sizes, machine) : std::nullopt;
+    if (!shape)
+      return;
+    GpuDepthParts choice = chooseDepthParts(*shape, machine);
+    if (choice.parts == 1)
+      return;
+    OpBuilder builder(matmul);
+    auto parts = MatmulPartsOp::create(builder, matmul.getLoc(), matmul.getA(), matmul.getB(), matmul.getTransposeA(),
+                                       matmul.getTransposeB(), choice.partDepth);
+    auto sum = SumPartsOp::create(builder, matmul.getLoc(), parts.getY(), TypeAttr::get(result));
+    for (Operation *op : {parts.getOperation(), sum.getOperation()})
+      op->setAttr("bess.reason", builder.getStringAttr(choice.reason));
+    matmul.replaceAllUsesWith(sum.getY());
+    matmul.erase();
+  }
+};
+} // namespace
