@@ -33,7 +33,7 @@ TEST(Matmul, SmallAndBroadcast) {
   EXPECT_EQ(numbersOf("matmul", {}, {f32({2, 0}, {}), f32({0, 1}, {})}, {2, 1}), (Numbers{0, 0}));
   EXPECT_NE(errorOf("matmul", {}, {a, a}, DType::F32, {2, 3}), "");
   // Depth 3 in parts of 2: the last has 1. Their sum is the product.
-  Tensor parts = f32({2, 1, 2}, {5, 14, 3, 9});
+  Value parts = f32({2, 1, 2}, {5, 14, 3, 9});
   EXPECT_EQ(numbersOf("matmul_parts", {{"part_depth", int64_t{2}}, {"transpose_b", int64_t{1}}},
                       {f32({1, 3}, {1, 2, 3}), f32({2, 3}, {1, 2, 1, 4, 5, 3})}, {2, 1, 2}),
             (Numbers{5, 14, 3, 9}));
