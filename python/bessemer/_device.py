@@ -114,7 +114,10 @@ def fill_on_device(tensor, value, argument):
         strides = value._tensor.strides[:rank] if value._tensor.has_strides else None
     else:
         # Stream 1 is the legacy default stream, which a run waits for.
-        alive = value.__dlpack__(stream=1)
+        try:
+            alive = value.__dlpack__(stream=1)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise BadInput(f"'{argument.name}': expected a DLPack tensor that can be read on the device, got: {error}") from None
         given = _Tensor.from_address(_pointer(alive, b"dltensor"))
         number = next((n for n, kind in _DLPACK.items() if kind == (given.code, given.bits)), 0)
         rank, shape, address = given.ndim, tuple(given.shape[:given.ndim]), (given.data or 0) + given.byte_offset

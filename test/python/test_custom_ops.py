@@ -142,6 +142,10 @@ def test_a_tensor_of_another_device_is_refused():
         def __dlpack_device__(self):
             return (2, 0)  # CUDA
 
+        def __dlpack__(self, stream=None, **options):
+            assert stream == 1  # the legacy default stream, of a device
+            return self.array.__dlpack__(**options)
+
     program = bessemer.compile(model([helper.make_node("Neg", ["x"], ["y"])], [info("x", TensorProto.FLOAT, ["n"])],
                                      [info("y", TensorProto.FLOAT, ["n"])]))
     with pytest.raises(bessemer.BadInput, match="memory of the host"):

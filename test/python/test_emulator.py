@@ -83,9 +83,9 @@ def test_a_whole_model_agrees_with_onnx_runtime_and_the_sanitizer_is_silent(name
 
 
 def test_what_accesses_cost_is_said_with_tile_op_and_node(tmp_path):
-    """A transposition reads or writes columns: a sector of memory for each element."""
+    """A transposition into rows of unknown length reads columns: a sector of memory for each element."""
     node = helper.make_node("Transpose", ["x"], ["y"], name="the_transpose", perm=[1, 0])
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [64, 64]) for name in "xy"]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("x", ["n", 64]), ("y", [64, "n"]))]
     path = tmp_path / "transpose.onnx"
     onnx.save(helper.make_model(helper.make_graph([node], "t", values[:1], values[1:]),
                                 opset_imports=[helper.make_opsetid("", 17)]), path)

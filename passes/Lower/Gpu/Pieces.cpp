@@ -5,7 +5,7 @@
 // op by op keeps several tiles of temporaries alive, and ptxas spills kilobytes.
 //
 //   op by op            in pieces, of what is stored
-//   t0 = bias[0..127]   for each piece p of 16 registers:
+//   t0 = bias[0..127]   for each piece p of 8 registers:
 //   t1 = sums + t0        t0 = bias[p], t1 = sums[p] + t0, t2 = gelu(t1)
 //   t2 = gelu(t1)
 //
@@ -19,7 +19,7 @@ using namespace bessemer;
 using namespace bessemer::gpu;
 
 /// Registers of a piece: enough for the latency of one chain of instructions to hide behind the others.
-static constexpr int64_t pieceRegisters = 16;
+static constexpr int64_t pieceRegisters = 8;
 
 bool GpuExpander::canWait(Operation &op) const {
   if (auto load = dyn_cast<tile::LoadOp>(op))
