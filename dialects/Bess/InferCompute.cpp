@@ -10,6 +10,19 @@ using namespace bessemer::bess::infer;
 
 using Types = SmallVectorImpl<Type>;
 
+/// The batch dimensions of a product; of the two depths, which must be equal, the first becomes the one that says more.
+template <class Adaptor>
+static FailureOr<Dims> productDims(OptLoc loc, Adaptor adaptor, SymbolicExpr &depthA, const SymbolicExpr &depthB,
+                                   ArrayRef<Dims> batches) {
+  if (failed(unify(loc, depthA, depthB, "K dimensions")))
+    return failure();
+  FailureOr<Dims> dims = broadcastDims(batches);
+  if (failed(dims))
+    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ", adaptor.getA().getType(), " and ",
+                             adaptor.getB().getType());
+  return dims;
+}
+
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
   Dims a = dimsOf(adaptor.getA()), b = dimsOf(adaptor.getB());
   for (auto [dims, what] : {std::pair<Dims &, StringRef>{a, "left"}, {b, "right"}})
@@ -33,14 +46,10 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adap
   } else if (adaptor.getTransposeB()) {
     std::swap(n, k2);
   }
-  if (failed(unify(loc, k, k2, "K dimensions")))
-    return failure();
-  FailureOr<Dims> dims = broadcastDims({a, b});
+  FailureOr<Dims> dims = productDims(loc, adaptor, k, k2, {a, b});
   if (failed(dims))
-    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ", adaptor.getA().getType(), " and ",
-                             adaptor.getB().getType());
-  dims->push_back(m);
-  dims->push_back(n);
+    return failure();
+  dims->append({m, n});
   types.push_back(getTensorType(*dims, adaptor.getTo() ? *adaptor.getTo() : elementOf(adaptor.getA())));
   return success();
 }
@@ -58,12 +67,9 @@ LogicalResult MatmulPartsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor
     std::swap(m, k);
   if (!adaptor.getTransposeB())
     std::swap(n, k2);
-  if (failed(unify(loc, k, k2, "K dimensions")))
-    return failure();
-  FailureOr<Dims> dims = broadcastDims({a, b});
+  FailureOr<Dims> dims = productDims(loc, adaptor, k, k2, {a, b});
   if (failed(dims))
-    return emitOptionalError(loc, "expected batch dimensions that broadcast, got ", adaptor.getA().getType(), " and ",
-                             adaptor.getB().getType());
+    return failure();
   dims->insert(dims->begin(), SymbolicExpr::ceilDiv(k, static_cast<int64_t>(adaptor.getPartDepth())));
   dims->append({m, n});
   types.push_back(getTensorType(*dims, Float32Type::get(adaptor.getA().getContext())));

@@ -92,6 +92,8 @@ private:
   Value isInside(Value tile, const TileLayout &layout, mlir::ArrayRef<Value> at);
   Value isInView(Value view, mlir::ValueRange offsets, mlir::ArrayRef<int64_t> dims, mlir::ArrayRef<Value> at);
   Value isOwner(const TileLayout &layout);
+  /// What `body` makes runs where the condition holds; null is true.
+  void guarded(Value condition, llvm::function_ref<void()> body);
   Value pointer(Value view, mlir::ValueRange offsets, mlir::ArrayRef<int64_t> dims, mlir::ArrayRef<Value> at);
   /// Reads `count` neighbours, or zeros where `guard` is false.
   Registers read(Value pointer, mlir::Type element, int64_t count, Value guard);
@@ -229,7 +231,6 @@ private:
   RingPlace following(const WgmmaRing &ring, const RingPlace &place);
   void waitFor(Value barrier, Value parity);
   Value word(int64_t value); ///< i32
-  void guarded(Value condition, llvm::function_ref<void()> body);
   /// One thread of the producers does what `produce` makes; then the branch of the others.
   mlir::scf::IfOp partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce);
   RingPlace startBlockCopies(const WgmmaRing &ring, const RingPlace &from);

@@ -32,6 +32,15 @@ Value GpuExpander::isInside(Value tile, const TileLayout &layout, ArrayRef<Value
   return inside;
 }
 
+void GpuExpander::guarded(Value condition, llvm::function_ref<void()> body) {
+  if (!condition)
+    return body();
+  auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  body();
+}
+
 Value GpuExpander::isInView(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Value> at) {
   auto extents = bess::parseDims(cast<tile::ViewType>(view.getType()).getDims());
   Value inside;

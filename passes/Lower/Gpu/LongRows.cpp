@@ -14,6 +14,7 @@
 
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Lower/Gpu/Layouts.h"
+#include "passes/Lower/Gpu/RowTiles.h"
 #include "passes/Lower/TileParts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -68,11 +69,11 @@ public:
       } else if (auto store = dyn_cast<tile::StoreOp>(op)) {
         stored = true;
       } else if (!isa<tile::LoadOp, tile::BroadcastOp, tile::IotaOp, tile::SplatOp>(op) && !isElementwiseTileOp(&op) &&
-                 !isSplatConstant(&op)) {
+                 !bessemer::gpu::isSplatConstant(&op)) {
         return false;
       }
       for (Value value : op.getResults())
-        if (isRow(value) && !isSplatConstant(&op) && !agrees(value))
+        if (isRow(value) && !bessemer::gpu::isSplatConstant(&op) && !agrees(value))
           return false;
       for (Value value : op.getResults())
         if (isRow(value)) {
@@ -107,11 +108,6 @@ private:
     auto tile = dyn_cast<RankedTensorType>(type);
     return tile && tile.getRank() != 1;
   }
-  static bool isSplatConstant(Operation *op) {
-    auto constant = dyn_cast<arith::ConstantOp>(op);
-    return constant && isa<SplatElementsAttr>(constant.getValue());
-  }
-
   /// Remembers the length of the first row and compares the others with it.
   bool agrees(Value value) {
     auto type = cast<RankedTensorType>(value.getType());
@@ -154,17 +150,13 @@ private:
     } else if (auto iota = dyn_cast<tile::IotaOp>(op)) {
       result = tile::IotaOp::create(b, type, add(iota.getStart(), part.first), sizes, 0);
     } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      Attribute value = cast<SplatElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
-      result = tile::SplatOp::create(b, type, arith::ConstantOp::create(b, cast<TypedAttr>(value)), sizes);
+      result = bessemer::gpu::splatConstant(b, constant, type, sizes);
     } else {
       SmallVector<Value> operands;
       for (Value operand : op->getOperands())
         operands.push_back(at(part, operand));
       b.setLoc(op->getLoc());
-      Operation *own = b.clone(*op);
-      own->setOperands(operands);
-      own->getResult(0).setType(type);
-      result = own->getResult(0);
+      result = bessemer::gpu::reshapedElementwise(b, op, operands, type);
     }
     return part.done[row] = result;
   }

@@ -224,11 +224,5 @@ void GpuExpander::startPatchesCopy(const SharedCopy &copy, Value base, Value ste
       LLVM::StoreOp::create(b, all, to, copy.vector * bytes);
     }
   };
-  Value owner = isOwner(copy.layout);
-  if (!owner)
-    return body();
-  auto branch = scf::IfOp::create(b, owner, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(branch.thenBlock());
-  body();
+  guarded(isOwner(copy.layout), body);
 }

@@ -288,10 +288,5 @@ void GpuExpander::startCopy(const SharedCopy &copy, Value base, Value step) {
       LLVM::StoreOp::create(b, whole, to, copy.vector * bytes);
     }
   };
-  if (!owner)
-    return body();
-  auto branch = scf::IfOp::create(b, owner, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(branch.thenBlock());
-  body();
+  guarded(owner, body);
 }

@@ -10,6 +10,7 @@
 
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Lower/Gpu/Layouts.h"
+#include "passes/Lower/Gpu/RowTiles.h"
 #include "passes/Lower/TileParts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -137,17 +138,12 @@ private:
         if (columnsOf(reduce.getTile()) != 1)
           return false;
       } else if (!isa<tile::BroadcastOp, tile::IotaOp, tile::SplatOp>(op) && !isElementwiseTileOp(&op) &&
-                 !isSplatConstant(&op)) {
+                 !bessemer::gpu::isSplatConstant(&op)) {
         return false;
       }
     }
     isTurned &= !reduces && columns > 1;
     return stores && (isTurned || columns <= longestShort) && (chooseRows(), rows > 1);
-  }
-
-  static bool isSplatConstant(Operation *op) {
-    auto constant = dyn_cast<arith::ConstantOp>(op);
-    return constant && isa<SplatElementsAttr>(constant.getValue());
   }
 
   /// Which dimension of the view the number of the row is an offset of, beside that of the tile; -1: none; nullopt: not
@@ -244,9 +240,7 @@ private:
         start = b.createOrFold<arith::AddIOp>(start, firstColumn);
       wide[result] = tile::IotaOp::create(b, type, start, sizes, 1);
     } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-      Attribute value = cast<SplatElementsAttr>(constant.getValue()).getSplatValue<Attribute>();
-      wide[result] =
-          tile::SplatOp::create(b, type, arith::ConstantOp::create(b, cast<TypedAttr>(value)).getResult(), sizes);
+      wide[result] = bessemer::gpu::splatConstant(b, constant, type, sizes);
     } else if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
       wide[result] = tile::ReduceOp::create(b, type, reduce.getKindAttr(), wide.lookup(reduce.getX()),
                                             b.getI64IntegerAttr(1), reduce.getSkipNanAttr());
@@ -254,10 +248,7 @@ private:
       SmallVector<Value> operands;
       for (Value operand : op->getOperands())
         operands.push_back(columnsOf(operand) ? wide.lookup(operand) : operand);
-      Operation *own = b.clone(*op);
-      own->setOperands(operands);
-      own->getResult(0).setType(type);
-      wide[result] = own->getResult(0);
+      wide[result] = bessemer::gpu::reshapedElementwise(b, op, operands, type);
     }
   }
 

@@ -165,13 +165,6 @@ FailureOr<GpuExpander::WgmmaRing> GpuExpander::makeRing(tile::DotOp op, const Gp
 
 Value GpuExpander::word(int64_t value) { return arith::ConstantOp::create(b, b.getI32IntegerAttr(value)); }
 
-void GpuExpander::guarded(Value condition, llvm::function_ref<void()> body) {
-  auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(branch.thenBlock());
-  body();
-}
-
 Value GpuExpander::ringBarrier(Value barriers, Value stage) {
   return LLVM::GEPOp::create(b, barriers.getType(), b.getI64Type(), barriers, ArrayRef<LLVM::GEPArg>{stage});
 }
