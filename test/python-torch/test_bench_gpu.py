@@ -32,10 +32,24 @@ def test_every_case_is_checked_and_timed(archive):
     done = run(archive, "--rounds", "1", "--filter", "1", "--results", archive / "results.json")
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((archive / "results.json").read_text())
-    cases = json.loads((archive / "manifest.json").read_text())["cases"]
-    assert [row["case"] for row in report["rows"]] == [entry["case"] for entry in cases if "1" in entry["case"]]
-    assert all(set(row) == {"case", "error", "seconds", "ratio"} for row in report["rows"])
-    assert len(report["models"]) == 3 and all(row["seconds"]["torch"] > 0 for row in report["models"])
+    manifest = json.loads((archive / "manifest.json").read_text())
+    names = [entry["case"] for entry in manifest["cases"] + manifest["models"] if "1" in entry["case"]]
+    assert [row["case"] for row in report["rows"]] == names and "BERT 2 x 64, 2 x 16 float16" in names
+    assert all(row["seconds"]["torch"] > 0 and row["ratio"] > 0 and not row["wrong"] for row in report["rows"])
+
+
+def test_a_case_that_fails_takes_only_itself_along(archive):
+    """A kernel that hangs or faults leaves a device of no use to its process."""
+    known = (archive / "cases.py").read_text()
+    assert "return functional.rms_norm(" in known and "return functional.layer_norm(" in known
+    (archive / "cases.py").write_text(known.replace("return functional.rms_norm(", "import time; time.sleep(1000); return functional.rms_norm(")
+                                      .replace("return functional.layer_norm(", "import os; os._exit(9); return functional.layer_norm("))
+    done = run(archive, "--check-only", "--filter", "norm|softmax", "--timeout", "10", "--results", archive / "results.json")
+    (archive / "cases.py").write_text(known)
+    assert done.returncode == 1, done.stdout + done.stderr
+    rows = json.loads((archive / "results.json").read_text())["rows"]
+    assert [row["case"].split()[0] for row in rows] == ["rms_norm", "layer_norm", "softmax", "softmax"]
+    assert [row.get("failed") for row in rows] == ["no answer in 10.0 s", "the process ended with exit code 9", None, None]
 
 
 def test_a_wrong_answer_is_found(archive):
