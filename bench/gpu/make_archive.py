@@ -65,7 +65,7 @@ def make_archive(target, size, out):
     programs.mkdir(parents=True)
     shutil.copytree(ROOT / "python" / "bessemer", package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     shutil.copy(ROOT / "build" / "lib" / "libbessemer-runtime.so", package)
-    for file in ("cases.py", "models.py", "run.py", "run_models.py"):
+    for file in ("cases.py", "kernels.py", "models.py", "run.py", "run_models.py"):
         shutil.copy(pathlib.Path(__file__).parent / file, folder / "gpu")
     entries = [add_case(case, target, programs) for case in chosen]
     whole = [add_model(model, target, programs) for model in getattr(models, size)()]

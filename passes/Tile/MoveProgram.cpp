@@ -30,7 +30,9 @@ tile::KernelOp tilegen::writeConcatProgram(ProgramBuilder &p) {
     auto argument = dyn_cast<BlockArgument>(x);
     if (!argument)
       return {};
-    Value tile = p.load(p.view(argument.getArgNumber()), {p.gridId(0), p.index(0)}, {1}, {p.extentOf(row(x))}, true);
+    // As it is stored: a copy has nothing to compute, and caches are only appended to in place by plain copies.
+    Value tile =
+        p.loadStored(p.view(argument.getArgNumber()), {p.gridId(0), p.index(0)}, {1}, {p.extentOf(row(x))}, true);
     p.store(tile, p.view(views.size() - 1), {p.gridId(0), p.indexOf(offset)}, {1}, true);
     offset += row(x);
   }
