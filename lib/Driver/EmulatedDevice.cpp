@@ -162,7 +162,8 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
   config.block = {static_cast<uint32_t>(kernel.threads)};
   config.dynamicSharedBytes = kernel.sharedBytes;
   config.sanitize = sanitize;
-  std::vector<uint64_t> parameters = runtime::deviceParameters(seen, kernel);
+  std::vector<uint64_t> parameters;
+  runtime::addDeviceParameters(seen, kernel, parameters);
   if (Status status = runtime::makeTensorMaps(seen, kernel, config.tensorMaps); !status.ok())
     return status;
   for (size_t i = 0; i < config.tensorMaps.size(); ++i)

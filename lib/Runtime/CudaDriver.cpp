@@ -6,8 +6,11 @@
 #include "bessemer/Runtime/Device.h"
 #include "bessemer/Runtime/Program.h"
 
+#include <algorithm>
 #include <dlfcn.h>
+#include <map>
 #include <mutex>
+#include <unordered_map>
 
 namespace bessemer::runtime {
 
@@ -193,6 +196,7 @@ public:
     if (!context)
       return;
     (void)enter();
+    freeSpares();
     if (code)
       (void)driver.moduleUnload(code);
     (void)driver.primaryContextRelease(number);
@@ -259,10 +263,35 @@ public:
   Status allocate(std::string_view what, int64_t bytes, DeviceAddress &address) override {
     if (Status status = enter(); !status.ok())
       return status;
-    return driver.check(driver.memoryAllocate(&address, static_cast<size_t>(bytes > 0 ? bytes : 1)),
-                        std::to_string(bytes) + " bytes of device memory for '" + std::string(what) + "'");
+    bytes = std::max<int64_t>(bytes, 1);
+    if (takeSpare(bytes, address)) {
+      // Whoever gave it back may have asked a stream for work on it that is not done.
+      return driver.check(driver.streamSynchronize(legacyStream), "what the legacy default stream waits for");
+    }
+    Result result = driver.memoryAllocate(&address, static_cast<size_t>(bytes));
+    if (result != 0) {
+      freeSpares();
+      result = driver.memoryAllocate(&address, static_cast<size_t>(bytes));
+    }
+    if (Status status =
+            driver.check(result, std::to_string(bytes) + " bytes of device memory for '" + std::string(what) + "'");
+        !status.ok())
+      return status;
+    std::lock_guard lock(mutex);
+    sizes.emplace(address, bytes);
+    return {};
   }
   void release(DeviceAddress address) override {
+    {
+      std::lock_guard lock(mutex);
+      auto size = sizes.find(address);
+      if (size != sizes.end() && spareBytes + size->second <= mostSpareBytes) {
+        spareBytes += size->second;
+        spare.emplace(size->second, address);
+        return;
+      }
+      sizes.erase(address);
+    }
     if (enter().ok())
       (void)driver.memoryFree(address);
   }
@@ -287,6 +316,25 @@ public:
   std::vector<FunctionHandle> functions;
 
 private:
+  bool takeSpare(int64_t bytes, DeviceAddress &address) {
+    std::lock_guard lock(mutex);
+    auto found = spare.find(bytes);
+    if (found == spare.end())
+      return false;
+    address = found->second;
+    spareBytes -= bytes;
+    spare.erase(found);
+    return true;
+  }
+  void freeSpares() {
+    std::lock_guard lock(mutex);
+    for (const auto &[bytes, address] : spare) {
+      (void)driver.memoryFree(address);
+      sizes.erase(address);
+    }
+    spare.clear();
+    spareBytes = 0;
+  }
   Status attribute(int which, int &value) {
     return driver.check(driver.deviceGetAttribute(&value, which, number), "cuDeviceGetAttribute");
   }
@@ -296,6 +344,14 @@ private:
   int multiprocessors = 1, major = 0, minor = 0;
   ContextHandle context = nullptr;
   ModuleHandle code = nullptr;
+
+  // Memory that was given back, by its size: the results of a run are as large as those of the run before, and
+  // cuMemAlloc and cuMemFree take longer than a small model.
+  static constexpr int64_t mostSpareBytes = int64_t{256} << 20;
+  std::mutex mutex;
+  std::unordered_map<DeviceAddress, int64_t> sizes;
+  std::multimap<int64_t, DeviceAddress> spare;
+  int64_t spareBytes = 0;
 };
 
 CudaStream::~CudaStream() {
@@ -336,7 +392,8 @@ Status CudaStream::launch(const DeviceLaunch &launch) {
   if (Status status = device.enter(); !status.ok())
     return status;
   const Kernel &kernel = (*device.kernels)[launch.kernel];
-  std::vector<uint64_t> words = deviceParameters(launch, kernel);
+  std::vector<uint64_t> words;
+  addDeviceParameters(launch, kernel, words);
   std::vector<void *> pointers;
   for (uint64_t &word : words)
     pointers.push_back(&word);

@@ -14,17 +14,6 @@ constexpr size_t mostWork = 4096;
 constexpr size_t mostLists = 16;
 } // namespace
 
-RecordedLaunch::RecordedLaunch(const DeviceLaunch &launch)
-    : own(launch), buffers(launch.buffers.begin(), launch.buffers.end()),
-      symbols(launch.symbols.begin(), launch.symbols.end()) {}
-
-DeviceLaunch RecordedLaunch::view() const {
-  DeviceLaunch launch = own;
-  launch.buffers = buffers;
-  launch.symbols = symbols;
-  return launch;
-}
-
 void DeviceQueue::close() {
   if (stream)
     (void)stream->wait();
@@ -40,13 +29,17 @@ Status DeviceQueue::launch(const DeviceLaunch &launch, int64_t points) {
     if (Status status = flush(); !status.ok())
       return status;
   Work work;
-  work.launch = RecordedLaunch(launch);
+  work.launch = launch;
+  work.firstBuffer = buffers.size();
+  work.buffers = launch.buffers.size();
+  buffers.insert(buffers.end(), launch.buffers.begin(), launch.buffers.end());
   work.firstWord = words.size();
-  if (!launch.symbols.empty()) {
+  work.symbols = launch.symbols.size();
+  if (work.symbols > 0) {
     words.push_back(points);
     words.insert(words.end(), launch.symbols.begin(), launch.symbols.end());
   }
-  list.push_back(std::move(work));
+  list.push_back(work);
   return {};
 }
 
@@ -58,7 +51,7 @@ Status DeviceQueue::copy(DeviceAddress to, DeviceAddress from, int64_t bytes) {
   work.to = to;
   work.from = from;
   work.bytes = bytes;
-  list.push_back(std::move(work));
+  list.push_back(work);
   return {};
 }
 
@@ -92,7 +85,16 @@ Status DeviceQueue::wait() {
 
 void DeviceQueue::drop() {
   list.clear();
+  buffers.clear();
   words.clear();
+}
+
+DeviceLaunch DeviceQueue::launchOf(const Work &work) const {
+  DeviceLaunch launch = work.launch;
+  launch.buffers = std::span(buffers).subspan(work.firstBuffer, work.buffers);
+  launch.symbols =
+      work.symbols ? std::span(words).subspan(work.firstWord + 1, work.symbols) : std::span<const int64_t>();
+  return launch;
 }
 
 /// Gives each launch its part of the words, and writes them where they are not yet there.
@@ -115,9 +117,9 @@ Status DeviceQueue::placeWords() {
     written.clear();
   }
   for (Work &work : list)
-    if (work.bytes == 0 && !work.launch.symbols.empty())
-      work.launch.own.words = {wordsAddress + 8 * work.firstWord,
-                               static_cast<int64_t>(8 * (1 + work.launch.symbols.size())), false, "symbols"};
+    if (work.bytes == 0 && work.symbols > 0)
+      work.launch.words = {wordsAddress + 8 * work.firstWord, static_cast<int64_t>(8 * (1 + work.symbols)), false,
+                           "symbols"};
   if (written.size() >= words.size() && std::equal(words.begin(), words.end(), written.begin()))
     return {};
   written = words;
@@ -125,19 +127,28 @@ Status DeviceQueue::placeWords() {
   return stream->copyIn(wordsAddress, words.data(), static_cast<int64_t>(8 * words.size()));
 }
 
+/// Does a tensor map of the kernel say anything that its buffer and the kernel do not?
+static bool hasVaryingMap(const Kernel &kernel) {
+  return std::any_of(kernel.tensorMaps.begin(), kernel.tensorMaps.end(), [](const TensorMapPlan &plan) {
+    return std::any_of(plan.dims.begin(), plan.dims.end(), [](const SymbolicExpr &dim) { return !dim.isConstant(); });
+  });
+}
+
 /// All that the device is told.
-Status DeviceQueue::makeKey(std::vector<uint64_t> &key) const {
+Status DeviceQueue::makeKey() {
+  key.clear();
   for (const Work &work : list) {
     if (work.bytes > 0) {
       key.insert(key.end(), {~uint64_t{0}, work.to, work.from, static_cast<uint64_t>(work.bytes)});
       continue;
     }
-    DeviceLaunch launch = work.launch.view();
+    DeviceLaunch launch = launchOf(work);
     const Kernel &kernel = kernels[launch.kernel];
     key.push_back(static_cast<uint64_t>(launch.kernel));
     key.push_back(static_cast<uint64_t>(launch.blocks));
-    std::vector<uint64_t> parameters = deviceParameters(launch, kernel);
-    key.insert(key.end(), parameters.begin(), parameters.end());
+    addDeviceParameters(launch, kernel, key);
+    if (!hasVaryingMap(kernel))
+      continue;
     std::vector<TensorMap> maps;
     if (Status status = makeTensorMaps(launch, kernel, maps); !status.ok())
       return status;
@@ -152,7 +163,7 @@ Status DeviceQueue::makeKey(std::vector<uint64_t> &key) const {
 
 Status DeviceQueue::issue() {
   for (const Work &work : list) {
-    Status status = work.bytes > 0 ? stream->copy(work.to, work.from, work.bytes) : stream->launch(work.launch.view());
+    Status status = work.bytes > 0 ? stream->copy(work.to, work.from, work.bytes) : stream->launch(launchOf(work));
     if (!status.ok())
       return status;
   }
@@ -185,15 +196,14 @@ Status DeviceQueue::flush() {
   // One launch is as cheap as one replay.
   if (!canRecord || list.size() < 2)
     return issueAll();
-  std::vector<uint64_t> key;
-  if (Status status = makeKey(key); !status.ok())
+  if (Status status = makeKey(); !status.ok())
     return status;
   auto entry = std::find_if(known.begin(), known.end(), [&](const KnownList &other) { return other.key == key; });
   if (entry == known.end()) {
     if (known.size() >= mostLists)
       known.erase(std::min_element(known.begin(), known.end(),
                                    [](const KnownList &a, const KnownList &b) { return a.lastUse < b.lastUse; }));
-    known.push_back({std::move(key), nullptr, ++flushes});
+    known.push_back({key, nullptr, ++flushes});
     return issueAll();
   }
   entry->lastUse = ++flushes;
@@ -209,9 +219,9 @@ Status DeviceQueue::flush() {
   }
   ++counts.replays;
   std::vector<int64_t> sizes;
-  for (const Work &work : list)
-    for (const DeviceArgument &buffer : work.launch.buffers)
-      sizes.push_back(buffer.bytes);
+  sizes.reserve(buffers.size());
+  for (const DeviceArgument &buffer : buffers)
+    sizes.push_back(buffer.bytes);
   return stream->replay(*entry->graph, sizes);
 }
 

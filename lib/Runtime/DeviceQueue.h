@@ -31,6 +31,8 @@ public:
   /// `points`: of the kernel's grid. Blocks may be more where the kernel has symbols.
   Status launch(const DeviceLaunch &launch, int64_t points);
   Status copy(DeviceAddress to, DeviceAddress from, int64_t bytes);
+  /// At once: nothing in the list touches the memory.
+  Status copyAhead(DeviceAddress to, DeviceAddress from, int64_t bytes) { return stream->copy(to, from, bytes); }
   /// `ahead`: nothing in the list touches the memory.
   Status copyIn(DeviceAddress to, const void *from, int64_t bytes, bool ahead);
   Status copyOut(void *to, DeviceAddress from, int64_t bytes);
@@ -46,8 +48,9 @@ public:
 
 private:
   struct Work {
-    RecordedLaunch launch; ///< when `bytes` is 0
-    size_t firstWord = 0;
+    DeviceLaunch launch; ///< when `bytes` is 0; but for its two lists, which are parts of `buffers` and `words`
+    size_t firstBuffer = 0, buffers = 0;
+    size_t firstWord = 0, symbols = 0; ///< the word before the symbols is the number of points
     DeviceAddress to = 0, from = 0;
     int64_t bytes = 0; ///< a copy
   };
@@ -57,16 +60,20 @@ private:
     uint64_t lastUse = 0;
   };
 
+  DeviceLaunch launchOf(const Work &work) const;
   Status placeWords();
-  Status makeKey(std::vector<uint64_t> &key) const;
+  Status makeKey();
   Status issue();
   Status record(KnownList &list);
 
   Device &device;
   std::unique_ptr<DeviceStream> stream;
   const std::vector<Kernel> &kernels; ///< of the program, for parameters
+  // The list, in three pieces that keep their memory from run to run.
   std::vector<Work> list;
+  std::vector<DeviceArgument> buffers;
   std::vector<int64_t> words, written; ///< of the list; on the device
+  std::vector<uint64_t> key;
   DeviceAddress wordsAddress = 0;
   size_t wordsCapacity = 0;
   std::vector<KnownList> known;

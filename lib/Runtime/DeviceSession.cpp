@@ -9,8 +9,18 @@
 
 namespace bessemer::runtime {
 
-std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel &kernel) {
-  std::vector<uint64_t> parameters;
+RecordedLaunch::RecordedLaunch(const DeviceLaunch &launch)
+    : own(launch), buffers(launch.buffers.begin(), launch.buffers.end()),
+      symbols(launch.symbols.begin(), launch.symbols.end()) {}
+
+DeviceLaunch RecordedLaunch::view() const {
+  DeviceLaunch launch = own;
+  launch.buffers = buffers;
+  launch.symbols = symbols;
+  return launch;
+}
+
+void addDeviceParameters(const DeviceLaunch &launch, const Kernel &kernel, std::vector<uint64_t> &parameters) {
   for (const DeviceArgument &buffer : launch.buffers)
     parameters.push_back(buffer.address);
   if (!launch.symbols.empty())
@@ -20,7 +30,6 @@ std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel 
     parameters.push_back(static_cast<uint64_t>(launch.workspaceStride));
     parameters.push_back(launch.fault.address);
   }
-  return parameters;
 }
 
 Status makeTensorMaps(const DeviceLaunch &launch, const Kernel &kernel, std::vector<TensorMap> &maps) {
@@ -177,9 +186,13 @@ void DeviceSession::unmap(void *host) {
 }
 
 Status DeviceSession::begin(std::span<const Edge> edges) {
+  constexpr int64_t mostStagedBytes = int64_t{64} << 10;
   if (Status status = queue.open(); !status.ok())
     return status;
   queue.drop(); // of a run that failed
+  if (std::any_of(edges.begin(), edges.end(), [](const Edge &edge) { return edge.address != 0; }))
+    if (Status status = queue.waitForCaller(); !status.ok())
+      return status;
   for (const char *host : edgeRanges)
     unmap(const_cast<char *>(host));
   edgeRanges.clear();
@@ -194,7 +207,14 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
     size_t next = i + 1;
     for (; next < sorted.size() && static_cast<char *>(sorted[next].host) < end; ++next)
       end = std::max(end, static_cast<char *>(sorted[next].host) + sorted[next].bytes);
-    if (sorted[i].address) {
+    // Small inputs move from run to run where caches stay: a copy costs less than a list that the device has not seen.
+    bool staged = sorted[i].address && sorted[i].isInput && next == i + 1 && end - begin <= mostStagedBytes;
+    if (staged) {
+      if (Status status = map(sorted[i].name, begin, end - begin); !status.ok())
+        return status;
+      if (Status status = queue.copyAhead(find(begin, 1)->address, sorted[i].address, end - begin); !status.ok())
+        return status;
+    } else if (sorted[i].address) {
       unmap(begin);
       MappedRange range;
       range.host = begin;
@@ -207,10 +227,8 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
     edgeRanges.push_back(begin);
     i = next;
   }
-  bool callers = false;
   DeviceAddress address = 0;
   for (const Edge &edge : edges) {
-    callers |= edge.address != 0;
     if (edge.isInput && !edge.address)
       wroteOnHost(edge.host, edge.bytes);
     else if (edge.isInput)
@@ -218,7 +236,7 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
         return status;
   }
   hostWrote = false;
-  return callers ? queue.waitForCaller() : Status();
+  return {};
 }
 
 Status DeviceSession::end(std::span<const Edge> edges) {

@@ -54,17 +54,32 @@ Status Executor::standIn(std::span<Tensor> inputs, std::span<Tensor> outputs) {
     collect(output, true);
   std::sort(pieces.begin(), pieces.end(),
             [](const Piece &a, const Piece &b) { return addressOf(*a.tensor) < addressOf(*b.tensor); });
-  regions.clear();
-  for (size_t i = 0; i < pieces.size();) {
+  // Pieces that overlap are one region.
+  std::vector<std::pair<DeviceAddress, int64_t>> wanted;
+  std::vector<size_t> regionOf(pieces.size());
+  for (size_t i = 0; i < pieces.size(); ++i) {
     DeviceAddress begin = addressOf(*pieces[i].tensor), end = begin + static_cast<uint64_t>(pieces[i].bytes);
-    size_t next = i + 1;
-    for (; next < pieces.size() && addressOf(*pieces[next].tensor) < end; ++next)
-      end = std::max(end, addressOf(*pieces[next].tensor) + static_cast<uint64_t>(pieces[next].bytes));
-    if (Status status = addRegion(begin, static_cast<int64_t>(end - begin)); !status.ok())
-      return status;
-    for (; i < next; ++i)
-      pieces[i].tensor->data =
-          static_cast<char *>(regions.back().block.data()) + (addressOf(*pieces[i].tensor) - begin);
+    if (wanted.empty() || begin >= wanted.back().first + static_cast<uint64_t>(wanted.back().second))
+      wanted.emplace_back(begin, pieces[i].bytes);
+    else
+      wanted.back().second = std::max(wanted.back().second, static_cast<int64_t>(end - wanted.back().first));
+    regionOf[i] = wanted.size() - 1;
+  }
+  // Address space is not free: a run with the tensors of the run before has its regions.
+  bool known = regions.size() >= wanted.size();
+  for (size_t i = 0; known && i < wanted.size(); ++i)
+    known = regions[i].address == wanted[i].first && regions[i].bytes == wanted[i].second;
+  if (known) {
+    regions.resize(wanted.size());
+  } else {
+    regions.clear();
+    for (auto [address, bytes] : wanted)
+      if (Status status = addRegion(address, bytes); !status.ok())
+        return status;
+  }
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const DeviceRegion &region = regions[regionOf[i]];
+    pieces[i].tensor->data = static_cast<char *>(region.block.data()) + (addressOf(*pieces[i].tensor) - region.address);
   }
   return {};
 }
@@ -111,7 +126,6 @@ Status Executor::runOnDeviceTensors(std::span<const Tensor> inputs, std::span<Te
   // What stood for the tensors may soon be other memory.
   if (Status forgotten = session->begin({}); status.ok())
     status = forgotten;
-  regions.clear();
   return status;
 }
 

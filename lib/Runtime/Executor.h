@@ -106,7 +106,7 @@ private:
   Status checkTransfer(const Tensor &tensor, int64_t bytes) const;
   /// Of memory in a region; else 0.
   DeviceAddress deviceAddressOf(const void *host) const;
-  /// Device memory of the run in progress, and what stands for it on the host.
+  /// Device memory of this run, or the last one, and what stands for it on the host.
   struct DeviceRegion {
     DeviceAddress address = 0;
     int64_t bytes = 0;

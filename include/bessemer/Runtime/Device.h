@@ -70,8 +70,8 @@ struct DeviceCounts {
   int64_t graphs = 0, replays = 0;
 };
 
-/// The launch's parameters, a word each; tensor maps follow them.
-std::vector<uint64_t> deviceParameters(const DeviceLaunch &launch, const Kernel &kernel);
+/// Appends the launch's parameters, a word each; tensor maps follow them.
+void addDeviceParameters(const DeviceLaunch &launch, const Kernel &kernel, std::vector<uint64_t> &parameters);
 /// The launch's tensor maps, from the addresses of its buffers.
 Status makeTensorMaps(const DeviceLaunch &launch, const Kernel &kernel, std::vector<TensorMap> &maps);
 
