@@ -162,7 +162,9 @@ def bert(batch, length, layers=12, width=768, heads=12, vocabulary=30522):
 
 def gpt2(past, length, layers=12, width=768, heads=12, vocabulary=50257, positions=1024):
     """GPT-2 with its caches, batch 1: `length` tokens behind `past` others. One model for prompt and steps."""
-    layer = "transformer.h.{}".format
+    def layer(i):
+        return f"transformer.h.{i}"
+
     specs = [("transformer.wte.weight", (vocabulary, width), "normal"), ("transformer.wpe.weight", (positions, width), "normal")]
     for i in range(layers):
         for part, (inputs, outputs) in {"attn.c_attn": (1, 3), "attn.c_proj": (1, 1), "mlp.c_fc": (1, 4), "mlp.c_proj": (4, 1)}.items():

@@ -76,6 +76,8 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
       if (isGpu) {
         RewritePatternSet functions(&getContext());
         bessemer::gpu::populateDeviceMath(functions);
+        if (!upstreamFunctions)
+          bessemer::gpu::addExpByInstruction(functions);
         if (failed(applyPatternsGreedily(kernels, std::move(functions))))
           return signalPassFailure();
       }
@@ -86,7 +88,7 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
           patterns, [](StringRef name) { return !llvm::is_contained({"math.sin", "math.cos", "math.tan"}, name); });
       if (!isGpu)
         addExpPattern(patterns);
-      if (!isGpu && !upstreamErf)
+      if (!upstreamFunctions)
         addErfPattern(patterns);
       if (failed(applyPatternsGreedily(kernels, std::move(patterns))))
         return signalPassFailure();
@@ -110,6 +112,6 @@ void bessemer::addLowerPasses(OpPassManager &manager, StringRef target, const Nu
   } else {
     manager.addPass(createLowerTileToCpu());
   }
-  manager.addPass(createLowerKernelsToLlvm({/*upstreamErf=*/!numerics.reassociate}));
+  manager.addPass(createLowerKernelsToLlvm({/*upstreamFunctions=*/!numerics.reassociate}));
   manager.addPass(createVerifyLowered());
 }

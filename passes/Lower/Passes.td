@@ -150,12 +150,13 @@ def SymbolsInMemory : Pass<"bessemer-symbols-in-memory", "::mlir::ModuleOp"> {
 def LowerKernelsToLlvm : Pass<"bessemer-lower-kernels-to-llvm", "::mlir::ModuleOp"> {
   let summary = "take the functions of the nested module @kernels to the LLVM dialect";
   let description = [{
-    Transcendental functions become polynomials (upstream `math`; exp and erf on a CPU those of `passes/Lower/MathApproximation.h`),
+    Transcendental functions become polynomials (upstream `math`; erf, and exp on a CPU, those of `passes/Lower/MathApproximation.h`),
+    exp on a GPU its instruction for powers of two,
     loops become branches, vectors LLVM vectors. `main` and the other host functions are left alone.
     A function with `bess.block` becomes a GPU kernel: `nvvm.kernel`, `nvvm.reqntid`.
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::vector::VectorDialect"];
-  let options = [Option<"upstreamErf", "upstream-erf", "bool", "false", "erf by upstream's polynomials, three times as long">];
+  let options = [Option<"upstreamFunctions", "upstream-functions", "bool", "false", "erf, and exp on a GPU, by upstream's polynomials, three times as long">];
 }
 
 def VerifyLowered : Pass<"bessemer-verify-lowered", "::mlir::ModuleOp"> {

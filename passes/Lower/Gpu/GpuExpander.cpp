@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Lower/Gpu/GpuExpander.h"
+#include "passes/Lower/Gpu/DeviceMath.h"
 
 #include "dialects/Tile/IndexExpr.h"
 #include "passes/Lower/TileParts.h"
@@ -59,12 +60,12 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   b.setInsertionPointToEnd(entry); // warps with a role of their own end here, too
   func::ReturnOp::create(b);
 
-  finishShared(function);
   auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
   // nvvm's own attributes are for llvm.func: LowerKernelsToLlvm sets them.
   auto producers = kernel.getSchedule().getAs<IntegerAttr>("producer_warps");
   function->setAttr("bess.block", b.getI64IntegerAttr((warps ? 32 * warps.getInt() : 32) +
                                                       (producers ? 32 * producers.getInt() : 0)));
+  finishShared(function);
   function->setAttr("bess.grid", bess::getDimsAttr(b.getContext(), grid));
   function->setAttr("bess.workspace", b.getStringAttr("0"));
   function->setAttr("bess.flops", kernel.getFlopsAttr());
@@ -187,12 +188,9 @@ Value GpuExpander::elementwiseRegister(Operation &op, int64_t reg) {
   SmallVector<Value> operands;
   for (Value operand : op.getOperands())
     operands.push_back(isa<RankedTensorType>(operand.getType()) ? tiles[operand][reg] : mapped(operand));
-  // The instruction (2 ulp); the text is in bessemer/Support/InlinePtx.def.
+  // Within 2 ulp.
   if (isa<math::Exp2Op>(op) && element.isF32())
-    return LLVM::InlineAsmOp::create(b, element, operands, "ex2.approx.ftz.f32 $0, $1;", "=f,f",
-                                     /*has_side_effects=*/false, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                                     LLVM::AsmDialectAttr(), ArrayAttr())
-        .getRes();
+    return exp2ByInstruction(b, op.getLoc(), operands.front());
   OperationState state(op.getLoc(), op.getName(), operands, {element}, op.getAttrs());
   return b.create(state)->getResult(0);
 }

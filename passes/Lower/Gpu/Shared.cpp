@@ -69,8 +69,16 @@ void GpuExpander::finishShared(func::FuncOp function) {
   auto array = LLVM::LLVMArrayType::get(b.getI8Type(), isDynamic ? 0 : sharedSize);
   LLVM::GlobalOp::create(b, array, /*isConstant=*/false, isDynamic ? LLVM::Linkage::External : LLVM::Linkage::Internal,
                          arenaName(kernel), Attribute(), sharedAlignment, /*addrSpace=*/3);
-  if (isDynamic)
-    function->setAttr("bess.shared", b.getI64IntegerAttr(sharedSize));
+  if (!isDynamic)
+    return;
+  function->setAttr("bess.shared", b.getI64IntegerAttr(sharedSize));
+  // ptxas does not know how much a launch will ask for. Left alone it keeps to 64 registers, so that more blocks would
+  // fit than the memory has room for, and every ldmatrix waits for the products of the one before.
+  constexpr int64_t usualRegisters = 168;
+  int64_t threads = function->getAttrOfType<IntegerAttr>("bess.block").getInt();
+  int64_t resident = std::min(machine.sharedBytes / sharedSize, machine.registers / (threads * usualRegisters));
+  if (!function->hasAttr("bess.least_resident"))
+    function->setAttr("bess.least_resident", b.getI32IntegerAttr(std::max<int64_t>(resident, 1)));
 }
 
 // ---- places
