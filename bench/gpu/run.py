@@ -58,12 +58,11 @@ def native(torch, tensor):
 
 
 def call_of(case, torch, program, there):
-    """(run, result): `result` is the tensor that a run writes. It begins with NaNs, so that nothing is left unwritten."""
+    """(run, result): `result` is the tensor that a run writes. It began with NaNs, so that nothing is left unwritten."""
     kind, device = getattr(torch, case.dtype), there["x"].device
     out = [torch.full(argument.shape, float("nan"), dtype=kind, device=device) for argument in program.outputs]
-    values = program._ordered(({name: native(torch, tensor) for name, tensor in there.items()},), {})
-    written = [native(torch, tensor) for tensor in out]
-    return lambda: program._run(values, written, there["x"].is_cuda), out[0]
+    given = {name: native(torch, tensor) for name, tensor in there.items()}
+    return program.bind(given, out=[native(torch, tensor) for tensor in out], on_device=there["x"].is_cuda), out[0]
 
 
 def check(case, torch, program, there):

@@ -43,7 +43,8 @@ def call_of(program, model, device, feeds, caches):
         for part, cache in zip(("key", "value"), pair):
             given[f"past_key_values.{layer}.{part}"] = native(cache[:, :, :model.past])
             out[names.index(f"present.{layer}.{part}")] = native(cache)
-    return lambda: program._run(program._ordered((given,), {}), out, device == "cuda")[0]
+    run = program.bind(given, out=out, on_device=device == "cuda")
+    return lambda: run()[0]
 
 
 def to_double(torch, value):

@@ -187,6 +187,7 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const Ca
     plans.push_back(std::move(made));
   }
   lastPlan = plan;
+  lastDeviceRun = {};
   lastShapes.assign(shapes.begin(), shapes.end());
   lastCaches = caches;
   return {};
@@ -423,6 +424,7 @@ Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) 
   auto onDevice = [](const Tensor &tensor) { return tensor.onDevice; };
   if (std::any_of(inputs.begin(), inputs.end(), onDevice) || std::any_of(outputs.begin(), outputs.end(), onDevice))
     return runOnDeviceTensors(inputs, outputs);
+  lastDeviceRun = {};
   return runAtHostAddresses(inputs, outputs);
 }
 

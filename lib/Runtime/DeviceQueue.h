@@ -44,6 +44,12 @@ public:
   /// Forgets the list: the run has failed.
   void drop();
 
+  /// What has gone out, lists and copies; see `isOnePass`.
+  uint64_t requests() const { return asked; }
+  bool hasList() const { return !list.empty(); }
+  /// The list that went out last once more, if it is a graph. False: it is none, and nothing was done.
+  Status repeat(bool &done);
+
   const DeviceCounts &counted() const { return counts; }
 
 private:
@@ -62,6 +68,7 @@ private:
 
   DeviceLaunch launchOf(const Work &work) const;
   Status placeWords();
+  Status writeWords(const std::vector<int64_t> &values);
   Status makeKey();
   Status issue();
   Status record(KnownList &list);
@@ -72,13 +79,14 @@ private:
   // The list, in three pieces that keep their memory from run to run.
   std::vector<Work> list;
   std::vector<DeviceArgument> buffers;
-  std::vector<int64_t> words, written; ///< of the list; on the device
+  std::vector<int64_t> words, written;   ///< of the list; on the device
+  std::vector<int64_t> lastWords, sizes; ///< of the list that went out last: `words`, and bytes of its buffers
   std::vector<uint64_t> key;
   DeviceAddress wordsAddress = 0;
   size_t wordsCapacity = 0;
   std::vector<KnownList> known;
   bool canRecord = true;
-  uint64_t flushes = 0;
+  uint64_t flushes = 0, asked = 0;
   DeviceCounts counts;
 };
 

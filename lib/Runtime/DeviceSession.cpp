@@ -190,6 +190,8 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
   if (Status status = queue.open(); !status.ok())
     return status;
   queue.drop(); // of a run that failed
+  if (!edges.empty())
+    staged.clear();
   if (std::any_of(edges.begin(), edges.end(), [](const Edge &edge) { return edge.address != 0; }))
     if (Status status = queue.waitForCaller(); !status.ok())
       return status;
@@ -208,11 +210,12 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
     for (; next < sorted.size() && static_cast<char *>(sorted[next].host) < end; ++next)
       end = std::max(end, static_cast<char *>(sorted[next].host) + sorted[next].bytes);
     // Small inputs move from run to run where caches stay: a copy costs less than a list that the device has not seen.
-    bool staged = sorted[i].address && sorted[i].isInput && next == i + 1 && end - begin <= mostStagedBytes;
-    if (staged) {
+    bool isStaged = sorted[i].address && sorted[i].isInput && next == i + 1 && end - begin <= mostStagedBytes;
+    if (isStaged) {
       if (Status status = map(sorted[i].name, begin, end - begin); !status.ok())
         return status;
-      if (Status status = queue.copyAhead(find(begin, 1)->address, sorted[i].address, end - begin); !status.ok())
+      staged.push_back({find(begin, 1)->address, sorted[i].address, end - begin});
+      if (Status status = queue.copyAhead(staged.back().to, staged.back().from, end - begin); !status.ok())
         return status;
     } else if (sorted[i].address) {
       unmap(begin);
@@ -236,6 +239,20 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
         return status;
   }
   hostWrote = false;
+  requestsAtBegin = queue.requests();
+  return {};
+}
+
+Status DeviceSession::repeat(bool &done) {
+  done = false;
+  if (Status status = queue.waitForCaller(); !status.ok())
+    return status;
+  for (const Staged &input : staged)
+    if (Status status = queue.copyAhead(input.to, input.from, input.bytes); !status.ok())
+      return status;
+  if (Status status = queue.repeat(done); !status.ok() || !done)
+    return status;
+  faultSteps = lastFaultSteps;
   return {};
 }
 
@@ -410,6 +427,7 @@ Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunc
 
 Status DeviceSession::takeFault(Fault &fault) {
   fault = {};
+  lastFaultSteps.clear();
   if (faultSteps.empty())
     return {};
   std::vector<int64_t> found(faultSteps.size());
@@ -418,6 +436,7 @@ Status DeviceSession::takeFault(Fault &fault) {
   for (size_t i = 0; i < found.size() && !fault.number; ++i)
     if (found[i])
       fault = {faultSteps[i], found[i]};
+  lastFaultSteps = std::move(faultSteps);
   faultSteps.clear();
   return fault.number ? queue.fill(faults.address, 0, faultSlots * 8, /*ahead=*/false) : Status();
 }

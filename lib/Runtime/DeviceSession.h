@@ -71,6 +71,11 @@ public:
     int64_t number = 0;
   };
   Status takeFault(Fault &fault);
+  /// Whether all that the run has asked for is one list that waits to go out: then the same run is `repeat`.
+  bool isOnePass() const { return queue.hasList() && queue.requests() == requestsAtBegin; }
+  /// The last run once more, with what its tensors hold now; `done` false: it cannot be, and nothing has happened. Then
+  /// come takeFault and `end`.
+  Status repeat(bool &done);
   /// takeFault must come before the next launch.
   bool faultsAreFull() const;
 
@@ -111,7 +116,14 @@ private:
   std::multimap<int64_t, DeviceAddress> spare; ///< memory of earlier edges, by capacity
   std::map<std::string, DeviceAddress, std::less<>> lastPlaces; ///< of an edge: it gets it again, for the graph's sake
   MappedRange workspace, faults;
-  std::vector<const Step *> faultSteps; ///< launches since the faults were last looked at
+  std::vector<const Step *> faultSteps;     ///< launches since the faults were last looked at
+  std::vector<const Step *> lastFaultSteps; ///< as they were before
+  struct Staged {
+    DeviceAddress to = 0, from = 0;
+    int64_t bytes = 0;
+  };
+  std::vector<Staged> staged; ///< inputs of the last run
+  uint64_t requestsAtBegin = 0;
 };
 
 } // namespace bessemer::runtime

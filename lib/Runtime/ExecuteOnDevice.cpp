@@ -61,6 +61,8 @@ Status Executor::beginOnDevice(Plan &plan, std::span<void *const> inputs) {
 Status Executor::endOnDevice(Plan &plan, Status status) {
   if (!session)
     return status;
+  // A result that took a detour is copied behind the list.
+  wasOnePass = status.ok() && session->isOnePass() && detours.empty();
   if (status.ok())
     status = takeFault();
   if (status.ok())

@@ -104,6 +104,15 @@ private:
   Status addRegion(DeviceAddress address, int64_t bytes);
   Status allocateOnDevice(std::string_view name, int64_t bytes, Tensor &tensor);
   Status checkTransfer(const Tensor &tensor, int64_t bytes) const;
+  /// The last run of runOnDeviceTensors, if it was launches alone, on tensors that all lay on the device: the same once
+  /// more is one replay, and nothing is planned, placed or looked up for it.
+  struct LastDeviceRun {
+    std::vector<Tensor> inputs, outputs, results; ///< as they were given, and what outputs became
+    Plan *plan = nullptr;                         ///< null: there is none
+  };
+  LastDeviceRun lastDeviceRun;
+  bool isLastDeviceRun(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
+  Status repeatDeviceRun(std::span<Tensor> outputs, bool &done);
   /// Of memory in a region; else 0.
   DeviceAddress deviceAddressOf(const void *host) const;
   /// Device memory of this run, or the last one, and what stands for it on the host.
@@ -113,6 +122,7 @@ private:
     MemoryBlock block;
   };
   std::vector<DeviceRegion> regions;
+  bool wasOnePass = false; ///< the run that has just ended, see DeviceSession::isOnePass
 
   // Caches.cpp
   Status findCaches(std::span<const Tensor> inputs, std::span<const Tensor> outputs, CacheUse &use) const;

@@ -17,12 +17,12 @@ from ._cache import Cache
 from ._compile import compile, supported_nodes
 from ._device import DeviceArray
 from ._custom import SameAs, register_op, unregister_op
-from ._program import Argument, Program, load
+from ._program import Argument, BoundRun, Program, load
 from ._library import version
 
 __version__ = version()
 
 __all__ = [
-    "Argument", "BadFile", "BadInput", "Cache", "Cancelled", "DeviceArray", "Error", "Failed", "InvalidArgument", "OutOfMemory", "Program",
+    "Argument", "BadFile", "BadInput", "BoundRun", "Cache", "Cancelled", "DeviceArray", "Error", "Failed", "InvalidArgument", "OutOfMemory", "Program",
     "SameAs", "Unsupported", "compile", "load", "register_op", "supported_nodes", "unregister_op", "version",
 ]

@@ -16,6 +16,7 @@ _CUDA = 2  # kDLCUDA
 _DLPACK = {1: (2, 32), 2: (1, 8), 3: (0, 8), 4: (1, 16), 5: (0, 16), 6: (0, 32), 7: (0, 64), 9: (6, 8), 10: (2, 16), 11: (2, 64),
            12: (1, 32), 13: (1, 64), 14: (5, 64), 15: (5, 128), 16: (4, 16), 17: (10, 8), 18: (11, 8), 19: (12, 8), 20: (13, 8),
            24: (14, 8)}
+_NUMBERS = {kind: number for number, kind in _DLPACK.items()}
 
 
 class DeviceArray:
@@ -99,26 +100,18 @@ def to_device(program, value):
     return take_on_device(program, tensor)
 
 
-def is_on_device(value):
-    if isinstance(value, DeviceArray):
-        return True
-    if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack_device__"):
-        return False
-    exchange = _exchange_of(type(value))
-    if exchange is not None:
-        return exchange.describe(value).device_type == _CUDA
-    return int(value.__dlpack_device__()[0]) == _CUDA
-
-
 def fill_on_device(tensor, value, argument):
-    """Points a C tensor at one on the device; returns what must stay alive until the run is over."""
-    alive = value
+    """Points a C tensor at a value that lies on the device; returns what must stay alive until the run is over, None for
+    a value of the host."""
     if isinstance(value, DeviceArray):
-        number, rank, shape, address = value._tensor.dtype, value._tensor.rank, value.shape, value._tensor.data
-        strides = value._tensor.strides[:rank] if value._tensor.has_strides else None
+        given = value._tensor
+        number, rank, shape, address = given.dtype, given.rank, value.shape, given.data
+        strides, alive = given.strides[:rank] if given.has_strides else None, value
     else:
         given, alive = _view_of(value, argument)
-        number = next((n for n, kind in _DLPACK.items() if kind == (given.code, given.bits)), 0)
+        if given is None:
+            return None
+        number = _NUMBERS.get((given.code, given.bits), 0)
         rank, shape, address = given.ndim, tuple(given.shape[:given.ndim]), (given.data or 0) + given.byte_offset
         strides = given.strides[:rank] if given.strides else None
         if strides and _is_packed(shape, strides):
@@ -145,10 +138,19 @@ def _is_packed(shape, strides):
 
 
 def _view_of(value, argument):
-    """(the DLPack tensor, what keeps it alive), with all that the framework was asked for before in front of a run."""
+    """(the DLPack tensor, what keeps it alive), with all that the framework was asked for before in front of a run; (None,
+    None) for one of the host."""
+    if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack_device__"):
+        return None, None
     exchange = _exchange_of(type(value))
-    if exchange is not None and exchange.works_on_default_stream():
-        return exchange.describe(value), value
+    if exchange is not None:
+        given = exchange.describe(value)
+        if given.device_type != _CUDA:
+            return None, None
+        if exchange.works_on_default_stream():
+            return given, value
+    elif int(value.__dlpack_device__()[0]) != _CUDA:
+        return None, None
     # Stream 1 is the legacy default stream, which a run waits for.
     try:
         alive = value.__dlpack__(stream=1)

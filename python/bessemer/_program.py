@@ -8,9 +8,11 @@ import threading
 import weakref
 from ctypes import byref, c_void_p
 
+import numpy as np
+
 from . import _library
 from ._arrays import as_array, dtype_name, fill, take
-from ._device import fill_on_device, is_on_device, take_on_device, to_device
+from ._device import fill_on_device, take_on_device, to_device
 from ._errors import BadInput, InvalidArgument
 from ._library import LIBRARY, LoadOptions, Tensor, check
 
@@ -35,6 +37,31 @@ class _Context:
         self.handle = c_void_p()
         check(LIBRARY.bessemer_context_create(program, byref(self.handle)))
         weakref.finalize(self, LIBRARY.bessemer_context_release, c_void_p(self.handle.value))
+
+
+class BoundRun:
+    """Made by Program.bind. `results`: the outputs, in order, which each call writes again. For the thread that made it."""
+
+    def __init__(self, program, values, out, on_device):
+        self._program = program
+        self._inputs, self._outputs, self._alive = program._tensors(values, out, on_device)
+        for i, (value, kept) in enumerate(zip(values, self._alive)):
+            if isinstance(kept, np.ndarray) and kept.ctypes.data != as_array(value).ctypes.data:
+                raise BadInput(f"input '{program.inputs[i].name}': expected an array that can be read where it lies")
+        self._call = LIBRARY.bessemer_run
+        self._arguments = (program._context, self._inputs, len(program.inputs), self._outputs, len(program.outputs))
+        check(self._call(*self._arguments))
+        self.results = []
+        for i in range(len(program.outputs)):
+            if out is not None and out[i] is not None:
+                self.results.append(out[i])
+                continue
+            self.results.append(take_on_device(program, self._outputs[i]) if on_device else take(self._outputs[i]))
+            self._outputs[i].owner = None  # the result's now
+
+    def __call__(self):
+        check(self._call(*self._arguments))
+        return self.results
 
 
 class Program:
@@ -115,35 +142,43 @@ class Program:
             raise InvalidArgument(f"expected {what}s {names}, got none for {missing}")
         return [given[name] for name in names]
 
-    def _run(self, values, out, on_device=False):
+    def _tensors(self, values, out, on_device):
+        """C tensors of the inputs and outputs, and what must stay alive for them."""
         inputs = (Tensor * max(len(self.inputs), 1))()
         outputs = (Tensor * max(len(self.outputs), 1))()
-        alive = [(fill_on_device if is_on_device(value) else fill)(inputs[i], value, self.inputs[i])
-                 for i, value in enumerate(values)]
-        for i in range(len(self.outputs)):
-            outputs[i].place = int(on_device)
-        if out is not None:
-            if len(out) != len(self.outputs):
-                raise InvalidArgument(f"expected {len(self.outputs)} outputs, got {len(out)}")
-            for i, array in enumerate(out):
-                if array is None:
-                    continue
-                if is_on_device(array):
-                    alive.append(fill_on_device(outputs[i], array, self.outputs[i]))
-                    continue
+        alive = []
+        for i, value in enumerate(values):
+            given = fill_on_device(inputs[i], value, self.inputs[i])
+            alive.append(fill(inputs[i], value, self.inputs[i]) if given is None else given)
+        if out is not None and len(out) != len(self.outputs):
+            raise InvalidArgument(f"expected {len(self.outputs)} outputs, got {len(out)}")
+        for i, array in enumerate(out or [None] * len(self.outputs)):
+            if array is None:
+                outputs[i].place = int(on_device)
+                continue
+            given = fill_on_device(outputs[i], array, self.outputs[i])
+            if given is None:
                 array = as_array(array)
-                outputs[i].place = 0
                 cache = any(output == i for _, output, _ in self._cache_pairs)
                 if not (array.flags.c_contiguous or cache) or not array.flags.writeable:
                     raise BadInput(f"output '{self.outputs[i].name}': expected a contiguous array that may be written")
                 given = fill(outputs[i], array, self.outputs[i])
                 if given.ctypes.data != array.ctypes.data:
                     raise BadInput(f"output '{self.outputs[i].name}': expected strides of whole elements")
-                alive.append(given)
+            alive.append(given)
+        return inputs, outputs, alive
+
+    def _run(self, values, out, on_device=False):
+        inputs, outputs, alive = self._tensors(values, out, on_device)
         check(LIBRARY.bessemer_run(self._context, inputs, len(self.inputs), outputs, len(self.outputs)))
         del alive
         return [out[i] if out is not None and out[i] is not None
                 else take_on_device(self, outputs[i]) if on_device else take(outputs[i]) for i in range(len(self.outputs))]
+
+    def bind(self, *args, out=None, on_device=False, **kwargs):
+        """A run on these very tensors, whatever they hold, as often as it is called: a BoundRun. What a call costs besides
+        the run is a few microseconds, and on a GPU a run of the same tensors is one replay of its graph."""
+        return BoundRun(self, self._ordered(args, kwargs), out, on_device)
 
     def __call__(self, *args, out=None, on_device=False, **kwargs):
         """Runs the model. Inputs by position or name give a list of arrays; one dict gives a dict.

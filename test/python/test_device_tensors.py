@@ -98,6 +98,49 @@ def test_an_output_is_the_next_input(program):
     assert program.findings == ""
 
 
+def test_a_bound_run_is_one_replay(program):
+    """The same tensors again, whatever they hold; and what other runs in between do to it."""
+    x = program.to_device(np.arange(12, dtype=np.float32).reshape(3, 4))
+    y, z = program.to_device(np.zeros((3, 4), np.float32)), program.to_device(np.zeros(3, np.float32))
+    run, back = program.bind(x, out=[y, z], on_device=True), program.bind(y, out=[x, z], on_device=True)
+    run()  # recorded
+    before = program.device_counts
+    for _ in range(3):
+        assert run() == [y, z]
+    counts = {name: value - before[name] for name, value in program.device_counts.items()}
+    assert counts["replays"] == 3 and counts["launches"] == counts["graphs"] == counts["copies_in"] == 0, counts
+    first = x.numpy()
+    for count in range(1, 4):
+        run(), back()
+        program(np.ones((5, 4), np.float32))  # another plan, on the host's arrays
+        program.output_shapes((7, 4))
+        np.testing.assert_array_equal(x.numpy(), 4 ** count * first)
+        np.testing.assert_array_equal(z.numpy(), x.numpy().max(1))
+    in_place = program.bind(x, out=[x, z], on_device=True)
+    for count in range(2, 5):
+        in_place()
+        np.testing.assert_array_equal(x.numpy(), 2 ** count * 64 * first)
+    assert program.findings == ""
+
+
+def test_a_bound_run_makes_its_results_once(program, model):
+    x = np.ones((3, 4), np.float32)
+    for made, options in ((program, {"on_device": True}), (program, {}), (bessemer.compile(model), {})):
+        run = made.bind({"x": x}, **options)
+        x[0, 0] = 5
+        y, z = run()
+        assert y is run.results[0] and run()[0] is y
+        y, z = (result.numpy() if options else result for result in (y, z))
+        assert y[0, 0] == 10 and z[0] == 10 and z[1] == 2
+        x[0, 0] = 1
+        del run
+        assert y[0, 0] == 10
+    with pytest.raises(bessemer.BadInput, match="can be read where it lies"):
+        program.bind(np.lib.stride_tricks.as_strided(x, (2, 4), (18, 4)))
+    with pytest.raises(bessemer.InvalidArgument, match="got none for"):
+        program.bind()
+
+
 def test_an_empty_tensor_on_the_device(program):
     y, z = program(program.to_device(np.zeros((0, 4), np.float32)), on_device=True)
     assert y.shape == (0, 4) and z.numpy().shape == (0,)
