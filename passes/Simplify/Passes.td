@@ -72,6 +72,30 @@ def BessemerRaise : Pass<"bessemer-raise", "::mlir::ModuleOp"> {
   let dependentDialects = ["::bessemer::bess::BessDialect"];
 }
 
+def BessemerMoveReshapes : Pass<"bessemer-move-reshapes", "::mlir::ModuleOp"> {
+  let summary = "compute rows in the shape in which they were made, behind it the reshape to another one";
+  let description = [{
+    A reshape that keeps the last dimension and splits what lies before it goes behind elementwise ops, normalizations and
+    products with a matrix, down to its inverse or to an op that needs the shape: an epilogue is then in its product's
+    shape. A transpose that moves dimensions of 1 only becomes a reshape. After raising, whose patterns know exporters'
+    shapes.
+
+    Before:
+    ```mlir
+    %0 = bess.matmul %x, %w : (tensor<6x4xf32>, tensor<4x8xf32>) -> tensor<6x8xf32>
+    %1 = bess.reshape %0 : (tensor<6x8xf32>) -> tensor<2x3x8xf32>
+    %2 = bess.gelu %1 : (tensor<2x3x8xf32>) -> tensor<2x3x8xf32>
+    %3 = bess.reshape %2 : (tensor<2x3x8xf32>) -> tensor<6x8xf32>
+    ```
+    After:
+    ```mlir
+    %0 = bess.matmul %x, %w : (tensor<6x4xf32>, tensor<4x8xf32>) -> tensor<6x8xf32>
+    %1 = bess.gelu %0 : (tensor<6x8xf32>) -> tensor<6x8xf32>
+    ```
+  }];
+  let dependentDialects = ["::bessemer::bess::BessDialect"];
+}
+
 def VerifySimplified : Pass<"bessemer-verify-simplified", "::mlir::ModuleOp"> {
   let summary = "state the form that simplify leaves";
   let description = [{

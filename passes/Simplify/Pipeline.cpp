@@ -17,6 +17,7 @@ void simplify::addSimplifyPasses(OpPassManager &passes, const SimplifyContext &g
   passes.addPass(createCSEPass()); // patterns compare values, not what computes them
   passes.addPass(createRaisePass(context));
   passes.addPass(createCanonicalizeBessPass(context));
+  passes.addPass(createBessemerMoveReshapes());
   passes.addPass(createFoldConstantsPass(context));
   passes.addPass(createCSEPass());
   passes.addPass(createVerifySimplified());
