@@ -178,6 +178,8 @@ def gpt2(past, length, layers=12, width=768, heads=12, vocabulary=50257, positio
         decoder = GPT2(Config(layers, width, heads, vocabulary, positions), External(weights))
         return decoder.build()
 
+    causal = past == 0
+
     def step(torch, w, given, caches):
         functional = torch.nn.functional
 
@@ -194,7 +196,7 @@ def gpt2(past, length, layers=12, width=768, heads=12, vocabulary=50257, positio
             query, (keys, values) = fused[0], caches[i]
             keys[:, :, past:past + length], values[:, :, past:past + length] = fused[1], fused[2]
             context = functional.scaled_dot_product_attention(query, keys[:, :, :past + length], values[:, :, :past + length],
-                                                              is_causal=past == 0)
+                                                              is_causal=causal)
             x = linear(context.transpose(1, 2).reshape(1, length, width), f"{name}.attn.c_proj") + x
             hidden = functional.gelu(linear(norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc"), approximate="tanh")
             x = x + linear(hidden, f"{name}.mlp.c_proj")

@@ -106,6 +106,7 @@ def run_model(torch, device, model, entry, folder, arguments):
         # in place, which graphs only take of tensors that stay where they are.
         for tensor in [*weights.values(), *feeds.values(), *(cache for pair in caches for cache in pair)]:
             torch._dynamo.mark_static_address(tensor)
+        torch._dynamo.reset()
         engines["torch.compile"] = torch.compile(step, mode="reduce-overhead", fullgraph=True)
     row["seconds"] = median_seconds(torch, device, engines, 10 * arguments.rounds)
     row["device_counts"] = program.device_counts

@@ -26,7 +26,7 @@ struct GpuMachine {
   double l2BytesPerCycle = 47; ///< 5120 bytes a cycle for all
   // Of the whole machine:
   int64_t l2Bytes = 40 << 20;
-  /// 1.94 TB/s at 1.41 GHz; of it, what a kernel that only reads reaches (nine tenths, assumed, to be measured).
+  /// 1.94 TB/s at 1.41 GHz; of it, what a kernel that only reads reaches (nine tenths, assumed).
   double memoryBytesPerCycle = 1238;
   /// Products of f32 may round their operands to tf32 (`--numerics`).
   bool tf32 = false;
@@ -34,22 +34,22 @@ struct GpuMachine {
   double copyLatency = 700;
 };
 
-/// sm_90a runs mma.sync below the rate of its wgmma (4096): the rate of two
-/// thirds is an assumption, to be measured.
+/// sm_90a runs mma.sync at half the rate of its wgmma. Measured on an H100, see GpuMatmulSchedule.cpp: that, what a
+/// multiprocessor reads of the L2 cache and what the memory gives.
 inline GpuMachine gpuMachineOf(int64_t architecture) {
   GpuMachine machine;
   machine.architecture = architecture;
   if (architecture >= 90) {
     machine.multiprocessors = 132;
     machine.sharedBytes = 227 << 10;
-    machine.halfFlops = 2700;
-    machine.tf32Flops = 1350;
+    machine.halfFlops = 2072;
+    machine.tf32Flops = 1036;
     machine.wgmmaHalfFlops = 4096;
     machine.wgmmaTf32Flops = 2048;
-    machine.l2BytesPerCycle = 42;
+    machine.l2BytesPerCycle = 64;
     machine.l2Bytes = 50 << 20;
     machine.copyLatency = 1000;
-    machine.memoryBytesPerCycle = 1718; // 3.35 TB/s at 1.755 GHz
+    machine.memoryBytesPerCycle = 1611; // at 1.755 GHz: 84 % of 3.35 TB/s
   }
   return machine;
 }

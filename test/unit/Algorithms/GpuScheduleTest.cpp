@@ -53,22 +53,42 @@ TEST(GpuMatmulSchedule, PricesWhatItBuilds) {
   EXPECT_LE(gpuMatmulCost(ofLarge, large, machine).cycles, gpuMatmulCost(other, large, machine).cycles);
 }
 
-// What the tutorials of Triton's Gluon report of 8192 x 8192 x 16384 on an H100: by stages and the step of depth
-// 489 (2, 128), 674 (3, 64) and 669 (4, 64) Tflop/s.
+// Microseconds measured on an H100 (bench/results): rows, columns and depth of the product, blocks, warps, stages.
+TEST(GpuMatmulSchedule, AgreesWithAnH100) {
+  struct Measured {
+    int64_t rows, columns, depth;
+    bool wgmma;
+    int64_t blockRows, blockColumns, warpRows, warpColumns, stages;
+    double us;
+  };
+  const Measured list[] = {
+      {4096, 4096, 4096, true, 128, 256, 8, 1, 3, 179.2}, {4096, 4096, 4096, true, 128, 128, 8, 1, 4, 207.4},
+      {4096, 4096, 4096, true, 256, 128, 8, 1, 3, 194.3}, {4096, 4096, 4096, true, 64, 256, 4, 1, 4, 203.0},
+      {2048, 6144, 4096, true, 128, 256, 8, 1, 4, 133.1}, {256, 6144, 4096, true, 128, 128, 8, 1, 5, 26.9},
+      {64, 6144, 4096, true, 64, 64, 4, 1, 4, 24.3},      {64, 6144, 4096, true, 64, 64, 4, 1, 8, 19.3},
+      {1, 6144, 4096, true, 64, 64, 4, 1, 8, 25.0},       {1, 6144, 4096, false, 16, 64, 1, 2, 4, 21.6},
+      {1, 6144, 4096, false, 16, 64, 1, 2, 7, 17.9},      {1, 4096, 6144, false, 16, 32, 1, 2, 4, 25.8},
+      {1, 4096, 6144, false, 16, 32, 1, 2, 7, 18.9},      {64, 6144, 4096, false, 64, 64, 2, 2, 3, 28.4},
+      {256, 6144, 4096, false, 64, 64, 2, 2, 4, 43.3},    {4096, 4096, 4096, false, 128, 128, 2, 2, 3, 309.8},
+  };
+  GpuMachine machine = gpuMachineOf(90);
+  for (const Measured &m : list) {
+    GpuMatmulShape shape = shapeOf(m.rows, m.columns, m.depth, MatmulInstruction::MmaHalf);
+    GpuMatmulSchedule s;
+    s.instruction = m.wgmma ? MatmulInstruction::WgmmaHalf : MatmulInstruction::MmaHalf;
+    s.blockRows = m.blockRows, s.blockColumns = m.blockColumns, s.blockDepth = 64;
+    s.warpRows = m.warpRows, s.warpColumns = m.warpColumns, s.stages = m.stages;
+    shareRegisters(s, machine);
+    double us = gpuMatmulCost(s, shape, machine).cycles / 1755;
+    EXPECT_NEAR(us / m.us, 1, 0.2) << m.rows << " rows, blocks of " << m.blockRows << " x " << m.blockColumns << ", "
+                                   << m.stages << " stages";
+  }
+}
+
 TEST(GpuMatmulSchedule, StagesHideCopies) {
   GpuMachine machine = gpuMachineOf(90);
   GpuMatmulShape shape = shapeOf(8192, 8192, 16384, MatmulInstruction::MmaHalf);
   shape.bulkOperands = true;
-  auto cost = [&](int64_t depth, int64_t stages) {
-    GpuMatmulSchedule s;
-    s.instruction = MatmulInstruction::WgmmaHalf;
-    s.blockRows = 128, s.blockColumns = 256, s.blockDepth = depth, s.warpRows = 8, s.stages = stages;
-    shareRegisters(s, machine);
-    return gpuMatmulCost(s, shape, machine).peak;
-  };
-  EXPECT_NEAR(cost(128, 2) / cost(64, 3), 489.0 / 674, 0.04);
-  EXPECT_NEAR(cost(64, 4) / cost(64, 3), 669.0 / 674, 0.04);
-  EXPECT_LT(cost(64, 2), 0.7 * cost(64, 3));
   GpuMatmulSchedule chosen = *chooseGpuMatmulSchedule(shape, machine);
   EXPECT_EQ(chosen.instruction, MatmulInstruction::WgmmaHalf);
   EXPECT_GE(chosen.stages, 3);
@@ -93,7 +113,7 @@ TEST(GpuMatmulSchedule, CutsTheDepthOfFewBlocks) {
       }
       return p.parts;
     };
-    EXPECT_GT(partsOf(64, 4096, 14336), 1);
+    EXPECT_GT(partsOf(64, 1024, 14336), 1);
     EXPECT_GT(partsOf(16, 128, 16384), 4); // two blocks
     EXPECT_GT(partsOf(16, 100, 16391), 4);
     EXPECT_EQ(partsOf(8192, 8192, 8192), 1);
