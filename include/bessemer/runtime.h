@@ -258,6 +258,23 @@ BESSEMER_API void bessemer_cancel(bessemer_context *context);
  * call with this context. */
 BESSEMER_API const char *bessemer_device_counts_json(bessemer_context *context);
 
+/* One of the programs of bessemer_time_programs. */
+typedef struct bessemer_timing {
+  double seconds;    /* of a run, the median; 0 when it failed */
+  double low, high;  /* the fastest run and the slowest */
+  double difference; /* largest |y - y0| over the root mean square of y0, y0: outputs of the first program */
+  char error[232];   /* why it failed; empty when it ran */
+} bessemer_timing;
+
+/* Times programs that compute the same against each other: `rounds` runs of each (1 to 1000), by turns, with the same
+ * random inputs. Time is the device's own, from the first kernel of a run to the end of the last one; of a program
+ * without a device, that of the run. All inputs and outputs are f32, f16 or bf16 and have constant shapes. */
+BESSEMER_API bessemer_status bessemer_time_programs(const bessemer_program *const *programs, size_t count,
+                                                    int32_t rounds, bessemer_timing *timings);
+/* What the program's device calls itself ("NVIDIA H100 80GB HBM3"); "" when it runs on the host. Valid as long as the
+ * program. */
+BESSEMER_API const char *bessemer_device_name(const bessemer_program *program);
+
 /* Times every instruction from now on (on != 0). */
 BESSEMER_API void bessemer_set_profiling(bessemer_context *context, int on);
 /* A JSON array, the most expensive first: [{"name", "kind", "provenance", "runs",

@@ -2,6 +2,7 @@
 #include "lib/Driver/EmulatedDevice.h"
 
 #include "bessemer/Runtime/Program.h"
+#include "dialects/Tile/TargetSchedule.h"
 
 using namespace bessemer;
 using runtime::DeviceAddress;
@@ -17,6 +18,11 @@ struct EmulatedGraph : runtime::DeviceGraph {
     int64_t bytes = 0;
   };
   std::vector<Work> work;
+};
+
+/// What the cost model expects of all that was launched before.
+struct EmulatedEvent : runtime::DeviceEvent {
+  double seconds = 0;
 };
 
 /// Nothing is asynchronous here.
@@ -76,6 +82,17 @@ public:
   }
   Status wait() override { return {}; }
   Status waitForCaller() override { return {}; }
+  Status occupy() override { return {}; }
+  Status recordEvent(std::unique_ptr<runtime::DeviceEvent> &event) override {
+    if (!event)
+      event = std::make_unique<EmulatedEvent>();
+    static_cast<EmulatedEvent &>(*event).seconds = device.expectedSeconds;
+    return {};
+  }
+  Status secondsBetween(runtime::DeviceEvent &from, runtime::DeviceEvent &to, double &seconds) override {
+    seconds = static_cast<EmulatedEvent &>(to).seconds - static_cast<EmulatedEvent &>(from).seconds;
+    return {};
+  }
 
 private:
   static Status check(bool fine) {
@@ -93,6 +110,7 @@ std::shared_ptr<EmulatedDevice> EmulatedDevice::create(std::shared_ptr<mlir::MLI
   std::shared_ptr<EmulatedDevice> device(new EmulatedDevice());
   device->context = std::move(context);
   device->sanitize = sanitize;
+  device->machine = tile::getGpuMachine(module).value_or(GpuMachine());
   for (auto nested : module.getOps<mlir::ModuleOp>())
     if (nested.getSymName() == "kernels") {
       nested->remove();
@@ -128,6 +146,19 @@ void EmulatedDevice::release(DeviceAddress address) {
 Status EmulatedDevice::makeStream(std::unique_ptr<runtime::DeviceStream> &stream) {
   stream = std::make_unique<EmulatedStream>(*this);
   return {};
+}
+
+/// From the end of a kernel to the first work of the next one, as lib/Algorithms/GpuDepthParts.cpp has it.
+static constexpr double launchCycles = 3000;
+
+double EmulatedDevice::expectedCycles(const runtime::DeviceLaunch &launch) const {
+  mlir::Operation *kernel = mlir::SymbolTable::lookupSymbolIn(*module, program->kernels[launch.kernel].symbol);
+  if (auto cycles = kernel ? kernel->getAttrOfType<mlir::IntegerAttr>("bess.cycles") : mlir::IntegerAttr())
+    return launchCycles + static_cast<double>(cycles.getInt());
+  double bytes = 0;
+  for (const runtime::DeviceArgument &buffer : launch.buffers)
+    bytes += static_cast<double>(buffer.bytes);
+  return launchCycles + machine.copyLatency + bytes / machine.memoryBytesPerCycle;
 }
 
 Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
@@ -168,6 +199,7 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
     return status;
   for (size_t i = 0; i < config.tensorMaps.size(); ++i)
     parameters.push_back(emulator::tensorMapArgument(i));
+  expectedSeconds += expectedCycles(launch) / (machine.clockGHz * 1e9);
   emulator::LaunchResult result = kernels->launch(kernel.symbol, config, parameters, memory);
   memory.closeWindows();
   bool fault = result.has(emulator::FindingKind::Fault);

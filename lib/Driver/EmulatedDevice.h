@@ -8,6 +8,7 @@
 
 #include "bessemer/Driver/Compiler.h"
 #include "bessemer/Emulator/Emulator.h"
+#include "bessemer/Support/GpuSchedule.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -37,8 +38,13 @@ public:
 
   std::mutex mutex; ///< of the memory: contexts may run at the same time
   emulator::Device memory;
+  /// What the cost model expects of all launches so far: of a product its schedule's cycles, of other kernels their
+  /// buffers at the memory's bandwidth.
+  double expectedSeconds = 0;
 
 private:
+  double expectedCycles(const runtime::DeviceLaunch &launch) const;
+
   EmulatedDevice() = default;
 
   std::shared_ptr<mlir::MLIRContext> context; ///< outlives the module
@@ -46,6 +52,7 @@ private:
   std::unique_ptr<emulator::Module> kernels;
   bool sanitize = false;
   const runtime::Program *program = nullptr;
+  GpuMachine machine;
   /// By text: of many launches of a kernel each defect once.
   std::vector<emulator::Finding> found;
   std::map<std::string, emulator::AccessStatistics> accesses;

@@ -84,6 +84,8 @@ Status runtime::makeProgram(std::shared_ptr<const Model> model, bessemer_program
   };
   if (!convert(model->entry().inputs, made->inputs) || !convert(model->entry().outputs, made->outputs))
     return Status::error(StatusCode::Unsupported, "expected tensors of rank 16 or less");
+  if (std::shared_ptr<Device> device = model->device())
+    made->deviceName = device->name();
   made->model = std::move(model);
   *program = made.release();
   return {};
@@ -134,6 +136,8 @@ bessemer_status bessemer_load_memory(const void *data, size_t bytes, const besse
 }
 
 void bessemer_program_release(bessemer_program *program) { delete program; }
+
+const char *bessemer_device_name(const bessemer_program *program) { return program ? program->deviceName.c_str() : ""; }
 
 size_t bessemer_input_count(const bessemer_program *program) { return program ? program->inputs.size() : 0; }
 size_t bessemer_output_count(const bessemer_program *program) { return program ? program->outputs.size() : 0; }

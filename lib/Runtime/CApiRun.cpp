@@ -3,6 +3,8 @@
 // The C API: contexts and runs.
 #include "bessemer/Runtime/CApi.h"
 
+#include "bessemer/Runtime/TimePrograms.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -192,6 +194,27 @@ const char *bessemer_device_counts_json(bessemer_context *context) {
     return {};
   });
   return status == BESSEMER_OK ? context->deviceCounts.c_str() : "{}";
+}
+
+bessemer_status bessemer_time_programs(const bessemer_program *const *programs, size_t count, int32_t rounds,
+                                       bessemer_timing *timings) {
+  return guarded([&]() -> Status {
+    if (!programs || !timings || std::count(programs, programs + count, nullptr))
+      return invalid("expected programs and a place for their timings, got a null pointer");
+    if (rounds < 1 || rounds > 1000)
+      return Status::error(StatusCode::InvalidArgument, "expected 1 to 1000 rounds, got " + std::to_string(rounds));
+    std::vector<std::shared_ptr<const Model>> models;
+    for (size_t i = 0; i < count; ++i)
+      models.push_back(programs[i]->model);
+    std::vector<ProgramTiming> timed;
+    if (Status status = timePrograms(models, rounds, timed); !status.ok())
+      return status;
+    for (size_t i = 0; i < count; ++i) {
+      timings[i] = {timed[i].seconds, timed[i].low, timed[i].high, timed[i].difference, {}};
+      timed[i].error.copy(timings[i].error, sizeof timings[i].error - 1);
+    }
+    return {};
+  });
 }
 
 void bessemer_cancel(bessemer_context *context) {

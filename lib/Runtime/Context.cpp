@@ -24,6 +24,12 @@ Status Context::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) t
   return noMemory();
 }
 
+Status Context::runTimed(std::span<const Tensor> inputs, std::span<Tensor> outputs, double &seconds) try {
+  return executor->runTimed(inputs, outputs, seconds);
+} catch (const std::bad_alloc &) {
+  return noMemory();
+}
+
 Status Context::outputShapes(std::span<const std::vector<int64_t>> inputs,
                              std::vector<std::vector<int64_t>> &outputs) try {
   return executor->outputShapes(inputs, outputs);

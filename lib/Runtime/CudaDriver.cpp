@@ -24,6 +24,7 @@ using FunctionHandle = void *;
 using StreamHandle = void *;
 using GraphHandle = void *;
 using ExecutableHandle = void *;
+using EventHandle = void *;
 
 /// Functions of the driver, by the names that its library exports.
 struct Driver {
@@ -47,11 +48,18 @@ struct Driver {
   Result (*copyOut)(void *, DeviceAddress, size_t, StreamHandle) = nullptr;
   Result (*copy)(DeviceAddress, DeviceAddress, size_t, StreamHandle) = nullptr;
   Result (*fill)(DeviceAddress, unsigned char, size_t, StreamHandle) = nullptr;
+  Result (*hostAllocate)(void **, size_t) = nullptr;
+  Result (*hostFree)(void *) = nullptr;
   Result (*streamCreate)(StreamHandle *, unsigned) = nullptr;
   Result (*streamDestroy)(StreamHandle) = nullptr;
   Result (*streamSynchronize)(StreamHandle) = nullptr;
   Result (*launchKernel)(FunctionHandle, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                          StreamHandle, void **, void **) = nullptr;
+  Result (*eventCreate)(EventHandle *, unsigned) = nullptr;
+  Result (*eventDestroy)(EventHandle) = nullptr;
+  Result (*eventRecord)(EventHandle, StreamHandle) = nullptr;
+  Result (*eventSynchronize)(EventHandle) = nullptr;
+  Result (*eventElapsedTime)(float *, EventHandle, EventHandle) = nullptr;
   /// Graphs; null with drivers before 11.4.
   Result (*beginCapture)(StreamHandle, int) = nullptr;
   Result (*endCapture)(StreamHandle, GraphHandle *) = nullptr;
@@ -101,10 +109,17 @@ struct Driver {
     find(copyOut, "cuMemcpyDtoHAsync_v2");
     find(copy, "cuMemcpyDtoDAsync_v2");
     find(fill, "cuMemsetD8Async");
+    find(hostAllocate, "cuMemAllocHost_v2");
+    find(hostFree, "cuMemFreeHost");
     find(streamCreate, "cuStreamCreate");
     find(streamDestroy, "cuStreamDestroy_v2");
     find(streamSynchronize, "cuStreamSynchronize");
     find(launchKernel, "cuLaunchKernel");
+    find(eventCreate, "cuEventCreate");
+    find(eventDestroy, "cuEventDestroy_v2");
+    find(eventRecord, "cuEventRecord");
+    find(eventSynchronize, "cuEventSynchronize");
+    find(eventElapsedTime, "cuEventElapsedTime");
     auto findOptional = [&](auto &function, const char *symbol) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, symbol));
     };
@@ -139,6 +154,8 @@ constexpr unsigned streamNonBlocking = 1;
 const StreamHandle legacyStream = reinterpret_cast<StreamHandle>(1); // CU_STREAM_LEGACY
 constexpr int captureThreadLocal = 1; ///< other threads may go on with calls that a capture forbids
 constexpr int64_t sharedWithoutAsking = 48 << 10;
+/// What 25 to 50 GB/s of a PCIe bus take 80 to 160 us for.
+constexpr size_t occupyBytes = 4 << 20;
 
 /// CUtensorMap.
 struct alignas(64) EncodedMap {
@@ -176,10 +193,24 @@ public:
   Status replay(DeviceGraph &graph, std::span<const int64_t> sizes) override;
   Status wait() override;
   Status waitForCaller() override;
+  Status occupy() override;
+  Status recordEvent(std::unique_ptr<DeviceEvent> &event) override;
+  Status secondsBetween(DeviceEvent &from, DeviceEvent &to, double &seconds) override;
 
 private:
   CudaDevice &device;
   StreamHandle handle;
+  // Of `occupy`, from the first time on.
+  DeviceAddress occupyFrom = 0;
+  void *occupyTo = nullptr;
+};
+
+class CudaEvent : public DeviceEvent {
+public:
+  CudaEvent(CudaDevice &device, EventHandle handle) : device(device), handle(handle) {}
+  ~CudaEvent() override;
+  CudaDevice &device;
+  EventHandle handle;
 };
 
 class CudaGraph : public DeviceGraph {
@@ -355,8 +386,15 @@ private:
 };
 
 CudaStream::~CudaStream() {
-  if (device.enter().ok())
-    (void)device.driver.streamDestroy(handle);
+  if (!device.enter().ok())
+    return;
+  if (occupyTo) {
+    (void)device.driver.streamSynchronize(handle);
+    (void)device.driver.hostFree(occupyTo);
+  }
+  if (occupyFrom)
+    (void)device.driver.memoryFree(occupyFrom);
+  (void)device.driver.streamDestroy(handle);
 }
 
 Status CudaStream::copyIn(DeviceAddress to, const void *from, int64_t bytes) {
@@ -417,6 +455,52 @@ Status CudaStream::launch(const DeviceLaunch &launch) {
 CudaGraph::~CudaGraph() {
   if (device.enter().ok())
     (void)device.driver.executableDestroy(handle);
+}
+
+CudaEvent::~CudaEvent() {
+  if (device.enter().ok())
+    (void)device.driver.eventDestroy(handle);
+}
+
+/// A copy to pinned memory: a kernel would have to be compiled, and a fill leaves lines of the cache to be written
+/// back.
+Status CudaStream::occupy() {
+  const Driver &driver = device.driver;
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  if (!occupyFrom)
+    if (Status status = driver.check(driver.memoryAllocate(&occupyFrom, occupyBytes), "cuMemAlloc"); !status.ok())
+      return status;
+  if (!occupyTo)
+    if (Status status = driver.check(driver.hostAllocate(&occupyTo, occupyBytes), "cuMemAllocHost"); !status.ok())
+      return status;
+  return driver.check(driver.copyOut(occupyTo, occupyFrom, occupyBytes, handle), "copy from the device");
+}
+
+Status CudaStream::recordEvent(std::unique_ptr<DeviceEvent> &event) {
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  if (!event) {
+    EventHandle made = nullptr;
+    if (Status status = device.driver.check(device.driver.eventCreate(&made, 0), "cuEventCreate"); !status.ok())
+      return status;
+    event = std::make_unique<CudaEvent>(device, made);
+  }
+  return device.driver.check(device.driver.eventRecord(static_cast<CudaEvent &>(*event).handle, handle),
+                             "cuEventRecord");
+}
+
+Status CudaStream::secondsBetween(DeviceEvent &from, DeviceEvent &to, double &seconds) {
+  const Driver &driver = device.driver;
+  float milliseconds = 0;
+  if (Status status = device.enter(); !status.ok())
+    return status;
+  EventHandle first = static_cast<CudaEvent &>(from).handle, last = static_cast<CudaEvent &>(to).handle;
+  if (Status status = driver.check(driver.eventSynchronize(last), "a kernel"); !status.ok())
+    return status;
+  Status status = driver.check(driver.eventElapsedTime(&milliseconds, first, last), "cuEventElapsedTime");
+  seconds = static_cast<double>(milliseconds) / 1e3;
+  return status;
 }
 
 Status CudaStream::beginRecording() {

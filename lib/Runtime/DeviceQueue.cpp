@@ -4,6 +4,7 @@
 #include "bessemer/Runtime/Program.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bessemer::runtime {
 
@@ -18,6 +19,7 @@ void DeviceQueue::close() {
   if (stream)
     (void)stream->wait();
   known.clear();
+  events.clear();
   stream.reset();
   if (wordsAddress)
     device.release(wordsAddress);
@@ -187,6 +189,22 @@ Status DeviceQueue::record(KnownList &entry) {
   return issued.ok() ? ended : issued;
 }
 
+template <typename Ask> Status DeviceQueue::timed(const Ask &ask) {
+  if (!isTiming)
+    return ask();
+  if (Status status = stream->occupy(); !status.ok())
+    return status;
+  for (bool isEnd : {false, true}) {
+    if (events.size() == eventsUsed)
+      events.emplace_back();
+    if (Status status = stream->recordEvent(events[eventsUsed++]); !status.ok())
+      return status;
+    if (Status status = isEnd ? Status() : ask(); !status.ok())
+      return status;
+  }
+  return {};
+}
+
 Status DeviceQueue::repeat(bool &done) {
   auto entry = std::find_if(known.begin(), known.end(), [&](const KnownList &other) { return other.key == key; });
   done = entry != known.end() && entry->graph;
@@ -196,7 +214,7 @@ Status DeviceQueue::repeat(bool &done) {
   ++counts.replays;
   if (Status status = writeWords(lastWords); !status.ok())
     return status;
-  return stream->replay(*entry->graph, sizes);
+  return timed([&] { return stream->replay(*entry->graph, sizes); });
 }
 
 Status DeviceQueue::flush() {
@@ -209,6 +227,24 @@ Status DeviceQueue::flush() {
   } done{*this};
   if (Status status = placeWords(); !status.ok())
     return status;
+  return timed([&] { return send(); });
+}
+
+Status DeviceQueue::endTiming(double &seconds) {
+  isTiming = false;
+  seconds = 0;
+  size_t used = std::exchange(eventsUsed, 0);
+  for (size_t i = 0; i + 1 < used; i += 2) {
+    double list = 0;
+    if (Status status = stream->secondsBetween(*events[i], *events[i + 1], list); !status.ok())
+      return status;
+    seconds += list;
+  }
+  return {};
+}
+
+/// The list as it is, as a recording, or as the replay of one.
+Status DeviceQueue::send() {
   auto issueAll = [&] {
     counts.launches += static_cast<int64_t>(list.size());
     return issue();

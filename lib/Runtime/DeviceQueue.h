@@ -52,7 +52,15 @@ public:
 
   const DeviceCounts &counted() const { return counts; }
 
+  /// From now on each list is timed by events of the device.
+  void beginTiming() { isTiming = true; }
+  /// Waits; seconds of the lists since.
+  Status endTiming(double &seconds);
+
 private:
+  Status send();
+  /// Calls `ask`, between two events while time is taken.
+  template <typename Ask> Status timed(const Ask &ask);
   struct Work {
     DeviceLaunch launch; ///< when `bytes` is 0; but for its two lists, which are parts of `buffers` and `words`
     size_t firstBuffer = 0, buffers = 0;
@@ -88,6 +96,9 @@ private:
   bool canRecord = true;
   uint64_t flushes = 0, asked = 0;
   DeviceCounts counts;
+  bool isTiming = false;
+  std::vector<std::unique_ptr<DeviceEvent>> events; ///< before and after each timed list, used again
+  size_t eventsUsed = 0;
 };
 
 } // namespace bessemer::runtime

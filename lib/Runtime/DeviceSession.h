@@ -98,6 +98,8 @@ public:
   Status launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks, int64_t room,
                 int64_t workspaceBytes);
   const DeviceCounts &counted() const { return queue.counted(); }
+  void beginTiming() { queue.beginTiming(); }
+  Status endTiming(double &seconds) { return queue.endTiming(seconds); }
 
 private:
   enum : uint8_t { Nowhere = 0, OnHost = 1, OnDevice = 2 };

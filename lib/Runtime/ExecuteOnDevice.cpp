@@ -46,6 +46,19 @@ std::vector<DeviceSession::Edge> Executor::edgesOf(Plan &plan, std::span<void *c
   return edges;
 }
 
+Status Executor::runTimed(std::span<const Tensor> inputs, std::span<Tensor> outputs, double &seconds) {
+  auto start = std::chrono::steady_clock::now();
+  if (session)
+    session->beginTiming();
+  Status status = run(inputs, outputs);
+  std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  seconds = taken.count();
+  if (session)
+    if (Status timed = session->endTiming(seconds); status.ok())
+      status = timed;
+  return status;
+}
+
 Status Executor::beginOnDevice(Plan &plan, std::span<void *const> inputs) {
   if (!session)
     return {};

@@ -65,6 +65,8 @@ public:
   void warm();
 
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  /// See Context.
+  Status runTimed(std::span<const Tensor> inputs, std::span<Tensor> outputs, double &seconds);
   /// The same for any function of the program (weights are made by some), with
   /// the values of its symbols that are bound on entry.
   Status runFunction(int32_t function, std::span<void *const> inputs, std::span<void *const> outputs,

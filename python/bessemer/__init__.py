@@ -17,12 +17,12 @@ from ._cache import Cache
 from ._compile import compile, supported_nodes
 from ._device import DeviceArray
 from ._custom import SameAs, register_op, unregister_op
-from ._program import Argument, BoundRun, Program, load
+from ._program import Argument, BoundRun, Program, load, time_programs
 from ._library import version
 
 __version__ = version()
 
 __all__ = [
     "Argument", "BadFile", "BadInput", "BoundRun", "Cache", "Cancelled", "DeviceArray", "Error", "Failed", "InvalidArgument", "OutOfMemory", "Program",
-    "SameAs", "Unsupported", "compile", "load", "register_op", "supported_nodes", "unregister_op", "version",
+    "SameAs", "Unsupported", "compile", "load", "register_op", "supported_nodes", "time_programs", "unregister_op", "version",
 ]

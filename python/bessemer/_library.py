@@ -7,7 +7,7 @@ compiler, else libbessemer-runtime.so, which can only load and run.
 
 import ctypes
 import pathlib
-from ctypes import POINTER, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
+from ctypes import POINTER, c_char, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_void_p
 
 from ._errors import BY_STATUS, Error
 
@@ -30,6 +30,10 @@ class Argument(ctypes.Structure):
 
 class CachePair(ctypes.Structure):
     _fields_ = [("input", c_size_t), ("output", c_size_t), ("axis", c_int32), ("reserved", c_int32)]
+
+
+class Timing(ctypes.Structure):
+    _fields_ = [("seconds", c_double), ("low", c_double), ("high", c_double), ("difference", c_double), ("error", c_char * 232)]
 
 
 class ThreadPool(ctypes.Structure):
@@ -62,7 +66,8 @@ class CompileOptions(ctypes.Structure):
         ("dim_count", c_size_t), ("numerics", c_char_p), ("threads", c_int32), ("no_kernels", c_int32),
         ("directory", c_char_p), ("host_weights", POINTER(HostWeight)), ("host_weight_count", c_size_t),
         ("progress", c_void_p), ("progress_user", c_void_p), ("memory_limit", c_int64),
-        ("allow_fallback", c_int32), ("emulate", c_int32), ("sanitize", c_int32),
+        ("allow_fallback", c_int32), ("emulate", c_int32), ("sanitize", c_int32), ("reserved", c_int32),
+        ("tuned", c_char_p),
     ]
 
 
@@ -87,6 +92,8 @@ _RUNTIME = {
     "bessemer_read_tensor": (c_int, [c_void_p, POINTER(Tensor), c_void_p, c_int64]),
     "bessemer_write_tensor": (c_int, [c_void_p, POINTER(Tensor), c_void_p, c_int64]),
     "bessemer_device_counts_json": (c_char_p, [c_void_p]),
+    "bessemer_device_name": (c_char_p, [c_void_p]),
+    "bessemer_time_programs": (c_int, [POINTER(c_void_p), c_size_t, c_int32, c_void_p]),
     "bessemer_tensor_release": (None, [POINTER(Tensor)]),
     "bessemer_cancel": (None, [c_void_p]),
     "bessemer_set_profiling": (None, [c_void_p, c_int]),

@@ -227,6 +227,11 @@ class Program:
         (recorded) and replays. A list of launches that comes again is a (CUDA) graph, whatever its symbols."""
         return json.loads(LIBRARY.bessemer_device_counts_json(self._context).decode())
 
+    @property
+    def device_name(self):
+        """What the GPU calls itself; "" for a program of the host."""
+        return LIBRARY.bessemer_device_name(self._handle).decode("utf-8", "replace")
+
     def prepare(self):
         """Makes this thread's context now and not in its first run: where all shapes are constant, all memory of a run."""
         _ = self._context
@@ -253,6 +258,19 @@ class Program:
 
     def __repr__(self):
         return f"Program(inputs={self.inputs}, outputs={self.outputs})"
+
+
+def time_programs(programs, rounds=9):
+    """Times programs that compute the same against each other, on random inputs, by turns; a dict for each.
+
+    seconds, low, high: of a run, the device's own time (median, fastest, slowest). difference: the largest |y - y0| over the
+    root mean square of y0, the outputs of the first program. error: why it could not run, or "". Shapes are constant.
+    """
+    handles = (c_void_p * max(len(programs), 1))(*[program._handle for program in programs])
+    timings = (_library.Timing * max(len(programs), 1))()
+    check(LIBRARY.bessemer_time_programs(handles, len(programs), rounds, timings))
+    return [{"seconds": timing.seconds, "low": timing.low, "high": timing.high, "difference": timing.difference,
+             "error": timing.error.decode("utf-8", "replace")} for timing in timings[:len(programs)]]
 
 
 def load_options(threads=None, host_weights=None, memory=None, pool=None):

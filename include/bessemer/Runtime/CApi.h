@@ -15,6 +15,7 @@ struct bessemer_program {
   std::shared_ptr<const bessemer::runtime::Model> model;
   std::deque<std::string> texts; ///< of dimensions
   std::vector<bessemer_argument> inputs, outputs;
+  std::string deviceName;
 };
 
 struct bessemer_context {

@@ -72,6 +72,10 @@ public:
   /// An output of Program::caches may be one buffer with its input, see runtime.h.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
 
+  /// The same, and the seconds that the device took for what was launched, by its own events, from its first work to
+  /// its last; copies from and to the host do not count. Without a device it is the time of the run.
+  Status runTimed(std::span<const Tensor> inputs, std::span<Tensor> outputs, double &seconds);
+
   /// Shapes of the outputs for shapes of the inputs; -1 where only the data tells.
   Status outputShapes(std::span<const std::vector<int64_t>> inputs, std::vector<std::vector<int64_t>> &outputs);
 

@@ -81,6 +81,12 @@ public:
   virtual ~DeviceGraph() = default;
 };
 
+/// A moment of a stream: when all that was asked before it has been done.
+class DeviceEvent {
+public:
+  virtual ~DeviceEvent() = default;
+};
+
 /// What is asked of a stream happens in order. One thread at a time.
 class DeviceStream {
 public:
@@ -104,6 +110,13 @@ public:
   /// What is asked from now on sees what the caller has put into memory of the device: with CUDA, what its
   /// legacy default stream waits for.
   virtual Status waitForCaller() = 0;
+  /// Keeps the device busy, but not its memory, for some 100 us: what is asked next begins when the host has asked for
+  /// all of it. For what is timed.
+  virtual Status occupy() = 0;
+  /// `event` becomes this moment; one of this stream from before, or null: a new one, which the stream outlives.
+  virtual Status recordEvent(std::unique_ptr<DeviceEvent> &event) = 0;
+  /// Seconds of the device from one event to a later one; waits for that. The emulated device: the cost model's.
+  virtual Status secondsBetween(DeviceEvent &from, DeviceEvent &to, double &seconds) = 0;
 };
 
 /// Any thread may call. Outlives its streams and memory.

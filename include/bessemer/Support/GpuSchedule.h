@@ -32,6 +32,7 @@ struct GpuMachine {
   bool tf32 = false;
   /// From the request of a copy to its data in shared memory.
   double copyLatency = 700;
+  double clockGHz = 1.41; ///< under load: what cycles are in seconds
 };
 
 /// sm_90a runs mma.sync at half the rate of its wgmma. Measured on an H100, see GpuMatmulSchedule.cpp: that, what a
@@ -50,6 +51,7 @@ inline GpuMachine gpuMachineOf(int64_t architecture) {
     machine.l2Bytes = 50 << 20;
     machine.copyLatency = 1000;
     machine.memoryBytesPerCycle = 1611; // at 1.755 GHz: 84 % of 3.35 TB/s
+    machine.clockGHz = 1.755;
   }
   return machine;
 }

@@ -5,6 +5,7 @@
 // range, a kernel that was not loaded) and does nothing before it must: what is
 // asked of a stream runs when somebody waits for it. Its "device" addresses are no
 // addresses of the host.
+#include "bessemer/Runtime/TimePrograms.h"
 #include "test/unit/Runtime/TestPrograms.h"
 
 #include <dlfcn.h>
@@ -35,7 +36,7 @@ static char *host(P at, size_t bytes) {
 }
 struct work { int kind; char *to; const char *from; size_t bytes; int owned, kernel; unsigned grid, block; uint64_t words[16]; };
 static struct work queue[4096];
-static int queued;
+static int queued, done; // launches
 // A stream that captures puts its work there instead. A graph is what it captured; to run it is to ask for all of it again.
 struct graph { int count; struct work work[64]; } graphs[16];
 static struct graph *capturing;
@@ -71,6 +72,20 @@ int cuMemAlloc_v2(P *at, size_t bytes) { NEED
 int cuMemFree_v2(P at) { NEED
   for (int i = 0; i < 256; ++i) if (blocks[i].at == at) { free((void *)(at ^ tag)); blocks[i].at = 0; --fake_live; return OK; }
   return BAD; }
+int cuMemAllocHost_v2(void **at, size_t bytes) { NEED *at = malloc(bytes); ++fake_live; return OK; }
+int cuMemFreeHost(void *at) { NEED free(at); --fake_live; return OK; }
+// An event is the number of launches before it, and each takes 1 ms.
+int fake_events;
+int cuEventCreate(void **e, unsigned f) { NEED *e = calloc(1, 8); ++fake_events; return f ? BAD : OK; }
+int cuEventDestroy_v2(void *e) { NEED free(e); --fake_events; return OK; }
+int cuEventRecord(void *e, void *s) { NEED
+  if (s != &streams || capturing) return BAD;
+  int n = 0;
+  for (int i = 0; i < queued; ++i) n += queue[i].kind == 2;
+  *(int *)e = done + n; return OK; }
+int cuEventElapsedTime(float *ms, void *a, void *b) { NEED
+  if (*(int *)b > done) return 600; // not there yet
+  *ms = *(int *)b - *(int *)a; return OK; }
 int cuStreamCreate(void **s, unsigned f) { NEED *s = &streams; ++streams; return OK; }
 int cuStreamDestroy_v2(void *s) { NEED --streams; return OK; }
 int cuMemcpyHtoDAsync_v2(P to, const void *from, size_t bytes, void *s) { NEED
@@ -147,10 +162,12 @@ int cuStreamSynchronize(void *s) { NEED
     struct work *w = &queue[i];
     if (w->kind == 0) { memmove(w->to, w->from, w->bytes); if (w->owned) free((void *)w->from); }
     if (w->kind == 1) memset(w->to, w->owned, w->bytes);
+    if (w->kind == 2) ++done;
     if (w->kind == 2 && launch(w)) result = 700;
   }
   queued = 0;
   return result; }
+int cuEventSynchronize(void *e) { return cuStreamSynchronize(&streams); }
 )";
 }
 
@@ -173,7 +190,7 @@ int &counter(const char *name) {
 }
 
 /// y = 2 * (x + w), and its row sums, for three rows; w is a constant.
-Program deviceProgram() {
+Program deviceProgram(const SymbolicExpr &n = sym("n")) {
   Program program = emptyProgram();
   program.target = "cuda:sm_80";
   program.code = {'p', 't', 'x'};
@@ -183,7 +200,6 @@ Program deviceProgram() {
   }
   program.kernels[RowSum].takesWorkspace = true;
   Function &f = program.functions[0];
-  SymbolicExpr n = sym("n");
   Constant w;
   w.dtype = DType::F32;
   w.shape = {3, 2};
@@ -383,6 +399,62 @@ TEST_F(CudaDriver, TensorMapsAreMadeAtEachLaunch) {
   std::vector<Tensor> again(2);
   status = refused.run(inputs, again);
   EXPECT_NE(status.message.find("multiple of 16 below 2^40 as the stride"), std::string::npos) << status.message;
+}
+
+// Three launches, each of which takes 1 ms on the fake device, whether one by one or as a graph; the copies do not
+// count.
+TEST_F(CudaDriver, TimeIsTheDevices) {
+  counter("fake_memory_left") = 8 << 20;
+  {
+    Context context(makeModel(deviceProgram(), 1, options));
+    for (int round = 0; round < 4; ++round) {
+      std::vector<float> x(15, 1.0f);
+      std::vector<Tensor> inputs{tensor(x, {3, 5})}, outputs(2);
+      double seconds = 0;
+      Status status = context.runTimed(inputs, outputs, seconds);
+      ASSERT_TRUE(status.ok()) << status.message;
+      EXPECT_NEAR(seconds, 3e-3, 1e-8);
+      EXPECT_EQ(values(outputs[0]), std::vector<float>(15, 4.0f));
+      status = context.run(inputs, outputs); // not timed: the next one counts its own launches alone
+      ASSERT_TRUE(status.ok()) << status.message;
+    }
+    EXPECT_GT(context.deviceCounts().replays, 0);
+  }
+  options.device.reset();
+  device.reset();
+  EXPECT_EQ(counter("fake_live"), 0) << "memory that nobody gave back";
+  EXPECT_EQ(counter("fake_events"), 0) << "events that nobody gave back";
+  counter("fake_memory_left") = 1 << 20;
+}
+
+TEST_F(CudaDriver, ProgramsAreTimedAgainstEachOther) {
+  counter("fake_memory_left") = 8 << 20;
+  Program longer = deviceProgram(5), wrong = deviceProgram(5);
+  longer.functions[0].body.push_back(launch(Add, {0, 0, 3}, {}, 15)); // one that nobody reads
+  wrong.functions[0].body[2] = launch(Scale, {4, 1}, {3}, 15);
+  auto model = [&](Program program) { return makeModel(std::move(program), 1, options); };
+  std::vector<std::shared_ptr<const Model>> models{model(deviceProgram(5)), model(longer), model(wrong)};
+  std::vector<ProgramTiming> timings;
+  Status status = timePrograms(models, 3, timings);
+  ASSERT_TRUE(status.ok()) << status.message;
+  ASSERT_EQ(timings.size(), 3u);
+  for (const ProgramTiming &timing : timings) {
+    EXPECT_EQ(timing.error, "");
+    EXPECT_EQ(timing.low, timing.seconds);
+    EXPECT_EQ(timing.high, timing.seconds);
+  }
+  EXPECT_NEAR(timings[0].seconds, 3e-3, 1e-8);
+  EXPECT_NEAR(timings[1].seconds, 4e-3, 1e-8);
+  EXPECT_EQ(timings[0].difference, 0);
+  EXPECT_EQ(timings[1].difference, 0);
+  EXPECT_GT(timings[2].difference, 0.5) << "half as much again";
+  // Other shapes, and shapes that are free.
+  models[1] = model(deviceProgram(4));
+  EXPECT_NE(timePrograms(models, 3, timings).message.find("the same inputs"), std::string::npos);
+  models[1] = model(deviceProgram());
+  EXPECT_NE(timePrograms(models, 3, timings).message.find("'x': expected f32, f16 or bf16 and a constant shape"),
+            std::string::npos);
+  counter("fake_memory_left") = 1 << 20;
 }
 
 TEST_F(CudaDriver, AnInputMayBeTheOutput) {
