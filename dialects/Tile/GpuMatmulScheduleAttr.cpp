@@ -6,31 +6,10 @@
 using namespace mlir;
 using namespace bessemer;
 
-namespace {
-struct Entry {
-  StringLiteral name;
-  int64_t GpuMatmulSchedule::*field;
-  bool isOptional = false; ///< 0 when it is not there
-};
-constexpr Entry entries[] = {
-    {"block_rows", &GpuMatmulSchedule::blockRows},
-    {"block_columns", &GpuMatmulSchedule::blockColumns},
-    {"block_depth", &GpuMatmulSchedule::blockDepth},
-    {"warp_rows", &GpuMatmulSchedule::warpRows},
-    {"warp_columns", &GpuMatmulSchedule::warpColumns},
-    {"stages", &GpuMatmulSchedule::stages},
-    {"row_group", &GpuMatmulSchedule::rowGroup, true},
-    {"grid_blocks", &GpuMatmulSchedule::gridBlocks, true},
-    {"producer_warps", &GpuMatmulSchedule::producerWarps, true},
-    {"producer_registers", &GpuMatmulSchedule::producerRegisters, true},
-    {"consumer_registers", &GpuMatmulSchedule::consumerRegisters, true},
-};
-} // namespace
-
 DictionaryAttr tile::toScheduleAttr(MLIRContext *context, const GpuMatmulSchedule &schedule) {
   Builder b(context);
   SmallVector<NamedAttribute> attributes;
-  for (const Entry &entry : entries)
+  for (const GpuScheduleField &entry : gpuScheduleFields)
     if (!entry.isOptional || schedule.*entry.field)
       attributes.push_back(b.getNamedAttr(entry.name, b.getI64IntegerAttr(schedule.*entry.field)));
   attributes.push_back(b.getNamedAttr("instruction", b.getStringAttr(instructionName(schedule.instruction))));
@@ -41,7 +20,7 @@ FailureOr<GpuMatmulSchedule> tile::readGpuMatmulSchedule(KernelOp kernel, int64_
                                                          const GpuMachine &machine) {
   GpuMatmulSchedule schedule;
   DictionaryAttr attributes = kernel.getSchedule();
-  for (const Entry &entry : entries) {
+  for (const GpuScheduleField &entry : gpuScheduleFields) {
     auto value = attributes.getAs<IntegerAttr>(entry.name);
     if (!value && entry.isOptional)
       continue;

@@ -86,14 +86,10 @@ std::optional<GpuMatmulShape> tile::gpuMatmulShape(const ProductOp &product, con
   shape.columns = sizes.columns.isConstant();
   shape.depth = product.partDepth ? std::optional(product.partDepth) : sizes.depth.isConstant();
   shape.resultBytes = std::max(1u, getElementTypeOrSelf(product.y.getType()).getIntOrFloatBitWidth() / 8);
+  shape.transposedA = product.transposeA;
   shape.transposedB = product.transposeB;
-  // The copy engine brings rows of known lengths that are multiples of 16 bytes; tf32 wants neighbours along the depth.
-  auto fits = [&](const SymbolicExpr &size) {
-    std::optional<int64_t> row = size.isConstant();
-    return row && *row > 0 && *row * shape.elementBytes % 16 == 0;
-  };
-  shape.bulkOperands = sizes.depth.isConstant() && fits(product.transposeA ? sizes.rows : sizes.depth) &&
-                       fits(product.transposeB ? sizes.depth : sizes.columns) &&
-                       (shape.instruction == MatmulInstruction::MmaHalf || (product.transposeB && !product.transposeA));
+  GpuMatmulShape whole = shape; // rows of the operands are as long as the whole depth
+  whole.depth = sizes.depth.isConstant();
+  shape.bulkOperands = copyEngineFits(whole);
   return shape;
 }

@@ -9,6 +9,10 @@
 
 namespace bessemer::tile {
 
+/// The attribute of a GPU's kernel, and of bess.matmul_parts, that says which product of the graph it computes:
+/// `productText` (bessemer/Algorithms/TunedSchedules.h), or "" when a size of it is not known.
+inline constexpr llvm::StringLiteral productName = "bess.product";
+
 /// bess.matmul and bess.matmul_parts.
 struct ProductOp {
   mlir::Operation *op = nullptr;

@@ -76,3 +76,17 @@ void tile::setGpuMachine(ModuleOp module, const GpuMachine &machine) {
     target.set("tf32", builder.getUnitAttr());
   module->setAttr(attributeName, target.getDictionary(builder.getContext()));
 }
+
+static constexpr StringLiteral tunedName = "bess.tuned";
+
+TunedSchedules tile::getTunedSchedules(ModuleOp module, const GpuMachine &machine) {
+  auto text = module->getAttrOfType<StringAttr>(tunedName);
+  // What is wrong with entries was said when the file was read.
+  std::vector<std::string> problems;
+  return text ? TunedSchedules::parse(text.getValue(), machine, problems) : TunedSchedules();
+}
+
+void tile::setTunedSchedules(ModuleOp module, const TunedSchedules &tuned) {
+  if (!tuned.empty())
+    module->setAttr(tunedName, StringAttr::get(module.getContext(), tuned.json("")));
+}

@@ -71,6 +71,10 @@ typedef struct bessemer_compile_options {
   int32_t emulate;
   /* Non-zero, with emulate: look for races, reads of what nobody wrote, and the like. */
   int32_t sanitize;
+  int32_t reserved;
+  /* Of a GPU: a file of measured schedules of matrix products (`bessemer tune`); NULL: those that the compiler has of
+   * its own; "none": its cost model alone. */
+  const char *tuned;
 } bessemer_compile_options;
 
 /* Compiles. `options` may be NULL. On BESSEMER_BAD_FILE and BESSEMER_UNSUPPORTED

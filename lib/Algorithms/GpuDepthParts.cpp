@@ -27,39 +27,52 @@ double sumCycles(int64_t parts, double elements, int64_t resultBytes, const GpuM
 }
 } // namespace
 
+GpuMatmulShape partShape(const GpuMatmulShape &whole, int64_t parts, int64_t partDepth) {
+  GpuMatmulShape part = whole;
+  part.batches = whole.batches.value_or(1) * parts;
+  part.depth = partDepth;
+  part.resultBytes = 4;
+  return part;
+}
+
+std::vector<GpuDepthCut> gpuDepthCuts(const GpuMatmulShape &shape, const GpuMachine &machine) {
+  std::vector<GpuDepthCut> cuts;
+  if (!shape.batches || !shape.rows || !shape.columns || !shape.depth)
+    return cuts;
+  double elements = double(*shape.batches) * *shape.rows * *shape.columns;
+  int64_t resultBytes = shape.resultBytes ? shape.resultBytes : shape.elementBytes;
+  int64_t unit = stepBytes / shape.elementBytes, steps = (*shape.depth + unit - 1) / unit;
+  for (int64_t wanted : candidates) {
+    if (wanted > steps)
+      break;
+    int64_t partSteps = (steps + wanted - 1) / wanted, parts = (steps + partSteps - 1) / partSteps;
+    if (parts == wanted)
+      cuts.push_back({parts, partSteps * unit, partShape(shape, parts, partSteps * unit),
+                      sumCycles(parts, elements, resultBytes, machine)});
+  }
+  return cuts;
+}
+
 GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &machine) {
   GpuDepthParts best;
   best.partDepth = shape.depth.value_or(0);
   std::optional<GpuMatmulSchedule> whole = chooseGpuMatmulSchedule(shape, machine);
-  if (!shape.batches || !shape.rows || !shape.columns || !shape.depth || !whole)
+  if (!whole)
     return best;
   GpuMatmulCost wholeCost = gpuMatmulCost(*whole, shape, machine);
   best.cycles = best.wholeCycles = wholeCost.cycles;
-  double elements = double(*shape.batches) * *shape.rows * *shape.columns,
-         peakCycles = wholeCost.peak * wholeCost.cycles;
-  int64_t resultBytes = shape.resultBytes ? shape.resultBytes : shape.elementBytes;
-  int64_t unit = stepBytes / shape.elementBytes, steps = (*shape.depth + unit - 1) / unit;
-  double memoryCycles = 0;
-  for (int64_t wanted : candidates) {
-    if (wanted > steps)
-      break;
+  double peakCycles = wholeCost.peak * wholeCost.cycles, memoryCycles = 0;
+  for (const GpuDepthCut &cut : gpuDepthCuts(shape, machine)) {
     // What no cut can be faster than: neither the arithmetic nor the memory gets less.
-    double least = std::max(peakCycles, wholeCost.memoryCycles) + sumCycles(wanted, elements, resultBytes, machine);
+    double least = std::max(peakCycles, wholeCost.memoryCycles) + cut.sumCycles;
     if (least > best.cycles * (1 - leastGain))
       break;
-    int64_t partSteps = (steps + wanted - 1) / wanted, parts = (steps + partSteps - 1) / partSteps;
-    if (parts != wanted)
-      continue;
-    GpuMatmulShape part = shape;
-    part.batches = *shape.batches * parts;
-    part.depth = partSteps * unit;
-    part.resultBytes = 4;
-    std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(part, machine);
+    std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(cut.part, machine);
     if (!schedule)
       continue;
-    double cycles = gpuMatmulCost(*schedule, part, machine).cycles + sumCycles(parts, elements, resultBytes, machine);
+    double cycles = gpuMatmulCost(*schedule, cut.part, machine).cycles + cut.sumCycles;
     if (cycles < best.cycles && cycles < best.wholeCycles * (1 - leastGain)) {
-      best.parts = parts, best.partDepth = *part.depth, best.cycles = cycles;
+      best.parts = cut.parts, best.partDepth = cut.partDepth, best.cycles = cycles;
       memoryCycles = wholeCost.memoryCycles;
     }
   }

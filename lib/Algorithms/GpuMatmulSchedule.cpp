@@ -73,11 +73,9 @@ int64_t flopsOf(MatmulInstruction instruction, const GpuMachine &machine) {
   return 0;
 }
 
-int64_t sumsOf(const GpuMatmulSchedule &s) { return s.blockRows / s.warpRows * (s.blockColumns / s.warpColumns) / 32; }
-
 int64_t registersOf(const GpuMatmulSchedule &s) {
   int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
-  int64_t sums = sumsOf(s);
+  int64_t sums = s.sums();
   if (isWgmma(s.instruction))
     return (sums + wgmmaOtherRegisters + 7) / 8 * 8;
   int64_t fragments =
@@ -374,10 +372,25 @@ bool isRagged(const GpuMatmulSchedule &s, const GpuMatmulShape &shape) {
   return !shape.rows || !shape.columns || *shape.rows % s.blockRows || *shape.columns % s.blockColumns;
 }
 
-std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine,
-                                                         int64_t mostSums) {
-  std::optional<GpuMatmulSchedule> best;
-  GpuMatmulCost bestCost;
+bool copyEngineFits(const GpuMatmulShape &shape) {
+  auto fits = [&](std::optional<int64_t> row) { return row && *row > 0 && *row * shape.elementBytes % 16 == 0; };
+  return shape.depth && fits(shape.transposedA ? shape.rows : shape.depth) &&
+         fits(shape.transposedB ? shape.depth : shape.columns) &&
+         (shape.instruction == MatmulInstruction::MmaHalf || (shape.transposedB && !shape.transposedA));
+}
+
+std::string scheduleText(const GpuMatmulSchedule &s) {
+  auto text = [](int64_t n) { return std::to_string(n); };
+  return "blocks of " + text(s.blockRows) + " x " + text(s.blockColumns) + ", " + text(s.blockDepth) +
+         " of the depth at a time, " + text(s.warpRows) + " x " + text(s.warpColumns) + " warps" +
+         (s.producerWarps ? " and " + text(s.producerWarps) + " for the copies, " : ", ") + text(s.stages) + " stages" +
+         (s.rowGroup ? ", in groups of " + text(s.rowGroup) + " along the rows" : "") +
+         (s.gridBlocks ? ", " + text(s.gridBlocks) + " blocks that go on to further ones" : "");
+}
+
+void forEachGpuMatmulSchedule(
+    const GpuMatmulShape &shape, const GpuMachine &machine,
+    const std::function<void(const GpuMatmulSchedule &schedule, const GpuMatmulCost &cost)> &visit) {
   auto consider = [&](MatmulInstruction instruction) {
     int64_t mostWarpRows = isWgmma(instruction) ? 8 : 4;
     constexpr int64_t mostStages = 8;
@@ -394,21 +407,11 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
                 // whole lines, or they meet in a bank.
                 if (instruction == MatmulInstruction::Fma && depthBytes < passBytes)
                   continue;
-                if (sumsOf(s) > mostSums)
-                  continue;
                 shareRegisters(s, machine);
                 s.rowGroup = chooseRowGroup(s, shape, machine);
                 if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
                   continue;
-                auto take = [&](const GpuMatmulSchedule &candidate, const GpuMatmulCost &cost) {
-                  // Of equals the one that takes less of the multiprocessor.
-                  if (best && cost.cycles >= bestCost.cycles * 0.999 &&
-                      (cost.cycles >= bestCost.cycles * 1.001 || cost.sharedBytes >= bestCost.sharedBytes))
-                    return;
-                  best = candidate;
-                  bestCost = cost;
-                };
-                take(s, gpuMatmulCost(s, shape, machine));
+                visit(s, gpuMatmulCost(s, shape, machine));
                 GpuMatmulSchedule further = s;
                 further.gridBlocks = machine.multiprocessors;
                 shareRegisters(further, machine);
@@ -417,7 +420,7 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
                 GpuMatmulCost cost = gpuMatmulCost(further, shape, machine);
                 further.gridBlocks *= cost.resident;
                 if (blocksOf(s, shape) > further.gridBlocks)
-                  take(further, cost);
+                  visit(further, cost);
               }
   };
   consider(shape.instruction);
@@ -425,18 +428,25 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
     consider(MatmulInstruction::WgmmaHalf);
   if (shape.bulkOperands && machine.wgmmaTf32Flops && shape.instruction == MatmulInstruction::MmaTf32)
     consider(MatmulInstruction::WgmmaTf32);
-  if (best) {
-    auto text = [](int64_t n) { return std::to_string(n); };
-    best->reason =
-        "blocks of " + text(best->blockRows) + " x " + text(best->blockColumns) + ", " + text(best->blockDepth) +
-        " of the depth at a time, " + text(best->warpRows) + " x " + text(best->warpColumns) + " warps" +
-        (best->producerWarps ? " and " + text(best->producerWarps) + " for the copies, " : ", ") + text(best->stages) +
-        " stages" + (best->rowGroup ? ", in groups of " + text(best->rowGroup) + " along the rows" : "") +
-        (best->gridBlocks ? ", " + text(best->gridBlocks) + " blocks that go on to further ones: " : ": ") +
-        text(std::lround(100 * bestCost.peak)) + " % of the peak and " +
-        text(std::lround(100 * bestCost.memoryCycles / bestCost.cycles)) +
-        " % of the memory's bandwidth expected, bound by " + bestCost.bound;
-  }
+}
+
+std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine,
+                                                         int64_t mostSums) {
+  std::optional<GpuMatmulSchedule> best;
+  GpuMatmulCost bestCost;
+  forEachGpuMatmulSchedule(shape, machine, [&](const GpuMatmulSchedule &candidate, const GpuMatmulCost &cost) {
+    // Of equals the one that takes less of the multiprocessor.
+    if (candidate.sums() > mostSums ||
+        (best && cost.cycles >= bestCost.cycles * 0.999 &&
+         (cost.cycles >= bestCost.cycles * 1.001 || cost.sharedBytes >= bestCost.sharedBytes)))
+      return;
+    best = candidate;
+    bestCost = cost;
+  });
+  if (best)
+    best->reason = scheduleText(*best) + ": " + std::to_string(std::lround(100 * bestCost.peak)) +
+                   " % of the peak and " + std::to_string(std::lround(100 * bestCost.memoryCycles / bestCost.cycles)) +
+                   " % of the memory's bandwidth expected, bound by " + bestCost.bound;
   return best;
 }
 

@@ -8,7 +8,9 @@
 #include "bessemer/Import/Import.h"
 #include "bessemer/Target/TargetBackend.h"
 #include "dialects/Onnx/Onnx.h"
+#include "dialects/Tile/ProductShape.h"
 #include "dialects/Tile/TargetSchedule.h"
+#include "dialects/Tile/Tile.h"
 #include "lib/Driver/DiagnosticText.h"
 #include "lib/Driver/Dump.h"
 #include "lib/Driver/Emit.h"
@@ -16,9 +18,12 @@
 #include "lib/Driver/FillReport.h"
 #include "lib/Driver/FitMemory.h"
 #include "lib/Driver/Pipeline.h"
+#include "lib/Driver/TunedData.h"
 
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/MemoryBuffer.h"
 
 #include <chrono>
 #include <sys/resource.h>
@@ -28,10 +33,20 @@ using namespace bessemer;
 
 namespace {
 
+GpuMachine gpuMachineFor(const CompileOptions &options) {
+  GpuMachine machine = gpuMachineOf(options.machine.cpu == "sm_80" ? 80 : 90);
+  machine.multiprocessors = options.machine.cores;
+  machine.sharedBytes = options.machine.l1Bytes;
+  // --numerics=fast: both of what it allows.
+  machine.tf32 = options.numerics.approximate && options.numerics.narrowAccumulate;
+  return machine;
+}
+
 class Compilation {
 public:
   Compilation(const CompileOptions &options, const Compiler &compiler)
-      : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), exposure(compiler.exposure),
+      : options(options), onPhase(compiler.onPhase), customOps(compiler.customOps), tuned(compiler.tuned),
+        exposure(compiler.exposure),
         contextHolder(std::make_shared<MLIRContext>(makeRegistry(), MLIRContext::Threading::DISABLED)),
         context(*contextHolder), diagnostics(&context) {
     context.loadAllAvailableDialects();
@@ -136,12 +151,13 @@ private:
       schedule.l2Bytes = options.machine.l2Bytes;
       tile::setCpuSchedule(*module, schedule);
       if (options.machine.target == "cuda") {
-        GpuMachine machine = gpuMachineOf(options.machine.cpu == "sm_80" ? 80 : 90);
-        machine.multiprocessors = options.machine.cores;
-        machine.sharedBytes = options.machine.l1Bytes;
-        // --numerics=fast: both of what it allows.
-        machine.tf32 = options.numerics.approximate && options.numerics.narrowAccumulate;
+        GpuMachine machine = gpuMachineFor(options);
         tile::setGpuMachine(*module, machine);
+        std::string error;
+        std::optional<TunedSchedules> measured = tuned ? tuned : readTuned(machine, error);
+        if (!measured)
+          return fail(error);
+        tile::setTunedSchedules(*module, *measured);
       }
     } else if (info.phase == Phase::emit) {
       return emit();
@@ -149,6 +165,8 @@ private:
       if (!runPasses(*module, info))
         return false;
       // What may have to be computed in pieces: see emit().
+      if (info.phase == Phase::tile)
+        collectProducts();
       if (info.phase == Phase::fuse && memoryLimit > 0 && exposure == Exposure::Nothing)
         fused = module->clone();
     }
@@ -156,6 +174,41 @@ private:
       return false;
     std::string error = dumpPhase(*module, info, options.dumpDirectory);
     return error.empty() || fail(error);
+  }
+
+  /// What CompileOptions::tuned names. Entries that are of no use are warnings.
+  std::optional<TunedSchedules> readTuned(const GpuMachine &machine, std::string &error) {
+    std::string text, name = options.tuned;
+    if (name == "none")
+      return TunedSchedules();
+    if (name.empty()) {
+      name = "the compiler's tuned schedules";
+      text = builtInTunedSchedules(options.target);
+    } else if (auto file = llvm::MemoryBuffer::getFile(name)) {
+      text = (*file)->getBuffer().str();
+    } else {
+      error = "--tuned: cannot read '" + name + "': " + file.getError().message();
+      return std::nullopt;
+    }
+    if (text.empty())
+      return TunedSchedules();
+    std::vector<std::string> problems;
+    TunedSchedules read = TunedSchedules::parse(text, machine, problems);
+    for (const std::string &problem : problems)
+      emitWarning(FileLineColLoc::get(&context, name, 0, 0)) << problem << "; the cost model chooses";
+    return read;
+  }
+
+  /// Kernels of products, in the order of the program.
+  void collectProducts() {
+    llvm::StringSet<> seen;
+    for (auto kernel : module->getOps<tile::KernelOp>())
+      if (auto name = kernel->getAttrOfType<StringAttr>(tile::productName)) {
+        if (name.getValue().empty())
+          ++result.unnamedProducts;
+        else if (seen.insert(name.getValue()).second)
+          result.products.push_back(name.str());
+      }
   }
 
   bool runPasses(ModuleOp target, const PhaseInfo &info) {
@@ -291,6 +344,7 @@ private:
   CompileOptions options;
   const std::function<bool(const PhaseInfo &)> &onPhase;
   const kernels::CustomOps &customOps;
+  const std::optional<TunedSchedules> &tuned;
   Exposure exposure;
   std::map<std::string, uint64_t> hostSizes;
   std::shared_ptr<MLIRContext> contextHolder; ///< an emulated device goes on to use it
@@ -350,4 +404,27 @@ CompileResult Compiler::compileMemory(std::span<const uint8_t> model, const std:
   return compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &importOptions) {
     return importOnnxBuffer(context, "(memory)", bytes, importOptions, directory);
   });
+}
+
+CompileResult Compiler::compileText(const std::string &text, const std::string &node) const {
+  Compilation compilation(options, *this);
+  return compilation.run("(memory)", [&](MLIRContext *context, const ImportOptions &) {
+    OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(text, context);
+    if (module)
+      module->walk([&](Operation *op) { op->setLoc(NameLoc::get(StringAttr::get(context, node))); });
+    return module;
+  });
+}
+
+std::optional<GpuMachine> Compiler::gpuMachine(std::string &error) const {
+  CompileOptions known = options;
+  std::unique_ptr<TargetBackend> backend = createTargetBackend(options.target, options.cpu, error);
+  if (!backend)
+    return std::nullopt;
+  known.machine = backend->machine();
+  if (known.machine.target != "cuda") {
+    error = "expected a GPU (cuda:sm_80, cuda:sm_90a) as the target, got '" + options.target + "'";
+    return std::nullopt;
+  }
+  return gpuMachineFor(known);
 }

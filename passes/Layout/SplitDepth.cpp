@@ -18,13 +18,14 @@ struct SplitDepth : bessemer::impl::SplitDepthBase<SplitDepth> {
     std::optional<GpuMachine> machine = tile::getGpuMachine(getOperation());
     if (!machine)
       return;
+    TunedSchedules tuned = tile::getTunedSchedules(getOperation(), *machine);
     SmallVector<MatmulOp> products;
     getOperation().walk([&](MatmulOp matmul) { products.push_back(matmul); });
     for (MatmulOp matmul : products)
-      split(matmul, *machine);
+      split(matmul, *machine, tuned);
   }
 
-  static void split(MatmulOp matmul, const GpuMachine &machine) {
+  static void split(MatmulOp matmul, const GpuMachine &machine, const TunedSchedules &tuned) {
     auto product = tile::ProductOp::of(matmul);
     Type result = getElementTypeOrSelf(matmul.getY().getType());
     if (!product || matmul->hasAttr(packedColumnsName) || !isa<FloatType>(result))
@@ -33,13 +34,21 @@ struct SplitDepth : bessemer::impl::SplitDepthBase<SplitDepth> {
     std::optional<GpuMatmulShape> shape = sizes ? tile::gpuMatmulShape(*product, *sizes, machine) : std::nullopt;
     if (!shape)
       return;
-    GpuDepthParts choice = chooseDepthParts(*shape, machine);
+    GpuDepthParts choice;
+    if (const TunedProduct *measured = tuned.find(*shape, ProductEpilogue::None)) {
+      choice.parts = measured->parts, choice.partDepth = measured->partDepth;
+      choice.reason = "in parts of its depth, as was measured";
+    } else {
+      choice = chooseDepthParts(*shape, machine);
+    }
     if (choice.parts == 1)
       return;
     OpBuilder builder(matmul);
     auto parts = MatmulPartsOp::create(builder, matmul.getLoc(), matmul.getA(), matmul.getB(), matmul.getTransposeA(),
                                        matmul.getTransposeB(), choice.partDepth);
     auto sum = SumPartsOp::create(builder, matmul.getLoc(), parts.getY(), TypeAttr::get(result));
+    if (isNamed(*shape))
+      parts->setAttr(tile::productName, builder.getStringAttr(productText(*shape, ProductEpilogue::None)));
     for (Operation *op : {parts.getOperation(), sum.getOperation()})
       op->setAttr("bess.reason", builder.getStringAttr(choice.reason));
     matmul.replaceAllUsesWith(sum.getY());

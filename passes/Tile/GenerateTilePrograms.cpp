@@ -46,6 +46,7 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
   /// Kernels by the hash of their bodies: fusions that are the same but for names share one.
   DenseMap<uint64_t, SmallVector<tile::KernelOp>> known;
   llvm::StringMap<unsigned> numbers;
+  TunedSchedules tuned;
 
   static llvm::hash_code hashOf(tile::KernelOp kernel) {
     llvm::hash_code hash =
@@ -131,6 +132,7 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
     if (!writer)
       return false;
     tilegen::ProgramBuilder p(fusion, schedule);
+    p.tuned = &tuned;
     tile::KernelOp kernel = writer(p);
     if (!kernel) {
       if (p.kernel)
@@ -154,6 +156,8 @@ struct GenerateTilePrograms : bessemer::impl::GenerateTileProgramsBase<GenerateT
   void runOnOperation() override {
     ModuleOp module = getOperation();
     CpuSchedule schedule = tile::getCpuSchedule(module);
+    if (std::optional<GpuMachine> machine = tile::getGpuMachine(module))
+      tuned = tile::getTunedSchedules(module, *machine);
     SmallVector<FusionOp> fusions;
     module.walk([&](FusionOp fusion) { fusions.push_back(fusion); });
     for (FusionOp fusion : fusions) {

@@ -8,6 +8,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
@@ -47,29 +49,55 @@ SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
   return SymbolicExpr::ceilDiv(rows, tasks);
 }
 
-/// Functions of guarded sums: with 128 of a lane, ptxas spills kilobytes, although they go in pieces.
-static constexpr int64_t guardedSumsWithFunctions = 32;
-
-static bool computesFunctions(Block &body) {
-  return llvm::any_of(body, [](Operation &op) {
-    return !isa<MatmulOp, MatmulPartsOp, ConvOp, YieldOp, ConstantOp, AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp,
-                AbsOp, ReluOp, CastOp, WhereOp>(op);
-  });
+static ProductEpilogue epilogueOf(Block &body) {
+  auto epilogue = ProductEpilogue::None;
+  for (Operation &op : body) {
+    if (isa<MatmulOp, MatmulPartsOp, ConvOp, YieldOp, ConstantOp>(op))
+      continue;
+    if (!isa<AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp, AbsOp, ReluOp, CastOp, WhereOp>(op))
+      return ProductEpilogue::Functions;
+    epilogue = ProductEpilogue::Arithmetic;
+  }
+  return epilogue;
 }
 
 std::optional<GpuMatmulSchedule> tilegen::chooseProductSchedule(const GpuMachine &machine, const GpuMatmulShape &shape,
                                                                 Block &body, bool guarded) {
   std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(shape, machine);
-  return schedule && (guarded || isRagged(*schedule, shape)) && computesFunctions(body)
+  return schedule && (guarded || isRagged(*schedule, shape)) && epilogueOf(body) == ProductEpilogue::Functions
              ? chooseGpuMatmulSchedule(shape, machine, guardedSumsWithFunctions)
              : schedule;
 }
 
-/// How a GPU cuts the product up; nullopt: it has no code for these types.
-static std::optional<GpuMatmulSchedule> gpuSchedule(const GpuMachine &machine, const tile::ProductOp &product,
-                                                    const tile::ProductSizes &sizes) {
-  std::optional<GpuMatmulShape> shape = tile::gpuMatmulShape(product, sizes, machine);
-  return shape ? tilegen::chooseProductSchedule(machine, *shape, *product.op->getBlock()) : std::nullopt;
+/// How a GPU cuts the product up: as was measured, or as the model finds cheapest.
+static std::optional<GpuMatmulSchedule> gpuSchedule(const ProgramBuilder &p, const tile::ProductOp &product,
+                                                    const GpuMatmulShape &shape) {
+  Block &body = *product.op->getBlock();
+  ProductEpilogue epilogue = epilogueOf(body);
+  const TunedProduct *tuned = nullptr;
+  if (p.tuned)
+    tuned = product.partDepth ? p.tuned->findParts(shape) : p.tuned->find(shape, epilogue);
+  // One that was measured with another epilogue, or in parts that this product was not cut into.
+  if (tuned &&
+      (product.partDepth ||
+       (tuned->parts == 1 && checkGpuProduct({shape, epilogue}, {1, 0, tuned->schedule, 0}, *p.gpu).empty()))) {
+    GpuMatmulSchedule schedule = tuned->schedule;
+    schedule.reason = tuned->reason();
+    return schedule;
+  }
+  return tilegen::chooseProductSchedule(*p.gpu, shape, body);
+}
+
+/// What the kernel computes, for `bessemer tune`, and what the model expects of it, for the emulated device.
+static void describeProduct(ProgramBuilder &p, const tile::ProductOp &product, const GpuMatmulShape &shape,
+                            const GpuMatmulSchedule &schedule) {
+  StringAttr name = product.op->getAttrOfType<StringAttr>(tile::productName);
+  if (!name)
+    name = p.b.getStringAttr(
+        isNamed(shape) && !product.partDepth ? productText(shape, epilogueOf(*product.op->getBlock())) : std::string());
+  p.kernel->setAttr(tile::productName, name);
+  double cycles = gpuMatmulCost(schedule, shape, *p.gpu).cycles;
+  p.kernel->setAttr("bess.cycles", p.b.getI64IntegerAttr(std::llround(cycles)));
 }
 
 tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
@@ -96,9 +124,12 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
 
   int64_t width;
   MatmulSchedule schedule;
+  std::optional<GpuMatmulShape> gpuShape;
   std::optional<GpuMatmulSchedule> onGpu;
   if (p.gpu && !packed)
-    onGpu = gpuSchedule(*p.gpu, matmul, *sizes);
+    gpuShape = tile::gpuMatmulShape(matmul, *sizes, *p.gpu);
+  if (gpuShape)
+    onGpu = gpuSchedule(p, matmul, *gpuShape);
   if ((matmul.partDepth || matmul.transposeA) && !onGpu)
     return {};
   if (onGpu) {
@@ -142,10 +173,12 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   if (matmul.partDepth) // the slowest: blocks that run at a time share operands
     grid.insert(grid.begin(), sizes->parts);
   p.begin(views, grid);
-  if (onGpu)
+  if (onGpu) {
     p.setSchedule(*onGpu);
-  else
+    describeProduct(p, matmul, *gpuShape, *onGpu);
+  } else {
     p.setSchedule(schedule);
+  }
 
   unsigned firstId = matmul.partDepth ? 1 : 0;
   Value batch = p.gridId(firstId), taskRows = p.indexOf(block), firstRow = p.mul(p.gridId(firstId + 1), taskRows);

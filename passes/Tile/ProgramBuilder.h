@@ -6,6 +6,7 @@
 
 #include "bessemer/Algorithms/GpuMatmulSchedule.h"
 #include "bessemer/Algorithms/MatmulSchedule.h"
+#include "bessemer/Algorithms/TunedSchedules.h"
 #include "bessemer/Support/CpuSchedule.h"
 #include "bessemer/Support/GpuSchedule.h"
 #include "dialects/Tile/Tile.h"
@@ -41,7 +42,8 @@ public:
 
   bess::FusionOp fusion;
   const CpuSchedule &schedule;
-  std::optional<GpuMachine> gpu; ///< when the program is for one
+  std::optional<GpuMachine> gpu;         ///< when the program is for one
+  const TunedSchedules *tuned = nullptr; ///< what was measured on it, if anything
   mlir::ImplicitLocOpBuilder b;
   tile::KernelOp kernel;
   /// Symbols of the function, in the order of s0, s1, ….

@@ -102,7 +102,7 @@ def _need_compiler():
 
 
 def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=None, directory=None, host_weights=None,
-            progress=None, memory=None, allow_fallback=False, emulate=False, sanitize=False):
+            progress=None, memory=None, allow_fallback=False, emulate=False, sanitize=False, tuned=None):
     """Compiles a model and makes it ready to run.
 
     model: a path, serialized bytes, or an onnx.ModelProto. dims: {"batch": 1, "seq": "<=512"}; the others stay free.
@@ -114,10 +114,12 @@ def compile(model, target="cpu", dims=None, cpu=None, threads=None, numerics=Non
     each phase as it begins; when it returns False, the compilation ends with bessemer.Cancelled.
     target: "cpu", "cuda:sm_80" or "cuda:sm_90a". allow_fallback: ops that a GPU has no code for run on the host. emulate: kernels run
     in an emulator, no GPU is needed; sanitize: it looks for races and reads of what nobody wrote, see Program.findings.
+    tuned: a file of measured schedules of a GPU's matrix products; None: the compiler's own; "none": its cost model alone.
     """
     _need_compiler()
     options, loading, alive = _options(target, dims, cpu, threads, numerics, directory, host_weights, memory)
     options.allow_fallback, options.emulate, options.sanitize = int(allow_fallback), int(emulate), int(sanitize)
+    options.tuned = None if tuned is None else os.fsencode(tuned)
     handle = c_void_p()
     raised = []
     if progress is not None:

@@ -37,8 +37,10 @@
 #include "bessemer/Algorithms/TileLayout.h"
 #include "bessemer/Support/GpuSchedule.h"
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace bessemer {
 
@@ -63,10 +65,15 @@ struct GpuMatmulShape {
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
   int64_t elementBytes = 2; ///< of the operands, the wider one
   int64_t resultBytes = 0;  ///< of an element; 0: as the operands
+  bool transposedA = false; ///< rows of the left operand go along the rows of the product
   bool transposedB = false; ///< rows of the right operand go along the depth
   /// The copy engine can bring the operands, in the order that wgmma wants: it may be chosen instead.
   bool bulkOperands = false;
 };
+
+/// Whether the copy engine can bring the operands of a product of these sizes: it brings rows of known lengths that are
+/// multiples of 16 bytes; tf32 wants neighbours along the depth.
+bool copyEngineFits(const GpuMatmulShape &shape);
 
 struct GpuMatmulSchedule {
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
@@ -86,6 +93,8 @@ struct GpuMatmulSchedule {
 
   /// That multiply.
   int64_t warps() const { return warpRows * warpColumns; }
+  /// Of a lane.
+  int64_t sums() const { return blockRows / warpRows * (blockColumns / warpColumns) / 32; }
   /// Of wgmma: groups of four warps along the rows; what one instruction has of the columns.
   int64_t groupRows() const { return warpRows / 4; }
   int64_t instructionColumns() const { return blockColumns / warpColumns; }
@@ -95,6 +104,26 @@ struct GpuMatmulSchedule {
   /// The same for a left operand [blockRows, blockDepth] of mma.sync on f16 or
   /// bf16; warps along the columns hold copies.
   TileLayout operandALayout() const;
+};
+
+/// The fields of a schedule beside its instruction, by the names that they have in a kernel and in files.
+struct GpuScheduleField {
+  const char *name;
+  int64_t GpuMatmulSchedule::*field;
+  bool isOptional = false; ///< 0 when it is not there
+};
+inline constexpr GpuScheduleField gpuScheduleFields[] = {
+    {"block_rows", &GpuMatmulSchedule::blockRows},
+    {"block_columns", &GpuMatmulSchedule::blockColumns},
+    {"block_depth", &GpuMatmulSchedule::blockDepth},
+    {"warp_rows", &GpuMatmulSchedule::warpRows},
+    {"warp_columns", &GpuMatmulSchedule::warpColumns},
+    {"stages", &GpuMatmulSchedule::stages},
+    {"row_group", &GpuMatmulSchedule::rowGroup, true},
+    {"grid_blocks", &GpuMatmulSchedule::gridBlocks, true},
+    {"producer_warps", &GpuMatmulSchedule::producerWarps, true},
+    {"producer_registers", &GpuMatmulSchedule::producerRegisters, true},
+    {"consumer_registers", &GpuMatmulSchedule::consumerRegisters, true},
 };
 
 struct GpuMatmulCost {
@@ -113,6 +142,8 @@ int64_t chooseRowGroup(const GpuMatmulSchedule &schedule, const GpuMatmulShape &
 std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &schedule, int64_t elementBytes, const GpuMachine &machine);
 /// For a schedule that `checkGpuMatmulSchedule` accepts.
 GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
+/// "blocks of 128 x 256, 64 of the depth at a time, 8 x 1 warps and 4 for the copies, 4 stages".
+std::string scheduleText(const GpuMatmulSchedule &schedule);
 /// The part of registers that each kind of warp has when they share them as setmaxnreg can; sets the schedule's.
 void shareRegisters(GpuMatmulSchedule &schedule, const GpuMachine &machine);
 /// How a product is cut along its depth.
@@ -125,6 +156,20 @@ struct GpuDepthParts {
 /// The number of parts that the model finds cheapest; 1 when a size is not known. Parts are whole steps of depth
 /// (128 bytes). Priced are the parts' product with results in f32, the launch of the second kernel, and its reads.
 GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &machine);
+/// A way to cut a product along its depth.
+struct GpuDepthCut {
+  int64_t parts = 1, partDepth = 0;
+  GpuMatmulShape part;  ///< the product that the parts are together: a batch for each, results in f32
+  double sumCycles = 0; ///< of the kernel that adds them, its launch included
+};
+/// All that `chooseDepthParts` looks at, fewest parts first; none when a size is not known.
+std::vector<GpuDepthCut> gpuDepthCuts(const GpuMatmulShape &shape, const GpuMachine &machine);
+/// The product that `parts` parts of `partDepth` of the depth are together.
+GpuMatmulShape partShape(const GpuMatmulShape &whole, int64_t parts, int64_t partDepth);
+/// Every schedule that the machine can run, with its price.
+void forEachGpuMatmulSchedule(
+    const GpuMatmulShape &shape, const GpuMachine &machine,
+    const std::function<void(const GpuMatmulSchedule &schedule, const GpuMatmulCost &cost)> &visit);
 /// Nullopt when nothing fits.
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine);
 /// … with at most so many sums of a lane.

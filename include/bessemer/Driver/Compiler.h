@@ -11,6 +11,7 @@
 //     use(*result.program);
 #pragma once
 
+#include "bessemer/Algorithms/TunedSchedules.h"
 #include "bessemer/Driver/Phases.h"
 #include "bessemer/Kernels/CustomOpTypes.h"
 #include "bessemer/Runtime/Device.h"
@@ -101,7 +102,11 @@ struct CompileResult {
   /// With CompileOptions::emulate: where the program runs (LoadOptions::device), and what is found there.
   std::shared_ptr<runtime::Device> device;
   std::shared_ptr<EmulatorFindings> emulator;
-  std::string module;      ///< text of the module when it stopped earlier
+  std::string module; ///< text of the module when it stopped earlier
+  /// For a GPU: the matrix products that have kernels, each once, as `productText` writes them, and how many others
+  /// have a size that is not known.
+  std::vector<std::string> products;
+  int64_t unnamedProducts = 0;
   std::string diagnostics; ///< errors and warnings, one a line
   bool failed = false;
   bool cancelled = false; ///< by onPhase
@@ -130,6 +135,9 @@ public:
   /// Bytes that the arena of a run and the weights in memory may take together; 0: no limit.
   int64_t memoryLimit = 0;
 
+  /// In place of CompileOptions::tuned.
+  std::optional<TunedSchedules> tuned;
+
   /// External data by its location: read from here instead of from a file. The
   /// sources of such weights are `host:LOCATION`; the bytes must live as those of
   /// a model in memory.
@@ -143,6 +151,12 @@ public:
   /// may be empty. The bytes must live until the program has been loaded
   /// (inline weights are `host:model` sources).
   CompileResult compileMemory(std::span<const uint8_t> model, const std::string &directory) const;
+
+  /// A module of the onnx dialect as text; it has no weights, and no locations: all of it is the node `node`.
+  CompileResult compileText(const std::string &module, const std::string &node) const;
+
+  /// The GPU that the options are for; nullopt and a sentence when they are for none.
+  std::optional<GpuMachine> gpuMachine(std::string &error) const;
 
   /// Which nodes can be compiled? Imports and legalizes; compiles nothing.
   SupportedNodes supportedNodes(std::span<const uint8_t> model, const std::string &directory) const;

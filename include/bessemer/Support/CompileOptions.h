@@ -66,8 +66,11 @@ struct CompileOptions {
   bool allowFallback = false; ///< of a device: what it has no code for runs on lib/Kernels, on the host
   bool emulate = false;       ///< of a device: no object code, but an emulator to run on (CompileResult::device)
   bool sanitize = false;      ///< and it looks for races, uninitialized reads and the like
-  std::string kernels;   ///< a file that --dump-phases wrote for `lower`: its kernels in place of those made; or empty
-  std::string compileTo; ///< name of the last phase; empty: emit
+  std::string kernels; ///< a file that --dump-phases wrote for `lower`: its kernels in place of those made; or empty
+  /// Measured schedules of products on a GPU (bessemer/Algorithms/TunedSchedules.h): a file; empty: those that the
+  /// compiler has of its own; "none": the cost model alone.
+  std::string tuned;
+  std::string compileTo;     ///< name of the last phase; empty: emit
   std::string dumpDirectory; ///< a numbered .mlir file for each phase; empty: none
   MachineInfo machine;       ///< set by the driver from target and cpu
 };

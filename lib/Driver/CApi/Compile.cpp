@@ -46,6 +46,8 @@ static Status convert(const bessemer_compile_options *given, bessemer_compile_op
   options.allowFallback = o.allow_fallback;
   options.emulate = o.emulate;
   options.sanitize = o.sanitize;
+  if (o.tuned)
+    options.tuned = o.tuned;
   std::string error;
   if (o.numerics && !parseNumerics(o.numerics, options.numerics, error))
     return invalid("numerics: " + error);

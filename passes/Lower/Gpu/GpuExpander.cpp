@@ -72,6 +72,8 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   function->setAttr("bess.bytes", kernel.getBytesAttr());
   function->setAttr("bess.kind", kernel.getKindAttr());
   function->setAttr("bess.reason", kernel.getReasonAttr());
+  if (Attribute cycles = kernel->getAttr("bess.cycles"))
+    function->setAttr("bess.cycles", cycles);
   return success();
 }
 
