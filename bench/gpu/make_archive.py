@@ -6,6 +6,11 @@
     # there, with PyTorch, NumPy and an NVIDIA driver:
     tar xzf gpu-cuda-sm_90a.tar.gz && python3 gpu/run.py --results results.json
 
+    bench/gpu/make_archive.py --tune                build/bench/tune-cuda-sm_90a.tar.gz: candidates of the cases' products
+    tar xzf tune-cuda-sm_90a.tar.gz && python3 tune/tune.py tune/pack --results=results.json
+    # and back here:
+    build/bin/bessemer tune --merge=results.json --target=cuda:sm_90a -o lib/Driver/Tuned/cuda-sm_90a.json
+
 What cannot be compiled is in the archive as its diagnostic, and run.py prints it.
 """
 
@@ -56,17 +61,41 @@ def add_model(model, target, folder):
     return {"case": model.name, **({"refused": done.stderr.strip()} if done.returncode else {"program": name})}
 
 
-def make_archive(target, size, out):
-    chosen = getattr(cases, size)()
+def begin_folder(out, name, files):
+    """A folder with the runtime library and scripts of ours, to be filled and packed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.parent / (out.name + ".d")
     shutil.rmtree(folder, ignore_errors=True)
-    package, programs = folder / "gpu" / "bessemer", folder / "gpu" / "programs"
-    programs.mkdir(parents=True)
+    (folder / name).mkdir(parents=True)
+    package = folder / name / "bessemer"
     shutil.copytree(ROOT / "python" / "bessemer", package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     shutil.copy(ROOT / "build" / "lib" / "libbessemer-runtime.so", package)
-    for file in ("cases.py", "kernels.py", "models.py", "run.py", "run_models.py"):
-        shutil.copy(pathlib.Path(__file__).parent / file, folder / "gpu")
+    for file in files:
+        shutil.copy(pathlib.Path(__file__).parent / file, folder / name)
+    return folder
+
+
+def products_of(case):
+    """The products of a chain's operation as `bessemer tune --product` takes them: rows, columns, depth, type."""
+    rows, kind = case.shapes["x"][0], {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}[case.dtype]
+    return [f"{rows},{columns},{depth},{kind}" for depth, columns in (case.shapes[name] for name in "wv" if name in case.shapes)]
+
+
+def make_tune_archive(target, size, candidates, out):
+    folder = begin_folder(out, "tune", ["tune.py"])
+    products = [product for case in getattr(cases, size)() if case.group == "matmul" for product in products_of(case)]
+    subprocess.run([ROOT / "build" / "bin" / "bessemer", "tune", f"--target={target}", f"--candidates={candidates}",
+                    f"--pack={folder / 'tune' / 'pack'}", *(f"--product={product}" for product in products)], check=True)
+    with tarfile.open(out, "w:gz") as archive:
+        archive.add(folder / "tune", "tune")
+    shutil.rmtree(folder)
+
+
+def make_archive(target, size, out):
+    chosen = getattr(cases, size)()
+    folder = begin_folder(out, "gpu", ["cases.py", "kernels.py", "models.py", "run.py", "run_models.py"])
+    programs = folder / "gpu" / "programs"
+    programs.mkdir()
     entries = [add_case(case, target, programs) for case in chosen]
     whole = [add_model(model, target, programs) for model in getattr(models, size)()]
     for weights in programs.glob("*.weights"):
@@ -84,8 +113,15 @@ def main():
     parser.add_argument("--target", default="cuda:sm_90a")
     parser.add_argument("--size", choices=("full", "small"), default="full")
     parser.add_argument("-o", "--output", type=pathlib.Path)
+    parser.add_argument("--tune", action="store_true", help="candidates of `bessemer tune` for the matrix products")
+    parser.add_argument("--candidates", type=int, default=8, help="of each product, with --tune")
     arguments = parser.parse_args()
-    out = arguments.output or ROOT / "build" / "bench" / f"gpu-{arguments.target.replace(':', '-')}.tar.gz"
+    kind = "tune" if arguments.tune else "gpu"
+    out = arguments.output or ROOT / "build" / "bench" / f"{kind}-{arguments.target.replace(':', '-')}.tar.gz"
+    if arguments.tune:
+        make_tune_archive(arguments.target, arguments.size, arguments.candidates, out)
+        print(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+        return
     manifest = make_archive(arguments.target, arguments.size, out)
     both = manifest["cases"] + manifest["models"]
     refused = [entry for entry in both if "refused" in entry]

@@ -32,8 +32,8 @@ static std::string requestError(const CLI::ParseError &error, int argc, const ch
   std::string text = error.what();
   if (error.get_exit_code() == int(CLI::ExitCodes::ExtrasError) && argc > 1 && argv[1][0] != '-' &&
       text.find(std::string(" ") + argv[1]) != std::string::npos)
-    return std::string("expected one of the commands compile, run, bench, explain, plan-buffers, got '") + argv[1] +
-           "'";
+    return std::string("expected one of the commands compile, run, bench, explain, tune, plan-buffers, got '") +
+           argv[1] + "'";
   if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z' && !(text.size() > 1 && text[1] >= 'A' && text[1] <= 'Z'))
     text[0] = char(text[0] - 'A' + 'a');
   return text;
@@ -55,7 +55,8 @@ int bessemer::runCommandLine(int argc, const char *const *argv) {
         "bessemer-translate (ONNX to MLIR text and back), bessemer-reduce (smallest module that still fails) and\n"
         "bessemer-lsp-server (for editors).");
     std::vector<std::pair<CLI::App *, Action>> actions;
-    for (auto add : {addCompileCommand, addRunCommand, addBenchCommand, addExplainCommand, addPlanBuffersCommand}) {
+    for (auto add : {addCompileCommand, addRunCommand, addBenchCommand, addExplainCommand, addTuneCommand,
+                     addPlanBuffersCommand}) {
       Action action = add(app);
       actions.emplace_back(app.get_subcommands([](CLI::App *) { return true; }).back(), std::move(action));
     }

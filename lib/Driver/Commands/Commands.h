@@ -24,11 +24,12 @@ Action addCompileCommand(CLI::App &app);
 Action addRunCommand(CLI::App &app);
 Action addBenchCommand(CLI::App &app);
 Action addExplainCommand(CLI::App &app);
+Action addTuneCommand(CLI::App &app);
 Action addPlanBuffersCommand(CLI::App &app);
 
 /// Options of the compiler as they come from the command line.
 struct CompileArguments {
-  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory, memory, kernels;
+  std::string target = "cpu", cpu = "native", numerics, compileTo, dumpDirectory, memory, kernels, tuned;
   std::vector<std::string> dims;
   bool noKernels = false, allowFallback = false, emulate = false, sanitize = false, accessCosts = false;
 

@@ -48,6 +48,12 @@ void CompileArguments::add(CLI::App &command, bool stages, bool withMemory) {
                   "reassociate, approximate, narrow-accumulate, flush-denormals; -WORD switches one off")
       ->type_name("POLICY")
       ->group(group);
+  command
+      .add_option("--tuned", tuned,
+                  "Measured schedules of matrix products on a GPU (`bessemer tune`), in place of the compiler's own;\n"
+                  "none: the cost model alone")
+      ->type_name("F.json")
+      ->group(group);
   if (withMemory)
     command
         .add_option("--memory", memory,
@@ -94,6 +100,7 @@ bool CompileArguments::convert(CompileOptions &options) const {
   options.target = target;
   options.cpu = cpu;
   options.compileTo = compileTo;
+  options.tuned = tuned;
   options.dumpDirectory = dumpDirectory;
   options.compileKernels = !noKernels;
   options.allowFallback = allowFallback;
