@@ -83,6 +83,8 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
         continue;
       Group group;
       group.insert(&op);
+      if (auto concat = dyn_cast<ConcatOp>(op))
+        pullMoves(concat, group);
       Group best = group;
       // With the channels last, they are the columns of a matrix.
       bool conv = isa<ConvOp>(op) && cast<ConvOp>(op).getLayout() == channelsFirst,
@@ -123,13 +125,33 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       }
       StringRef name = op.getName().stripDialect();
       groups.push_back(best);
-      std::string reason = absorbed.empty()
-                               ? (name + " alone: nothing that reads it is elementwise and its only reader").str()
-                               : absorbed + " read what " + name.str() + " writes, element by element";
+      std::string reason;
+      if (absorbed.empty())
+        reason = (name + " alone: nothing that reads it is elementwise and its only reader").str();
+      else if (isa<ConcatOp>(op))
+        reason = "concat copies rows from where they come, through " + absorbed;
+      else
+        reason = absorbed + " read what " + name.str() + " writes, element by element";
       // What an earlier phase decided about the op.
       if (auto earlier = op.getAttrOfType<StringAttr>("bess.reason"))
         reason += "; " + earlier.str();
       kinds.push_back({name.str(), reason});
+    }
+  }
+
+  /// Slices and transposes of whole rows that only the concat reads: it copies rows from where they come.
+  void pullMoves(ConcatOp concat, Group &group) {
+    auto dims = getDims(concat.getY().getType());
+    if (concat.getAxis() + 2 != dims.size() || !dims.back().isConstant())
+      return;
+    for (Value x : concat.getXs()) {
+      for (Operation *op = x.getDefiningOp(); op; op = op->getOperand(0).getDefiningOp()) {
+        bool moves = isa<TransposeOp>(op) || (isa<SliceOp>(op) && !contiguousOffset(cast<SliceOp>(op)));
+        if (!moves || op->getBlock() != concat->getBlock() || taken.contains(op) || !op->hasOneUse() ||
+            !fuse::canPull(op, 0))
+          break;
+        group.insert(op);
+      }
     }
   }
 

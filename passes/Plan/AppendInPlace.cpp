@@ -352,13 +352,14 @@ private:
       for (Operation *store : stores)
         store->moveBefore(branch.thenBlock()->getTerminator());
     }
+    // Read and written: what is new, and the past where it is copied.
     auto bytes = [&](unsigned i) {
       auto view = cast<tile::ViewType>(kernel.getView(i).getType());
       return bess::product(bess::parseDims(view.getDims())) *
              ((view.getElementType().getIntOrFloatBitWidth() + 7) / 8 * 2);
     };
     SymbolicExpr flag = SymbolicExpr::symbol("s" + std::to_string(kernel.getSymbols() - 1));
-    kernel.setBytes((flag * bytes(0) + bytes(1)).str());
+    kernel.setBytes((flag * bytes(0) + bytes(2) - bytes(0)).str());
     kernel.setReason((kernel.getReason() + "; appends in place when the caller donates the past").str());
   }
 

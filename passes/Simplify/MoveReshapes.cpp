@@ -138,11 +138,44 @@ struct TransposeOfOnes : OpRewritePattern<bess::TransposeOp> {
   }
 };
 
+/// transpose(reshape(slice(x))) where the slice takes whole heads out of the last dimension, which the reshape splits
+/// into heads -> transpose(slice(reshape(x))): slice and transpose then both move whole rows, and become one.
+struct SplitBeforeSlice : OpRewritePattern<bess::ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(bess::ReshapeOp op, PatternRewriter &rewriter) const override {
+    auto slice = op.getX().getDefiningOp<bess::SliceOp>();
+    if (!slice || !op->hasOneUse() || !isa<bess::TransposeOp>(*op->getUsers().begin()))
+      return failure();
+    Dims whole = dimsOf(slice.getX()), part = dimsOf(slice.getY()), to = dimsOf(op.getY());
+    SmallVector<SymbolicExpr> offsets = bess::parseDims(slice.getOffsets());
+    size_t last = whole.size() - 1;
+    for (size_t d = 0; d < last; ++d)
+      if (part[d] != whole[d] || offsets[d] != SymbolicExpr(0) || slice.getSteps()[d] != 1)
+        return failure();
+    if (to.size() < 2 || slice.getSteps()[last] != 1 || to[to.size() - 2] * to.back() != part[last])
+      return failure();
+    std::optional<int64_t> depth = to.back().isConstant(), offset = offsets[last].isConstant(),
+                           columns = whole[last].isConstant();
+    if (!depth || !offset || !columns || *depth < 1 || *offset % *depth || *columns % *depth)
+      return failure();
+    Dims heads = to;
+    heads[to.size() - 2] = *columns / *depth;
+    Value split = bess::ReshapeOp::create(rewriter, op.getLoc(),
+                                          bess::getTensorType(heads, typeOf(op.getY()).getElementType()), slice.getX());
+    SmallVector<SymbolicExpr> at(to.size(), SymbolicExpr(0));
+    at[to.size() - 2] = *offset / *depth;
+    auto own = bess::SliceOp::create(rewriter, slice.getLoc(), op.getType(), split,
+                                     bess::getDimsAttr(op.getContext(), at), SmallVector<int64_t>(to.size(), 1));
+    rewriter.replaceOp(op, own.getY());
+    return success();
+  }
+};
+
 struct MoveReshapes : bessemer::simplify::impl::BessemerMoveReshapesBase<MoveReshapes> {
   void runOnOperation() override {
     Matcher matcher({});
     RewritePatternSet patterns(&getContext());
-    patterns.add<ReshapeBehind, TransposeOfOnes>(&getContext());
+    patterns.add<ReshapeBehind, TransposeOfOnes, SplitBeforeSlice>(&getContext());
     addMovePatterns(patterns, matcher);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Programs that write their result in pieces: concat and rotary embedding.
+// Rotary embedding: a row is written in pieces.
 #include "passes/Tile/ProgramBuilder.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -9,35 +9,6 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
-
-/// Every operand is [outer, its part of the row].
-tile::KernelOp tilegen::writeConcatProgram(ProgramBuilder &p) {
-  Block &body = p.fusion.getBody().front();
-  auto concat = dyn_cast<ConcatOp>(body.front());
-  if (!concat || body.getOperations().size() != 2)
-    return {};
-  int64_t axis = concat.getAxis();
-  auto y = getDims(concat.getY().getType());
-  SymbolicExpr outer = product(ArrayRef<SymbolicExpr>(y).take_front(axis));
-  auto row = [&](Value v) { return product(ArrayRef<SymbolicExpr>(getDims(v.getType())).drop_front(axis)); };
-  SmallVector<SmallVector<SymbolicExpr>> views;
-  for (BlockArgument argument : body.getArguments())
-    views.push_back({outer, row(argument)});
-  views.push_back({outer, row(concat.getY())});
-  p.begin(views, {outer});
-  SymbolicExpr offset = 0;
-  for (Value x : concat.getXs()) {
-    auto argument = dyn_cast<BlockArgument>(x);
-    if (!argument)
-      return {};
-    // As it is stored: a copy has nothing to compute, and caches are only appended to in place by plain copies.
-    Value tile =
-        p.loadStored(p.view(argument.getArgNumber()), {p.gridId(0), p.index(0)}, {1}, {p.extentOf(row(x))}, true);
-    p.store(tile, p.view(views.size() - 1), {p.gridId(0), p.indexOf(offset)}, {1}, true);
-    offset += row(x);
-  }
-  return p.finish(0);
-}
 
 /// Rotates the halves (or the pairs) of each row; what is behind `rotary` is copied.
 tile::KernelOp tilegen::writeRopeProgram(ProgramBuilder &p) {

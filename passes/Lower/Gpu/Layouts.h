@@ -17,16 +17,13 @@
 
 #include "bessemer/Algorithms/GpuMatmulSchedule.h"
 #include "bessemer/Support/GpuSchedule.h"
+#include "dialects/Tile/RowSchedule.h"
 #include "dialects/Tile/Tile.h"
 
 namespace bessemer::gpu {
 
-/// In the schedule: a tile has so many rows, which are spread over lanes and warps (ShortRows.cpp).
-constexpr llvm::StringLiteral groupedRowsName = "rows";
-
-/// On a loop over the pieces of a long row (LongRows.cpp): its steps touch elements of their own, so that it needs no
-/// barrier.
-constexpr llvm::StringLiteral piecesName = "bess.pieces";
+using tile::groupedRowsName;
+using tile::piecesName;
 
 /// Sets the encodings, and `warps` and `vector` in the kernel's schedule. Fails
 /// with a diagnostic when a tile does not fit in the registers.

@@ -158,8 +158,17 @@ LogicalResult GpuExpander::expandLoop(scf::ForOp op) {
 }
 
 LogicalResult GpuExpander::expandIf(scf::IfOp op) {
-  if (op.getElseRegion().empty() || op.getNumResults() == 0)
-    return op.emitError("expected an scf.if with results in a GPU kernel");
+  if (op.getNumResults() == 0) {
+    if (!op.getElseRegion().empty())
+      return op.emitError("expected an scf.if with results, or without an else, in a GPU kernel");
+    auto branch = scf::IfOp::create(b, mapped(op.getCondition()), /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    for (Operation &inner : op.thenBlock()->without_terminator())
+      if (failed(expandOp(inner)))
+        return failure();
+    return success();
+  }
   SmallVector<Type> types;
   for (Value result : op.getResults()) {
     auto tile = dyn_cast<RankedTensorType>(result.getType());

@@ -65,3 +65,24 @@ func.func @integer_division(%x: tensor<8xi32>, %y: tensor<8xi32>) -> tensor<8xi3
   %0 = bess.div %x, %y : (tensor<8xi32>, tensor<8xi32>) -> tensor<8xi32>
   return %0 : tensor<8xi32>
 }
+
+// Heads of a product behind a cache: copied from where they lie. What somebody else reads, too, is there anyway.
+// CHECK-LABEL: func.func @appended_heads
+// CHECK: bess.fusion "concat"
+// CHECK-SAME: reason "concat copies rows from where they come, through transpose, slice"
+// CHECK: bess.slice
+// CHECK: bess.transpose
+// CHECK: bess.concat
+// CHECK: bess.fusion "row"
+// CHECK: bess.transpose
+// CHECK: bess.fusion "concat"
+// CHECK-SAME: reason "concat alone
+func.func @appended_heads(%x: tensor<1x5x6x8xf32>, %p: tensor<1x2x3x8xf32>, %y: tensor<1x5x2x8xf32>)
+    -> (tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>, tensor<1x2x5x8xf32>) {
+  %0 = bess.slice %x {offsets = #bess.dims<"0", "0", "2", "0">, steps = array<i64: 1, 1, 1, 1>} : (tensor<1x5x6x8xf32>) -> tensor<1x5x2x8xf32>
+  %1 = bess.transpose %0 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x5x2x8xf32>) -> tensor<1x2x5x8xf32>
+  %2 = bess.concat %p, %1 {axis = 2 : i64} : (tensor<1x2x3x8xf32>, tensor<1x2x5x8xf32>) -> tensor<1x2x8x8xf32>
+  %3 = bess.transpose %y {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x5x2x8xf32>) -> tensor<1x2x5x8xf32>
+  %4 = bess.concat %p, %3 {axis = 2 : i64} : (tensor<1x2x3x8xf32>, tensor<1x2x5x8xf32>) -> tensor<1x2x8x8xf32>
+  return %2, %4, %3 : tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>, tensor<1x2x5x8xf32>
+}

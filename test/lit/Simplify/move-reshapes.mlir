@@ -95,3 +95,19 @@ func.func @transposes(%x: tensor<1x1x12xf32>, %y: tensor<2x3x4xf32>) -> (tensor<
   %2 = bess.transpose %y {permutation = array<i64: 1, 0, 2>} : (tensor<2x3x4xf32>) -> tensor<3x2x4xf32>
   return %1, %2 : tensor<1x4x1x3xf32>, tensor<3x2x4xf32>
 }
+
+// Keys out of one product for queries, keys and values: whole heads are cut out, so that slice and transpose are one move.
+// CHECK-LABEL: func.func @heads
+func.func @heads(%x: tensor<2x5x24xf32>) -> (tensor<2x2x5x4xf32>, tensor<2x2x5x4xf32>) {
+  // CHECK: %[[R:.*]] = bess.reshape %arg0 : (tensor<2x5x24xf32>) -> tensor<2x5x6x4xf32>
+  // CHECK-NEXT: %[[S:.*]] = bess.slice %[[R]] {offsets = #bess.dims<"0", "0", "2", "0">, {{.*}} -> tensor<2x5x2x4xf32>
+  // CHECK-NEXT: bess.transpose %[[S]]
+  // CHECK-NEXT: bess.slice %arg0 {offsets = #bess.dims<"0", "0", "9">
+  %0 = bess.slice %x {offsets = #bess.dims<"0", "0", "8">, steps = array<i64: 1, 1, 1>} : (tensor<2x5x24xf32>) -> tensor<2x5x8xf32>
+  %1 = bess.reshape %0 : (tensor<2x5x8xf32>) -> tensor<2x5x2x4xf32>
+  %2 = bess.transpose %1 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x5x2x4xf32>) -> tensor<2x2x5x4xf32>
+  %3 = bess.slice %x {offsets = #bess.dims<"0", "0", "9">, steps = array<i64: 1, 1, 1>} : (tensor<2x5x24xf32>) -> tensor<2x5x8xf32>
+  %4 = bess.reshape %3 : (tensor<2x5x8xf32>) -> tensor<2x5x2x4xf32>
+  %5 = bess.transpose %4 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<2x5x2x4xf32>) -> tensor<2x2x5x4xf32>
+  return %2, %5 : tensor<2x2x5x4xf32>, tensor<2x2x5x4xf32>
+}
