@@ -118,6 +118,7 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
         if (escaping(group).size() <= 1 && inputsOf(group).size() <= maxInputs)
           best = group;
       }
+      bool normalizes = isa<SumPartsOp>(op) && takeNorm(best);
       for (Operation *member : best) {
         taken.insert(member);
         if (member != &op)
@@ -131,12 +132,42 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       else if (isa<ConcatOp>(op))
         reason = "concat copies rows from where they come, through " + absorbed;
       else
-        reason = absorbed + " read what " + name.str() + " writes, element by element";
+        reason =
+            absorbed + " read what " + name.str() + " writes, " + (normalizes ? "row by row" : "element by element");
       // What an earlier phase decided about the op.
       if (auto earlier = op.getAttrOfType<StringAttr>("bess.reason"))
         reason += "; " + earlier.str();
       kinds.push_back({name.str(), reason});
     }
+  }
+
+  /// The normalization of what the group computes, whose rows are short enough for a block; if others read that, too,
+  /// the kernel has two results.
+  bool takeNorm(Group &group) {
+    constexpr int64_t longestRow = 8192;
+    SmallVector<Value> values = escaping(group);
+    if (values.size() != 1 || getDims(values[0].getType()).back().isConstant().value_or(INT64_MAX) > longestRow)
+      return false;
+    Block *block = group.front()->getBlock();
+    for (Operation *norm : values[0].getUsers()) {
+      if (!isa<LayerNormOp, RmsNormOp>(norm) || !fuse::isRowOp(norm) || norm->getBlock() != block ||
+          taken.contains(norm) || norm->getOperand(0) != values[0] || llvm::count(norm->getOperands(), values[0]) != 1)
+        continue;
+      // The group is computed where the normalization stands.
+      bool isFirst = llvm::all_of(values[0].getUsers(), [&](Operation *user) {
+        Operation *reader = block->findAncestorOpInBlock(*user);
+        return user == norm || (reader && norm->isBeforeInBlock(reader));
+      });
+      if (!isFirst || readsThroughOutside(norm, group))
+        continue;
+      Group larger = group;
+      larger.insert(norm);
+      if (inputsOf(larger).size() > maxInputs)
+        continue;
+      group = larger;
+      return true;
+    }
+    return false;
   }
 
   /// Slices and transposes of whole rows that only the concat reads: it copies rows from where they come.

@@ -29,17 +29,22 @@ public:
 
   tile::KernelOp write() {
     auto yield = cast<YieldOp>(p.fusion.getBody().front().getTerminator());
-    if (yield.getNumOperands() != 1)
+    if (yield.getNumOperands() == 0)
       return {};
     Value root = yield.getValues()[0];
     SmallVector<SmallVector<SymbolicExpr>> views;
     for (Value input : p.fusion.getInputs())
       views.push_back(getDims(input.getType()));
-    views.push_back(getDims(root.getType()));
+    for (Value result : yield.getValues()) {
+      views.push_back(getDims(result.getType()));
+      if (views.back() != getDims(root.getType()))
+        return {};
+    }
     ArrayRef<SymbolicExpr> dims = views.back();
+    bool single = yield.getNumOperands() == 1;
     if (dims.empty())
-      return flatWrite(root, views);
-    if (isFlat(root)) {
+      return single ? flatWrite(root, views) : tile::KernelOp();
+    if (single && isFlat(root)) {
       for (auto &view : views)
         view =
             product(view).isConstant() == 1 ? SmallVector<SymbolicExpr>{1} : SmallVector<SymbolicExpr>{product(view)};
@@ -64,12 +69,18 @@ public:
       b.setInsertionPointToStart(loop.getBody());
       request.outer.back() = loop.getInductionVar();
     }
-    Value tile = emit(root, request);
-    if (!tile)
-      return {};
+    // All is read before anything is written: a result may lie where an operand was.
+    SmallVector<Value> tiles;
+    for (Value result : yield.getValues()) {
+      tiles.push_back(emit(result, request));
+      if (!tiles.back())
+        return {};
+    }
     SmallVector<Value> offsets = request.outer;
     offsets.push_back(p.index(0));
-    p.store(tile, p.view(views.size() - 1), offsets, {static_cast<int64_t>(dims.size()) - 1}, true);
+    for (auto [number, tile] : llvm::enumerate(tiles))
+      p.store(tile, p.view(p.fusion.getInputs().size() + number), offsets, {static_cast<int64_t>(dims.size()) - 1},
+              true);
     if (loop)
       b.setInsertionPointAfter(loop);
     return p.finish(product(getDims(root.getType())) *
@@ -323,6 +334,8 @@ private:
     }
     if (request.rows >= 0)
       return {};
+    if (auto sum = dyn_cast<SumPartsOp>(op))
+      return emitSumParts(sum, request);
     if (auto gather = dyn_cast<GatherOp>(op))
       return emitGather(gather, request);
     if (auto slice = dyn_cast<SliceOp>(op))
@@ -488,6 +501,24 @@ private:
     for (int64_t i = 0; i + 1 < static_cast<int64_t>(xDims.size()); ++i)
       own.outer.push_back(i < axis ? request.outer[i] : i == axis ? row : request.outer[i + indexRank - 1]);
     return loadInput(table, own);
+  }
+
+  /// The parts of a row, added in their order.
+  Value emitSumParts(SumPartsOp sum, const Request &request) {
+    auto argument = dyn_cast<BlockArgument>(sum.getX());
+    auto dims = getDims(sum.getX().getType());
+    std::optional<int64_t> count = dims.front().isConstant();
+    if (!argument || !count)
+      return {};
+    Value total;
+    for (int64_t part = 0; part < *count; ++part) {
+      Request own;
+      own.outer.push_back(p.index(part));
+      llvm::append_range(own.outer, request.outer);
+      Value tile = loadInput(argument, own);
+      total = total ? Value(arith::AddFOp::create(b, total, tile)) : tile;
+    }
+    return total;
   }
 
   Value emitSlice(SliceOp slice, const Request &request) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // sum_parts with its epilogue: what follows a product whose depth was cut. A point of the grid is a piece of a row; the
-// parts are added in their order.
+// parts are added in their order. With a normalization behind it is a program on rows.
 #include "passes/Tile/MatmulProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,6 +24,8 @@ static int64_t pieceColumns(std::optional<int64_t> rows, std::optional<int64_t> 
 tile::KernelOp tilegen::writeSumPartsProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
   auto yield = cast<YieldOp>(body.getTerminator());
+  if (llvm::any_of(body, llvm::IsaPred<LayerNormOp, RmsNormOp>))
+    return writeRowProgram(p);
   SumPartsOp sum;
   for (Operation &op : body)
     if (auto found = dyn_cast<SumPartsOp>(op))

@@ -86,3 +86,21 @@ func.func @appended_heads(%x: tensor<1x5x6x8xf32>, %p: tensor<1x2x3x8xf32>, %y: 
   %4 = bess.concat %p, %3 {axis = 2 : i64} : (tensor<1x2x3x8xf32>, tensor<1x2x5x8xf32>) -> tensor<1x2x8x8xf32>
   return %2, %4, %3 : tensor<1x2x8x8xf32>, tensor<1x2x8x8xf32>, tensor<1x2x5x8xf32>
 }
+
+// The sum of a product's parts and its normalization, which has to be the first to read it: a kernel of two results.
+// CHECK-LABEL: func.func @normalized_sum
+// CHECK: bess.fusion "sum_parts"
+// CHECK-SAME: reason "add, rms_norm read what sum_parts writes, row by row"
+// CHECK: bess.yield %{{.*}}, %{{.*}} : tensor<4x8xf32>, tensor<4x8xf32>
+// CHECK: bess.fusion "sum_parts"
+// CHECK-SAME: reason "sum_parts alone
+func.func @normalized_sum(%p: tensor<2x4x8xf32>, %r: tensor<4x8xf32>, %s: tensor<8xf32>)
+    -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8x4xf32>) {
+  %0 = bess.sum_parts %p {to = f32} : (tensor<2x4x8xf32>) -> tensor<4x8xf32>
+  %1 = bess.add %0, %r : (tensor<4x8xf32>, tensor<4x8xf32>) -> tensor<4x8xf32>
+  %2 = bess.rms_norm %1, %s {axis = 1 : i64, epsilon = 1.0e-5 : f64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  %3 = bess.sum_parts %p {to = f32} : (tensor<2x4x8xf32>) -> tensor<4x8xf32>
+  %4 = bess.transpose %3 {permutation = array<i64: 1, 0>} : (tensor<4x8xf32>) -> tensor<8x4xf32>
+  %5 = bess.rms_norm %3, %s {axis = 1 : i64, epsilon = 1.0e-5 : f64} : (tensor<4x8xf32>, tensor<8xf32>) -> tensor<4x8xf32>
+  return %1, %2, %5, %4 : tensor<4x8xf32>, tensor<4x8xf32>, tensor<4x8xf32>, tensor<8x4xf32>
+}

@@ -73,3 +73,25 @@ TEST(Gpu, BatchedDepthParts) {
                    "sm_80");
   kernel.matches({{3, 20, 136}, {3, 136, 40}}, toleranceOf("f16"));
 }
+
+// A normalization behind the sum is the same kernel, and writes the sum too where somebody else reads it.
+TEST(Gpu, NormalizedDepthParts) {
+  for (std::string architecture : {"sm_80", "sm_90a"})
+    for (bool isRead : {false, true}) {
+      std::string parts = "tensor<3x5x72xf32>", y = "tensor<5x72xf16>", vector = "tensor<72xf16>";
+      GpuKernel kernel("func.func @main(%p: " + parts + ", %c: " + vector + ", %r: " + y + ", %s: " + vector +
+                           ") -> (" + y + (isRead ? ", " + y : "") + ") {\n  %0 = bess.sum_parts %p {to = f16} : (" +
+                           parts + ") -> " + y + "\n  %1 = bess.add %0, %c : (" + y + ", " + vector + ") -> " + y +
+                           "\n  %2 = bess.add %r, %1 : (" + y + ", " + y + ") -> " + y +
+                           "\n  %3 = bess.layer_norm %2, %s, %c {axis = 1 : i64, epsilon = 1.0e-5 : f64} : (" + y +
+                           ", " + vector + ", " + vector + ") -> " + y + "\n  return %3" + (isRead ? ", %2" : "") +
+                           " : " + y + (isRead ? ", " + y : "") + "\n}\n",
+                       architecture);
+      EXPECT_EQ(kernel.kernelCount(), 1);
+      EXPECT_NE(kernel.reason().find("add, add, layer_norm read what sum_parts writes, row by row"), std::string::npos)
+          << kernel.reason();
+      EXPECT_EQ(kernel.reason().find("element by element:"), std::string::npos) << kernel.reason();
+      kernel.matches({{3, 5, 72}, {72}, {5, 72}, {72}}, toleranceOf("f16"));
+      kernel.assembles();
+    }
+}
