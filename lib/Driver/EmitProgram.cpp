@@ -45,6 +45,7 @@ void ProgramEmitter::collectKernels() {
       made.sharedBytes = number("bess.shared");
       made.takesWorkspace = kernel->hasAttr("bess.takes_workspace");
       made.tensorMaps = readTensorMaps(kernel);
+      made.startsEarly = kernel->hasAttr("bess.starts_early");
       program.kernels.push_back(std::move(made));
     }
   }

@@ -242,6 +242,8 @@ bool emulator::prepareMBarrier(Preparer &p, Operation *op) {
         p.emit(op, runFence);
         return true;
       })
+      // The emulator runs one kernel after the other.
+      .Case<NVVM::GriddepcontrolOp>([](auto) { return true; })
       .Case<NVVM::FenceMbarrierInitOp>([&](auto) {
         p.emit(op, runFenceInit);
         return true;

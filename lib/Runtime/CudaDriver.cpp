@@ -27,6 +27,20 @@ using ExecutableHandle = void *;
 using EventHandle = void *;
 
 /// Functions of the driver, by the names that its library exports.
+/// CUlaunchAttribute: a number of the driver's and a value of 64 bytes, aligned as a pointer.
+struct alignas(8) LaunchAttribute {
+  alignas(8) int id;
+  alignas(8) int value[16];
+};
+constexpr int programmaticStreamSerialization = 6;
+/// CUlaunchConfig.
+struct LaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  StreamHandle stream;
+  LaunchAttribute *attributes;
+  unsigned attributeCount;
+};
+
 struct Driver {
   void *library = nullptr;
   Result (*init)(unsigned) = nullptr;
@@ -67,6 +81,8 @@ struct Driver {
   Result (*graphDestroy)(GraphHandle) = nullptr;
   Result (*graphLaunch)(ExecutableHandle, StreamHandle) = nullptr;
   Result (*executableDestroy)(ExecutableHandle) = nullptr;
+  /// The same with attributes, from 11.8 on; null: kernels start when the one before is done.
+  Result (*launchKernelEx)(const LaunchConfig *, FunctionHandle, void **, void **) = nullptr;
   /// Of drivers from 12.0 on; asked for when a kernel needs it.
   Result (*encodeTiled)(void *, int, unsigned, void *, const uint64_t *, const uint64_t *, const unsigned *,
                         const unsigned *, int, int, int, int) = nullptr;
@@ -123,6 +139,7 @@ struct Driver {
     auto findOptional = [&](auto &function, const char *symbol) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, symbol));
     };
+    findOptional(launchKernelEx, "cuLaunchKernelEx");
     findOptional(beginCapture, "cuStreamBeginCapture_v2");
     findOptional(endCapture, "cuStreamEndCapture");
     findOptional(graphInstantiate, "cuGraphInstantiateWithFlags");
@@ -445,11 +462,24 @@ Status CudaStream::launch(const DeviceLaunch &launch) {
       return status;
     pointers.push_back(&encoded[i]);
   }
-  return device.driver.check(
-      device.driver.launchKernel(device.functions[launch.kernel], static_cast<unsigned>(launch.blocks), 1, 1,
-                                 static_cast<unsigned>(kernel.threads), 1, 1, static_cast<unsigned>(kernel.sharedBytes),
-                                 handle, pointers.data(), nullptr),
-      "launch of " + kernel.symbol);
+  LaunchAttribute early{programmaticStreamSerialization, {}};
+  early.value[0] = 1;
+  LaunchConfig config{static_cast<unsigned>(launch.blocks),
+                      1,
+                      1,
+                      static_cast<unsigned>(kernel.threads),
+                      1,
+                      1,
+                      static_cast<unsigned>(kernel.sharedBytes),
+                      handle,
+                      &early,
+                      1};
+  FunctionHandle function = device.functions[launch.kernel];
+  Result result = kernel.startsEarly && device.driver.launchKernelEx
+                      ? device.driver.launchKernelEx(&config, function, pointers.data(), nullptr)
+                      : device.driver.launchKernel(function, config.gridX, 1, 1, config.blockX, 1, 1,
+                                                   config.sharedBytes, handle, pointers.data(), nullptr);
+  return device.driver.check(result, "launch of " + kernel.symbol);
 }
 
 CudaGraph::~CudaGraph() {

@@ -3,6 +3,8 @@
 #include "passes/Lower/MathApproximation.h"
 #include "passes/Lower/Passes.h"
 
+#include "dialects/Tile/TargetSchedule.h"
+
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
@@ -27,7 +29,7 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
   }
 
   /// A kernel with a number of threads for each block is one of a GPU.
-  static void markGpuKernel(LLVM::LLVMFuncOp function) {
+  static void markGpuKernel(LLVM::LLVMFuncOp function, int64_t architecture) {
     auto threads = function->getAttrOfType<IntegerAttr>("bess.block");
     if (!threads)
       return;
@@ -35,6 +37,14 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
     function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
     function->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                       b.getDenseI32ArrayAttr({static_cast<int32_t>(threads.getInt())}));
+    if (architecture >= 90) {
+      // The next kernel may have its blocks placed while the last ones of this one run (programmatic dependent launch),
+      // and this one waits for the one before: what is left of a launch is no gap between two kernels.
+      OpBuilder entry = OpBuilder::atBlockBegin(&function.getBody().front());
+      NVVM::GriddepcontrolOp::create(entry, function.getLoc(), NVVM::GridDepActionKind::launch_dependents);
+      NVVM::GriddepcontrolOp::create(entry, function.getLoc(), NVVM::GridDepActionKind::wait);
+      function->setAttr("bess.starts_early", b.getUnitAttr());
+    }
     if (auto resident = function->getAttrOfType<IntegerAttr>("bess.least_resident"))
       function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), resident);
     auto maps = function->getAttrOfType<ArrayAttr>("bess.tensor_maps");
@@ -95,8 +105,9 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
       OpPassManager manager = pipeline();
       if (failed(runPipeline(manager, kernels)))
         return signalPassFailure();
+      GpuMachine machine = tile::getGpuMachine(getOperation()).value_or(GpuMachine());
       for (auto function : kernels.getOps<LLVM::LLVMFuncOp>())
-        markGpuKernel(function);
+        markGpuKernel(function, machine.architecture);
     }
   }
 };

@@ -123,6 +123,13 @@ int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, 
   for (int i = 0; i < counts[kernel]; ++i) w.words[i] = *(uint64_t *)params[i];
   if (kernel == 0 && fake_maps) memcpy(fake_map, params[counts[kernel]], 128);
   ++fake_launches; return put(w); }
+int fake_early;
+struct attribute { int id, pad; int value[16]; };
+struct config { unsigned g[3], b[3], shared; void *stream; struct attribute *list; unsigned count; };
+int cuLaunchKernelEx(const struct config *c, void *f, void **params, void **extra) {
+  if (c->count != 1 || c->list->id != 6 || c->list->value[0] != 1) return BAD;
+  ++fake_early;
+  return cuLaunchKernel(f, c->g[0], c->g[1], c->g[2], c->b[0], c->b[1], c->b[2], c->shared, c->stream, params, extra); }
 int cuStreamBeginCapture_v2(void *s, int mode) { NEED
   if (s != &streams || capturing || mode != 1) return BAD;
   capturing = &graphs[fake_graphs++]; return OK; }
@@ -229,6 +236,21 @@ protected:
   std::shared_ptr<Device> device;
   LoadOptions options;
 };
+
+// Kernels that wait themselves are launched while the one before may run; others are not.
+TEST_F(CudaDriver, KernelsThatWaitStartEarly) {
+  Program program = deviceProgram();
+  program.kernels[Scale].startsEarly = true;
+  Context context(makeModel(program, 1, options));
+  std::vector<float> x(12, 1.0f);
+  std::vector<Tensor> inputs{tensor(x, {3, 4})}, outputs(2);
+  int early = counter("fake_early"), launches = counter("fake_launches");
+  Status status = context.run(inputs, outputs);
+  ASSERT_TRUE(status.ok()) << status.message;
+  EXPECT_EQ(counter("fake_early") - early, 1);
+  EXPECT_EQ(counter("fake_launches") - launches, 3);
+  EXPECT_EQ(values(outputs[0])[11], 4);
+}
 
 TEST_F(CudaDriver, CopiesAtTheEdgesOnly) {
   {
