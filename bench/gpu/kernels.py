@@ -64,7 +64,7 @@ def main():
             there = run.operands_of(case, torch, "cuda")
             program = bessemer.load(run.HERE / "programs" / entry["programs"][str(case.lengths[1])])
             ours, _ = run.call_of(case, torch, program, there)
-            chain = run.chain(case, torch, case.lengths[1])
+            chain = run.chain(lambda x, given, case=case: case.step(torch, x, given), case.lengths[1])
             theirs = lambda: chain(there)  # noqa: E731
         else:
             model = known_models[name]

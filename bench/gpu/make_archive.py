@@ -61,6 +61,16 @@ def add_model(model, target, folder):
     return {"case": model.name, **({"refused": done.stderr.strip()} if done.returncode else {"program": name})}
 
 
+def check_version(package, program):
+    """The runtime that goes along must be of the compiler's age. Without a GPU it refuses a program of this version, too,
+    but for another reason."""
+    code = f"import bessemer\ntry: bessemer.load({str(program)!r})\nexcept bessemer.Error as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=package.parent, env={"PYTHONPATH": str(package.parent)},
+                          capture_output=True, text=True, check=False)
+    if done.returncode or "format version" in done.stdout:
+        sys.exit(f"expected a runtime library as new as the compiler (cmake --build build), got: {done.stdout}{done.stderr}")
+
+
 def begin_folder(out, name, files):
     """A folder with the runtime library and scripts of ours, to be filled and packed."""
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +110,7 @@ def make_archive(target, size, out):
     whole = [add_model(model, target, programs) for model in getattr(models, size)()]
     for weights in programs.glob("*.weights"):
         weights.unlink()
+    check_version(folder / "gpu" / "bessemer", next(programs.glob("*.bsm")))
     manifest = {"target": target, "size": size, "version": bessemer.version(), "cases": entries, "models": whole}
     (folder / "gpu" / "manifest.json").write_text(json.dumps(manifest, indent=1))
     with tarfile.open(out, "w:gz") as archive:

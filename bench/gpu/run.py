@@ -94,32 +94,34 @@ def seconds_of_torch(torch, function, there, device):
     return begin.elapsed_time(end) / 1e3
 
 
-def chain(case, torch, length):
+def chain(step, length):
     def run(there):
         x = there["x"]
         for _ in range(length):
-            x = case.step(torch, x, there)
+            x = step(x, there)
         return x
     return run
 
 
-def with_attention_backend(torch, backend):
+def with_attention_backend(torch, backend, step):
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    def wrap(function):
-        def run(there):
-            with sdpa_kernel(getattr(SDPBackend, backend)):
-                return function(there)
-        return run
-    return wrap
+    def run(x, there):
+        with sdpa_kernel(getattr(SDPBackend, backend)):
+            return step(x, there)
+    return run
 
 
 def peers_of(case, torch, device, no_compile):
-    peers = {"torch": lambda function: function}
-    if case.group == "rows" and not no_compile:
-        peers["torch.compile"] = torch.compile
+    """PyTorch's ways of one operation. Each is compiled by itself: of a chain of rows Inductor makes one kernel."""
+    step = lambda x, there: case.step(torch, x, there)  # noqa: E731
     if case.group == "attention" and device == "cuda":
-        peers = {"flash": with_attention_backend(torch, "FLASH_ATTENTION"), "cudnn": with_attention_backend(torch, "CUDNN_ATTENTION")}
+        return {name: with_attention_backend(torch, backend, step)
+                for name, backend in (("flash", "FLASH_ATTENTION"), ("cudnn", "CUDNN_ATTENTION"))}
+    peers = {"torch": step}
+    if case.group == "rows" and not no_compile:
+        torch._dynamo.reset()
+        peers["torch.compile"] = torch.compile(step, fullgraph=True)
     return peers
 
 
@@ -128,9 +130,9 @@ def time_case(case, torch, programs, there, device, arguments):
     short, long = case.lengths
     runs = [call_of(case, torch, programs[n], there)[0] for n in (short, long)]
     engines = {"bessemer": [lambda r=r: seconds_of_bessemer(r) for r in runs]}
-    for name, wrap in peers_of(case, torch, device, arguments.no_compile).items():
+    for name, step in peers_of(case, torch, device, arguments.no_compile).items():
         # The time on the device of the longer chain less the shorter one's: warm-up and launches count for neither.
-        functions = [wrap(chain(case, torch, n)) for n in (short, long)]
+        functions = [chain(step, n) for n in (short, long)]
         measures = [lambda f=f: seconds_of_torch(torch, f, there, device) for f in functions]
         with contextlib.suppress(RuntimeError):  # a way of PyTorch's that does not take this case is not a peer
             measures[0]()
