@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
+#include <vector>
 
 namespace bessemer {
 
@@ -104,6 +106,15 @@ Wave waveOf(const GpuMatmulSchedule &s, int64_t rowGroup, int64_t rows, int64_t 
 /// Of each thread, as the hardware deals them out.
 int64_t registersAtEntry(int64_t threads, const GpuMachine &machine) {
   return std::min(mostRegisters, machine.registers / threads) / 8 * 8;
+}
+
+/// Of a multiprocessor: what its blocks have asked for and do not have yet.
+double bytesOnTheWay(const GpuMatmulSchedule &s, const GpuMatmulCost &cost, const GpuMatmulShape &shape,
+                     const GpuMachine &machine) {
+  double atATime = std::min(double(cost.resident), std::ceil(blocksOf(s, shape) / machine.multiprocessors));
+  int64_t rows = std::min(s.blockRows, shape.rows.value_or(usualRows)),
+          columns = std::min(s.blockColumns, shape.columns.value_or(usualColumns));
+  return atATime * double(s.stages - 1) * double((rows + columns) * s.blockDepth * shape.elementBytes);
 }
 
 int64_t sharedOf(const GpuMatmulSchedule &s, int64_t elementBytes) {
@@ -432,17 +443,30 @@ void forEachGpuMatmulSchedule(
 
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine,
                                                          int64_t mostSums) {
+  constexpr double waitingMargin = 1.02, margin = 1.001;
+  std::vector<std::pair<GpuMatmulSchedule, GpuMatmulCost>> candidates;
+  double least = std::numeric_limits<double>::infinity();
+  bool waits = false; // the cheapest one, for the memory
+  forEachGpuMatmulSchedule(shape, machine, [&](const GpuMatmulSchedule &candidate, const GpuMatmulCost &cost) {
+    if (candidate.sums() > mostSums)
+      return;
+    candidates.emplace_back(candidate, cost);
+    if (cost.cycles < least)
+      least = cost.cycles, waits = cost.memoryCycles > cost.cycles / 2;
+  });
+  // Of those that cost about as much: a memory that has much to do answers late, and wants to be asked for most at a
+  // time; else the one that takes least of the multiprocessor.
   std::optional<GpuMatmulSchedule> best;
   GpuMatmulCost bestCost;
-  forEachGpuMatmulSchedule(shape, machine, [&](const GpuMatmulSchedule &candidate, const GpuMatmulCost &cost) {
-    // Of equals the one that takes less of the multiprocessor.
-    if (candidate.sums() > mostSums ||
-        (best && cost.cycles >= bestCost.cycles * 0.999 &&
-         (cost.cycles >= bestCost.cycles * 1.001 || cost.sharedBytes >= bestCost.sharedBytes)))
-      return;
-    best = candidate;
-    bestCost = cost;
-  });
+  double bestOnTheWay = 0;
+  for (const auto &[candidate, cost] : candidates) {
+    if (cost.cycles > least * (waits ? waitingMargin : margin))
+      continue;
+    double onTheWay = bytesOnTheWay(candidate, cost, shape, machine);
+    if (best && (waits ? onTheWay <= bestOnTheWay : cost.sharedBytes >= bestCost.sharedBytes))
+      continue;
+    best = candidate, bestCost = cost, bestOnTheWay = onTheWay;
+  }
   if (best)
     best->reason = scheduleText(*best) + ": " + std::to_string(std::lround(100 * bestCost.peak)) +
                    " % of the peak and " + std::to_string(std::lround(100 * bestCost.memoryCycles / bestCost.cycles)) +

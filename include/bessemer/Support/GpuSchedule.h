@@ -36,7 +36,7 @@ struct GpuMachine {
 };
 
 /// sm_90a runs mma.sync at half the rate of its wgmma. Measured on an H100, see GpuMatmulSchedule.cpp: that, what a
-/// multiprocessor reads of the L2 cache and what the memory gives.
+/// multiprocessor reads of the L2 cache when all of them do and what the memory gives.
 inline GpuMachine gpuMachineOf(int64_t architecture) {
   GpuMachine machine;
   machine.architecture = architecture;
@@ -47,7 +47,7 @@ inline GpuMachine gpuMachineOf(int64_t architecture) {
     machine.tf32Flops = 1036;
     machine.wgmmaHalfFlops = 4096;
     machine.wgmmaTf32Flops = 2048;
-    machine.l2BytesPerCycle = 64;
+    machine.l2BytesPerCycle = 48;
     machine.l2Bytes = 50 << 20;
     machine.copyLatency = 1000;
     machine.memoryBytesPerCycle = 1611; // at 1.755 GHz: 84 % of 3.35 TB/s
