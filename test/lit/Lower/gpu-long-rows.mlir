@@ -4,21 +4,21 @@
 
 // A loop for the sum, one for the stores, and what is left behind the last whole piece.
 // CHECK-LABEL: tile.kernel @scaled
-// CHECK: %[[SUMS:.*]] = scf.for %[[I:.*]] = %{{.*}} to %c24576{{.*}} step %c8192{{.*}} iter_args(%[[BEFORE:.*]] = %{{.*}}) -> (tensor<8192xf32>)
-// CHECK-NEXT: %[[X:.*]] = tile.load %{{.*}}[%{{.*}}, %[[I]]] dims [1] {in_bounds} : {{.*}} -> tensor<8192xf32>
+// CHECK: %[[SUMS:.*]] = scf.for %[[I:.*]] = %{{.*}} to %c16384{{.*}} step %c16384{{.*}} iter_args(%[[BEFORE:.*]] = %{{.*}}) -> (tensor<16384xf32>)
+// CHECK-NEXT: %[[X:.*]] = tile.load %{{.*}}[%{{.*}}, %[[I]]] dims [1] {in_bounds} : {{.*}} -> tensor<16384xf32>
 // CHECK-NEXT: %[[NEXT:.*]] = arith.addf %[[BEFORE]], %[[X]]
 // CHECK-NEXT: scf.yield %[[NEXT]]
 // CHECK: {bess.pieces}
-// CHECK: tile.load %{{.*}}[%{{.*}}, %c24576{{.*}}] dims [1] {in_bounds} : {{.*}} -> tensor<5424xf32>
-// CHECK: tile.reduce sum %[[SUMS]] axis 0 : tensor<8192xf32> -> tensor<1xf32>
+// CHECK: tile.load %{{.*}}[%{{.*}}, %c16384{{.*}}] dims [1] {in_bounds} : {{.*}} -> tensor<13616xf32>
+// CHECK: tile.reduce sum %[[SUMS]] axis 0 : tensor<16384xf32> -> tensor<1xf32>
 // CHECK: scf.for
-// CHECK: tile.store {{.*}} : tensor<8192xf32>
+// CHECK: tile.store {{.*}} : tensor<16384xf32>
 // CHECK: {bess.pieces}
-// CHECK: tile.store {{.*}} : tensor<5424xf32>
+// CHECK: tile.store {{.*}} : tensor<13616xf32>
 
-// 512 threads, 16 elements a lane, in accesses of four; the two parts of the sum each go over lanes and warps.
+// 1024 threads, 16 elements a lane, in accesses of four; the two parts of the sum each go over lanes and warps.
 // LOWER-LABEL: func.func @scaled
-// LOWER-SAME: bess.block = 512
+// LOWER-SAME: bess.block = 1024
 // LOWER: scf.for {{.*}} iter_args
 // LOWER-COUNT-4: llvm.load {{.*}} -> vector<4xf32>
 // LOWER: nvvm.barrier0
