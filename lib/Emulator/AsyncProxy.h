@@ -59,7 +59,8 @@ struct MatrixRead {
   uint32_t site = 0;
 };
 struct Product {
-  MatrixRead a, b;
+  MatrixRead a, b;                 ///< `a` of no rows: in registers
+  uint32_t firstSum = 0, sums = 0; ///< in the kernel's lists: the slots of its results
 };
 
 /// The argument word of tensor map number `index` of a launch.

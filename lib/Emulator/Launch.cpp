@@ -120,9 +120,13 @@ bool BlockRun::releaseBarriers() {
         here.push_back(&warp);
         wanted = warp.barrierThreads ? warp.barrierThreads : all;
       }
-    if (here.empty() || here.size() * 32 < wanted)
+    Arrivals &gone = arrivals[barrier];
+    if (here.empty() || here.size() * 32 + gone.threads < wanted)
       continue;
     VectorClock joined(warps.size());
+    for (size_t i = 0; i < gone.clock.size(); ++i)
+      joined[i] = gone.clock[i];
+    gone = {};
     for (const Warp *warp : here)
       for (size_t i = 0; i < joined.size(); ++i)
         joined[i] = std::max(joined[i], warp->clock[i]);
@@ -235,7 +239,7 @@ LaunchResult Module::launch(const std::string &name, const LaunchConfig &config,
     for (size_t i = 0; i < arguments.size(); ++i)
       writeConstant(frame.data() + size_t(kernel->parameters[i]) * slotBytes, kernel->parameterLanes[i], arguments[i]);
   }
-  BlockRun block{launch, {}, 0, {}, std::vector<Warp>(warps)};
+  BlockRun block{launch, {}, 0, {}, std::vector<Warp>(warps), {}, {}};
   for (uint64_t number = 0; number < config.grid.count() && !launch.stop; ++number) {
     block.id = {uint32_t(number % config.grid.x), uint32_t(number / config.grid.x % config.grid.y),
                 uint32_t(number / config.grid.x / config.grid.y)};

@@ -31,6 +31,12 @@ struct BlockRun {
   MemoryRegion shared;
   std::vector<Warp> warps;
   std::map<uint64_t, MBarrier> barriers; ///< by offset in shared memory
+  /// Of each numbered barrier: threads that have arrived and gone on, and what had happened then.
+  struct Arrivals {
+    uint32_t threads = 0;
+    VectorClock clock;
+  };
+  std::array<Arrivals, 16> arrivals;
 
   uint32_t agentOf(const Warp &warp) const { return firstAgent + warp.index; }
   std::string name() const;

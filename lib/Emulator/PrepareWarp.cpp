@@ -230,14 +230,15 @@ bool emitRedux(Preparer &p, NVVM::ReduxOp op) {
 }
 
 // ---- barriers. a: number, b: threads; noSlot: 0, all.
-void runBarrier(Warp &warp, const Inst &inst) {
+/// Whether all lanes have come, and to which barrier.
+bool findNumberedBarrier(Warp &warp, const Inst &inst) {
   if (warp.mask != ~warp.exited) {
     char text[128];
     std::snprintf(text, sizeof text, "only the lanes 0x%08x have come to the barrier, 0x%08x are alive", warp.mask,
                   ~warp.exited);
     warp.report(FindingKind::BarrierDivergence, inst, text);
     warp.block->launch.stop = true;
-    return;
+    return false;
   }
   unsigned lane = __builtin_ctz(warp.mask);
   warp.barrier = inst.a == noSlot ? 0 : warp.lanes<uint32_t>(inst.a)[lane];
@@ -248,9 +249,26 @@ void runBarrier(Warp &warp, const Inst &inst) {
                 "expected a barrier 0 to 15 and a multiple of 32 threads, got " + std::to_string(warp.barrier) +
                     " and " + std::to_string(warp.barrierThreads));
     warp.block->launch.stop = true;
-    return;
+    return false;
   }
-  warp.state = WarpState::AtBarrier;
+  return true;
+}
+
+void runBarrier(Warp &warp, const Inst &inst) {
+  if (findNumberedBarrier(warp, inst))
+    warp.state = WarpState::AtBarrier;
+}
+
+/// bar.arrive: the warp goes on.
+void runArrive(Warp &warp, const Inst &inst) {
+  if (!findNumberedBarrier(warp, inst))
+    return;
+  BlockRun::Arrivals &arrivals = warp.block->arrivals[warp.barrier];
+  arrivals.threads += 32;
+  arrivals.clock.resize(std::max(arrivals.clock.size(), warp.clock.size()));
+  for (size_t i = 0; i < warp.clock.size(); ++i)
+    arrivals.clock[i] = std::max(arrivals.clock[i], warp.clock[i]);
+  ++warp.clock[warp.index];
 }
 
 void runSyncWarp(Warp &warp, const Inst &inst) {
@@ -301,6 +319,13 @@ bool bessemer::emulator::prepareWarp(Preparer &p, Operation *op) {
           inst.a = p.slot(barrier.getBarrierId());
         if (barrier.getNumberOfThreads())
           inst.b = p.slot(barrier.getNumberOfThreads());
+        return true;
+      })
+      .Case<NVVM::BarrierArriveOp>([&](NVVM::BarrierArriveOp arrive) {
+        Inst &inst = p.emit(op, runArrive);
+        if (arrive.getBarrierId())
+          inst.a = p.slot(arrive.getBarrierId());
+        inst.b = p.slot(arrive.getNumberOfThreads());
         return true;
       })
       .Case<NVVM::SyncWarpOp>([&](NVVM::SyncWarpOp sync) {

@@ -5,10 +5,16 @@
 // Each of the four warps computes its 16 of the 64 rows.
 //
 // The sums are there when they were waited for. LLVM knows nothing of that, so what
-// reads them must come out of the wait: only another product, a branch, and the wait
-// of the table (bessemer/Support/InlinePtx.def) may use them; all else is refused.
+// reads them must come out of the wait: only another product, a branch, and the waits
+// of the table (bessemer/Support/InlinePtx.def) may use them; all else is refused. A wait
+// that leaves a group on its way may not hand on the sums of that group.
+//
+// The left operand may be in registers (bessemer/Support/WgmmaText.h); they must have
+// their values before the wgmma.fence.
 #include "lib/Emulator/Lanes.h"
 #include "lib/Emulator/Launch.h"
+
+#include "bessemer/Support/WgmmaText.h"
 
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
@@ -119,9 +125,16 @@ template <Types T> float valueAt(const uint8_t *bytes, uint32_t index) {
   }
 }
 
-// ---- mma_async. a, b: descriptors; list: slots of the sums before and after;
-// imm: n, then flags.
-enum : int64_t { aAlongRows = 1 << 16, bAlongRows = 1 << 17, keepSums = 1 << 18, negateA = 1 << 19, negateB = 1 << 20 };
+// ---- mma_async. a, b: descriptors; list: slots of the sums before and after, then four of a left operand in
+// registers; imm: n, then flags.
+enum : int64_t {
+  aAlongRows = 1 << 16,
+  bAlongRows = 1 << 17,
+  keepSums = 1 << 18,
+  negateA = 1 << 19,
+  negateB = 1 << 20,
+  aInRegisters = 1 << 21
+};
 
 template <Types T> void runProduct(Warp &warp, const Inst &inst) {
   if (warp.mask != ~0u)
@@ -130,9 +143,13 @@ template <Types T> void runProduct(Warp &warp, const Inst &inst) {
     warp.report(FindingKind::Race, inst, "the sums were in use, and no wgmma.fence came since");
   constexpr uint32_t depth = stepBytes / bytesOf(T);
   uint32_t columns = inst.imm & 0xffff;
+  const uint32_t *before = warp.kernel->lists.data() + inst.list, *after = before + inst.count;
   Product product;
-  product.a = {
-      warp.lanes<uint64_t>(inst.a)[0], warp.index % 4 * 16, 16, bytesOf(T), !(inst.imm & aAlongRows), inst.site};
+  product.firstSum = inst.list + inst.count;
+  product.sums = inst.count;
+  if (!(inst.imm & aInRegisters))
+    product.a = {
+        warp.lanes<uint64_t>(inst.a)[0], warp.index % 4 * 16, 16, bytesOf(T), !(inst.imm & aAlongRows), inst.site};
   product.b = {warp.lanes<uint64_t>(inst.b)[0], 0, columns, bytesOf(T), !(inst.imm & bAlongRows), inst.site};
   for (const MatrixRead *read : {&product.a, &product.b})
     if (Descriptor(read->descriptor).baseOffset)
@@ -148,7 +165,13 @@ template <Types T> void runProduct(Warp &warp, const Inst &inst) {
     a[row - product.a.first][k] = inst.imm & negateA ? -value : value;
   });
   fill(product.b, [&](uint32_t row, uint32_t k, float value) { b[k][row] = inst.imm & negateB ? -value : value; });
-  const uint32_t *before = warp.kernel->lists.data() + inst.list, *after = before + inst.count;
+  if constexpr (depth == 16)
+    if (inst.imm & aInRegisters)
+      for (uint32_t word = 0; word < 4; ++word)
+        for (uint32_t lane = 0; lane < 32; ++lane)
+          for (uint32_t i = 0; i < 2; ++i)
+            a[word % 2 * 8 + lane / 4][word / 2 * 8 + lane % 4 * 2 + i] =
+                valueAt<T>(reinterpret_cast<const uint8_t *>(warp.lanes<uint32_t>(after[inst.count + word]) + lane), i);
   double sums[256];
   for (uint32_t row = 0; row < 16; ++row) {
     std::fill_n(sums, columns, 0.0);
@@ -180,24 +203,59 @@ void waitFor(Warp &warp, size_t left) {
 }
 void runWait(Warp &warp, const Inst &inst) { waitFor(warp, static_cast<size_t>(inst.imm)); }
 
-/// Also hands the sums on. list: from, to.
+/// Also hands the sums on. list: from, to; imm: groups left.
 void runWaitForSums(Warp &warp, const Inst &inst) {
   if (!warp.productOpen.empty())
     warp.report(FindingKind::Race, inst, "the sums of a product that no wgmma.commit_group has put into a group");
-  waitFor(warp, 0);
+  waitFor(warp, static_cast<size_t>(inst.imm));
   warp.productsFenced = false;
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
+  for (const std::vector<Product> &group : warp.productGroups)
+    for (const Product &product : group)
+      if (product.sums && inst.count &&
+          std::find(list, list + inst.count, warp.kernel->lists[product.firstSum]) != list + inst.count) {
+        warp.report(FindingKind::Race, inst, "hands sums on whose group it leaves on its way");
+        break;
+      }
   for (uint32_t i = 0; i < inst.count; ++i)
     std::memcpy(warp.lanes<float>(list[inst.count + i]), warp.lanes<float>(list[i]), 32 * sizeof(float));
 }
 
-bool isSumsWait(Operation *op) {
+/// How many groups a wait of the table leaves; nullopt: it is none.
+std::optional<int64_t> groupsLeftBySumsWait(Operation *op) {
   auto assembly = dyn_cast<LLVM::InlineAsmOp>(op);
+  StringRef text = assembly ? assembly.getAsmString() : StringRef();
 #define BESSEMER_PTX_F32(NAME, TEXT, VALUE)
-#define BESSEMER_PTX_WAIT_FOR_SUMS(NAME, TEXT) constexpr StringLiteral text = TEXT;
+#define BESSEMER_PTX_WAIT_FOR_SUMS(NAME, TEXT, LEFT)                                                                   \
+  if (text == TEXT)                                                                                                    \
+    return LEFT;
 #include "bessemer/Support/InlinePtx.def"
-  return assembly && assembly.getAsmString() == text;
+  return std::nullopt;
 }
+
+/// wgmma with its left operand in registers (WgmmaText.h): four words, the descriptor, the sums.
+struct FromRegisters {
+  static constexpr unsigned words = 4;
+  LLVM::InlineAsmOp op;
+  int64_t columns = 0;
+  bool isBrain = false, alongRows = false;
+
+  static std::optional<FromRegisters> of(Operation *op) {
+    auto assembly = dyn_cast<LLVM::InlineAsmOp>(op);
+    if (!assembly || !assembly.getAsmString().contains("wgmma.mma_async"))
+      return std::nullopt;
+    FromRegisters found{assembly};
+    found.columns = 2 * (int64_t(op->getNumOperands()) - words - 1);
+    for (bool brain : {false, true})
+      for (bool along : {false, true})
+        if (wgmmaFromRegistersText(found.columns, brain, along) == assembly.getAsmString()) {
+          found.isBrain = brain;
+          found.alongRows = along;
+          return found;
+        }
+    return std::nullopt;
+  }
+};
 
 /// The first op that reads the sums and may not.
 Operation *findReader(Value sums, DenseSet<Value> &seen) {
@@ -205,7 +263,8 @@ Operation *findReader(Value sums, DenseSet<Value> &seen) {
     return nullptr;
   for (OpOperand &use : sums.getUses()) {
     Operation *user = use.getOwner();
-    if (isa<NVVM::WgmmaMmaAsyncOp>(user) || isSumsWait(user))
+    if (isa<NVVM::WgmmaMmaAsyncOp>(user) || groupsLeftBySumsWait(user) ||
+        (FromRegisters::of(user) && use.getOperandNumber() > FromRegisters::words))
       continue;
     Operation *found = user;
     if (auto branch = dyn_cast<BranchOpInterface>(user)) {
@@ -259,10 +318,55 @@ bool emitProduct(Preparer &p, NVVM::WgmmaMmaAsyncOp op) {
              (op.getScaleB() == NVVM::WGMMAScaleIn::neg ? negateB : 0);
   return true;
 }
+
+/// Whether a value is computed between the last fence before `op`, or the begin of its block, and `op`.
+bool isBehindFence(Value value, Operation *op) {
+  Operation *source = value.getDefiningOp();
+  for (Operation *o = op->getPrevNode(); source && o; o = o->getPrevNode()) {
+    if (isa<NVVM::WgmmaFenceAlignedOp>(o))
+      return false;
+    if (o == source)
+      return true;
+  }
+  return false;
+}
+
+bool emitProductFromRegisters(Preparer &p, const FromRegisters &product) {
+  LLVM::InlineAsmOp op = product.op;
+  if (product.columns < 8 || product.columns > 256 || product.columns % 8 || op->getNumResults() != 1)
+    return p.fail(op, "expected m64 n8 to n256 k16");
+  DenseSet<Value> seen;
+  if (Operation *reader = findReader(op.getRes(), seen))
+    return p.fail(reader, "reads sums of a wgmma.mma_async that were not waited for: expected them from the wait "
+                          "that hands them on (bessemer/Support/InlinePtx.def)");
+  SmallVector<uint32_t> list, words;
+  for (auto [i, operand] : llvm::enumerate(op.getOperands())) {
+    if (i < FromRegisters::words && isBehindFence(operand, op))
+      return p.fail(op, "expected a left operand that has its value before the wgmma.fence");
+    Lane lane = i < FromRegisters::words ? Lane::I32 : i == FromRegisters::words ? Lane::I64 : Lane::F32;
+    if (p.slots(operand).size() != 1 || p.laneOf(p.slot(operand)) != lane)
+      return p.fail(op, "expected four words of i32, a descriptor of i64 and sums of f32");
+    if (i != FromRegisters::words)
+      (i < FromRegisters::words ? words : list).push_back(p.slot(operand));
+  }
+  uint32_t count = list.size();
+  llvm::append_range(list, p.defineNew(op, op.getRes()));
+  if (list.size() != 2 * count)
+    return p.fail(op, "expected as many results as sums");
+  llvm::append_range(list, words);
+  Inst &inst = p.emit(op, product.isBrain ? runProduct<Types::bf16> : runProduct<Types::f16>);
+  inst.b = p.slot(op.getOperands()[FromRegisters::words]);
+  inst.list = p.addList(list);
+  inst.count = count;
+  inst.imm = product.columns | keepSums | aInRegisters | (product.alongRows ? bAlongRows : 0);
+  return true;
+}
 } // namespace
 
 bool emulator::prepareWgmma(Preparer &p, Operation *op) {
-  if (isSumsWait(op)) {
+  if (std::optional<FromRegisters> product = FromRegisters::of(op))
+    return emitProductFromRegisters(p, *product);
+  if (std::optional<int64_t> left = groupsLeftBySumsWait(op)) {
     SmallVector<uint32_t> list;
     for (Value value : op->getOperands())
       llvm::append_range(list, p.slots(value));
@@ -272,6 +376,7 @@ bool emulator::prepareWgmma(Preparer &p, Operation *op) {
     if (list.size() != 2 * count)
       return p.fail(op, "expected as many results as sums");
     Inst &inst = p.emit(op, runWaitForSums);
+    inst.imm = *left;
     inst.list = p.addList(list);
     inst.count = count;
     return true;

@@ -5,6 +5,7 @@
 // that past and present may be one buffer and nothing of the past moves.
 #include "passes/Plan/Passes.h"
 
+#include "dialects/Tile/GroupBlocks.h"
 #include "dialects/Tile/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -247,6 +248,9 @@ private:
   bool canStride(bess::LaunchOp launch, unsigned number, Value present, SymbolTable &table) {
     auto kernel = table.lookup<tile::KernelOp>(launch.getKernel());
     if (!kernel || !launch->hasAttr("symbol_args"))
+      return false;
+    // The copy engine brings its operands, from rows without gaps (passes/Lower/Gpu/Wgmma.cpp).
+    if (kernel.getSchedule().contains(tile::groupBlocksName))
       return false;
     Value view = kernel.getView(number);
     return outerDims(launch, cast<tile::ViewType>(view.getType()), present) >= 0 &&

@@ -19,8 +19,9 @@ using namespace bessemer::tilegen;
 
 tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   if (p.gpu)
-    if (tile::KernelOp program = writeFlashAttentionProgram(p))
-      return program;
+    for (auto write : {writeWgmmaAttentionProgram, writeFlashAttentionProgram})
+      if (tile::KernelOp program = write(p))
+        return program;
   Block &body = p.fusion.getBody().front();
   auto op = dyn_cast<AttentionOp>(body.front());
   if (!op || body.getOperations().size() != 2 || op.getValid())

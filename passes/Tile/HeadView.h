@@ -23,7 +23,8 @@ struct HeadView {
   llvm::SmallVector<int64_t> tileDims() const { return {lengthFirst ? 1 : 2, 3}; }
 };
 
-/// The program for a GPU.
+/// The programs for a GPU: the latter by wgmma, where that is cheaper.
 tile::KernelOp writeFlashAttentionProgram(ProgramBuilder &p);
+tile::KernelOp writeWgmmaAttentionProgram(ProgramBuilder &p);
 
 } // namespace bessemer::tilegen

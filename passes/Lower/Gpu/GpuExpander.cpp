@@ -2,6 +2,7 @@
 #include "passes/Lower/Gpu/GpuExpander.h"
 #include "passes/Lower/Gpu/DeviceMath.h"
 
+#include "dialects/Tile/GroupBlocks.h"
 #include "dialects/Tile/IndexExpr.h"
 #include "passes/Lower/TileParts.h"
 
@@ -31,9 +32,16 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
 
   Value thread = toIndex(NVVM::ThreadIdXOp::create(b, b.getI32Type()));
   lane = arith::AndIOp::create(b, thread, index(31));
-  warp = arith::ShRUIOp::create(b, thread, index(5));
-  Value block = toIndex(NVVM::BlockIdXOp::create(b, b.getI32Type()));
+  warp = warpOfBlock = arith::ShRUIOp::create(b, thread, index(5));
   SmallVector<SymbolicExpr> grid(bess::parseDims(kernel.getGrid()));
+  if (auto points = kernel.getSchedule().getAs<IntegerAttr>(tile::groupBlocksName)) {
+    pointsOfBlock = points.getInt();
+    pointOfBlock = arith::ShRUIOp::create(b, warp, index(2));
+    warp = arith::AndIOp::create(b, warp, index(3));
+    mapping.map(kernel.getGridId(grid.size() - 1), pointOfBlock);
+    grid.pop_back();
+  }
+  Value block = toIndex(NVVM::BlockIdXOp::create(b, b.getI32Type()));
   int64_t products = 0, loops = 0;
   tile::DotOp dot;
   kernel.getBody().walk([&](Operation *op) {
@@ -63,7 +71,7 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   auto warps = kernel.getSchedule().getAs<IntegerAttr>("warps");
   // nvvm's own attributes are for llvm.func: LowerKernelsToLlvm sets them.
   auto producers = kernel.getSchedule().getAs<IntegerAttr>("producer_warps");
-  function->setAttr("bess.block", b.getI64IntegerAttr((warps ? 32 * warps.getInt() : 32) +
+  function->setAttr("bess.block", b.getI64IntegerAttr((warps ? 32 * warps.getInt() : 32) * pointsOfBlock +
                                                       (producers ? 32 * producers.getInt() : 0)));
   finishShared(function);
   function->setAttr("bess.grid", bess::getDimsAttr(b.getContext(), grid));
@@ -79,6 +87,8 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
 
 void GpuExpander::mapBlock(Value rest) {
   auto grid = bess::parseDims(kernel.getGrid());
+  if (pointOfBlock)
+    grid.pop_back();
   int64_t ungrouped = grid.size();
   if (auto group = kernel.getSchedule().getAs<IntegerAttr>("row_group"); group && grid.size() >= 2) {
     mapGroupedBlock(group.getInt(), rest);

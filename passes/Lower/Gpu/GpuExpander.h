@@ -13,7 +13,7 @@
 //   convert       by the plan of bessemer/Algorithms/LayoutConversion.h
 //   dot           operands that are loads go through stages of shared memory
 //                 (Dot.cpp), fragments to mma.sync or multiply-adds; or, by the copy
-//                 engine, to wgmma (Wgmma.cpp)
+//                 engine, to wgmma (Wgmma.cpp, WgmmaLoop.cpp)
 #pragma once
 
 #include "bessemer/Algorithms/GpuMatmulSchedule.h"
@@ -240,6 +240,23 @@ private:
   std::optional<WgmmaRing> persistentRing;
   RingPlace consumerPlace;
   int64_t consumerThreads = 0; ///< of those who multiply, while the others copy
+  /// The wait until so many groups of products are left, and what it hands on.
+  Registers waitForSums(mlir::ArrayRef<Value> inFlight, int64_t left);
+  /// Of the operand that begins at `place`, in shared memory.
+  Value descriptorAt(const BulkCopy &copy, Value place);
+  /// An op on scalars, which each role may compute for itself.
+  static bool isScalar(mlir::Operation &op);
+
+  // ---- WgmmaLoop.cpp
+  /// scf.for whose products are by wgmma, and those behind it that go on with what it carries.
+  mlir::LogicalResult expandWgmmaLoops(mlir::scf::ForOp first);
+  struct WgmmaLoops;
+  /// Points of the grid that are warp groups of one block (`tile::groupBlocksName`), and the number of this one; null:
+  /// a block is a point.
+  int64_t pointsOfBlock = 1;
+  Value pointOfBlock;
+  Value warpOfBlock; ///< index; `warp` is that of the point
+  llvm::SmallPtrSet<mlir::Operation *, 2> expandedLoops;
 
   // ---- Loop.cpp
   /// scf.for. Operands of products that are loads of the body go through shared

@@ -11,6 +11,8 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include <algorithm>
+
 using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::gpu;
@@ -78,7 +80,7 @@ LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
   tile::ReductionKind kind = op.getKind();
 
   // Registers that differ along the axis alone, each once.
-  std::vector<std::pair<std::vector<int64_t>, Value>> parts;
+  std::vector<std::pair<std::vector<int64_t>, Registers>> parts;
   uint64_t copies = atom.redundantBits("register");
   for (int64_t reg = 0; reg < from->registers(); ++reg) {
     if (reg % atom.inputSize("register") & copies)
@@ -91,13 +93,20 @@ LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
     key[axis] = 0;
     auto known = llvm::find_if(parts, [&](const auto &part) { return part.first == key; });
     if (known == parts.end())
-      parts.push_back({key, value});
+      parts.push_back({key, {value}});
     else
-      known->second = combineValues(b, kind, known->second, value);
+      known->second.push_back(value);
   }
   std::string name = atom.outputs()[axis].name;
   Registers sums;
-  for (auto &[key, value] : parts) {
+  for (auto &[key, values] : parts) {
+    // Each step of a chain waits for the step before; few warps hide that where they wait for wgmma, too.
+    size_t chains = pointOfBlock ? std::clamp<size_t>(values.size() / 4, 1, 4) : 1;
+    for (size_t i = chains; i < values.size(); ++i)
+      values[i % chains] = combineValues(b, kind, values[i % chains], values[i]);
+    Value value = values[0];
+    for (size_t i = 1; i < chains; ++i)
+      value = combineValues(b, kind, value, values[i]);
     for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("lane"); ++bit)
       if (atom.basis("lane", bit, name))
         value = combineValues(b, kind, value, shuffle(value, int64_t(1) << bit));

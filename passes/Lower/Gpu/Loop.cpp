@@ -208,6 +208,8 @@ LogicalResult GpuExpander::expandIf(scf::IfOp op) {
 }
 
 LogicalResult GpuExpander::expandFor(scf::ForOp op) {
+  if (pointOfBlock)
+    return expandedLoops.contains(op) ? success() : expandWgmmaLoops(op);
   SmallVector<tile::DotOp> dots;
   for (Operation &inner : op.getBody()->without_terminator()) {
     if (auto dot = dyn_cast<tile::DotOp>(inner))

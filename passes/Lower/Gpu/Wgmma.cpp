@@ -35,15 +35,16 @@ static constexpr int64_t tileAlignment = 1024, barrierBytes = 8, groupRowCount =
 /// Nanoseconds that a wait may sleep before it looks again.
 static constexpr int64_t waitTicks = 10000000;
 
-/// Barrier 0 is for all threads; those who multiply have one of their own.
+/// Barrier 0 is for all threads; those who multiply have one of their own, each point of the grid that is in the block.
 void GpuExpander::blockBarrier() {
   if (!consumerThreads) {
     NVVM::Barrier0Op::create(b);
     return;
   }
-  auto constant = [&](int64_t v) { return Value(arith::ConstantOp::create(b, b.getI32IntegerAttr(v))); };
-  NVVM::BarrierOp::create(b, TypeRange(), constant(1), constant(consumerThreads), NVVM::BarrierReductionAttr(),
-                          Value());
+  Value number = word(1);
+  if (pointOfBlock)
+    number = arith::AddIOp::create(b, number, arith::IndexCastOp::create(b, b.getI32Type(), pointOfBlock));
+  NVVM::BarrierOp::create(b, TypeRange(), number, word(consumerThreads), NVVM::BarrierReductionAttr(), Value());
 }
 
 /// A parameter of the kernel, at its end; `bess.tensor_maps` says how the host makes it.
@@ -71,9 +72,9 @@ FailureOr<GpuExpander::BulkCopy> GpuExpander::makeBulkCopy(tile::LoadOp load, in
   int64_t rank = view.getRank(), bytes = type.getElementTypeBitWidth() / 8;
   ArrayRef<int64_t> dims = load.getDims();
   std::optional<int64_t> width = bess::parseDims(view.getDims()).back().isConstant();
-  if (load.getCondition() || dims != ArrayRef<int64_t>{rank - 2, rank - 1} || rank > 5 || !width || *width * bytes % 16)
-    return load.emitError("expected the last two dimensions of a view whose rows are multiples of 16 bytes, for "
-                          "the copy engine");
+  if (load.getCondition() || dims.size() != 2 || dims[1] != rank - 1 || rank > 5 || !width || *width * bytes % 16)
+    return load.emitError("expected the last dimension, and another one, of a view whose rows are multiples of 16 "
+                          "bytes, for the copy engine");
   if (kernel->hasAttr("bess.strides"))
     return load.emitError("expected rows without gaps for the copy engine, got a cache with room for more");
   BulkCopy copy;
@@ -90,7 +91,7 @@ FailureOr<GpuExpander::BulkCopy> GpuExpander::makeBulkCopy(tile::LoadOp load, in
   copy.descriptor = *descriptor;
   copy.boxColumns = bulkBoxColumns(columns, bytes);
   SmallVector<int64_t> box(rank, 1);
-  box[rank - 2] = rows;
+  box[dims[0]] = rows;
   box[rank - 1] = copy.boxColumns;
   copy.map = addTensorMap(load, box, copy.boxColumns * bytes);
   return copy;
@@ -106,7 +107,7 @@ void GpuExpander::startBulkCopy(const BulkCopy &copy, Value base, Value step, Va
     SmallVector<Value> at; // the innermost first
     for (int64_t d = rank - 1; d >= 0; --d) {
       Value place = mapped(load.getOffsets()[d]);
-      if (d == rank - 2 + copy.depthDim)
+      if (d == load.getDims()[copy.depthDim])
         place = add(place, mul(step, index(stepSize)));
       if (d == rank - 1 && column)
         place = add(place, index(column));
@@ -205,14 +206,16 @@ GpuExpander::RingPlace GpuExpander::startBlockCopies(const WgmmaRing &ring, cons
 
 scf::IfOp GpuExpander::partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce) {
   const GpuMatmulSchedule &schedule = ring.schedule;
-  Value isProducer = arith::CmpIOp::create(b, arith::CmpIPredicate::uge, warp, index(schedule.warps()));
+  Value isProducer =
+      arith::CmpIOp::create(b, arith::CmpIPredicate::uge, warpOfBlock, index(schedule.warps() * pointsOfBlock));
   auto roles = scf::IfOp::create(b, isProducer, /*withElseRegion=*/true);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(roles.thenBlock());
     if (schedule.producerRegisters)
       NVVM::SetMaxRegisterOp::create(b, schedule.producerRegisters, NVVM::SetMaxRegisterAction::decrease);
-    Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, warp, index(schedule.warps()));
+    Value isFirst =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, warpOfBlock, index(schedule.warps() * pointsOfBlock));
     guarded(arith::AndIOp::create(b, isFirst, ring.isFirstLane), produce);
   }
   // From here on all is in the branch of those who multiply.
@@ -257,11 +260,6 @@ LogicalResult GpuExpander::expandPersistent(tile::DotOp op, Value firstBlock) {
     blocks = mul(blocks, fromExpr(extent));
   // Not the grid's size: a launch may have more blocks than work, which leave at once.
   Value stride = b.createOrFold<arith::MinUIOp>(blocks, index(schedule->gridBlocks));
-  auto isScalar = [](Operation &o) {
-    return !isa<tile::TileDialect>(o.getDialect()) && !o.getNumRegions() &&
-           llvm::none_of(o.getResultTypes(), llvm::IsaPred<RankedTensorType>) &&
-           llvm::none_of(o.getOperandTypes(), llvm::IsaPred<RankedTensorType>);
-  };
   auto ops = kernel.getBody().front().without_terminator();
   partRoles(*ring, [&] {
     auto loop = scf::ForOp::create(b, firstBlock, blocks, stride, ValueRange{word(0), word(1)});
@@ -309,11 +307,11 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
   auto descriptorOf = [&](const BulkCopy &copy, Value place, Value part, int64_t partRows) -> Value {
     int64_t partPlace =
         tilePlace(copy.layout, copy.elementBytes, copy.depthDim ? partRows : 0, copy.depthDim ? 0 : partRows);
-    Value address = LLVM::PtrToIntOp::create(b, i64, place);
     if (part)
-      address = arith::AddIOp::create(b, address, arith::MulIOp::create(b, part, constant64(partPlace)));
-    address = arith::ShRUIOp::create(b, arith::AndIOp::create(b, address, constant64(0x3ffff)), constant64(4));
-    return arith::OrIOp::create(b, address, constant64(copy.descriptor.fields()));
+      place = LLVM::GEPOp::create(
+          b, place.getType(), b.getI8Type(), place,
+          ArrayRef<LLVM::GEPArg>{arith::MulIOp::create(b, part, constant64(partPlace)).getResult()});
+    return descriptorAt(copy, place);
   };
   NVVM::WGMMATypes element = schedule.instruction == MatmulInstruction::WgmmaTf32 ? NVVM::WGMMATypes::tf32
                              : elementType.isBF16()                               ? NVVM::WGMMATypes::bf16
@@ -360,11 +358,19 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
     scf::YieldOp::create(b, sums);
   }
 
-  // What the wait hands on is there; see bessemer/Support/InlinePtx.def.
-  Registers inFlight, done;
+  Registers inFlight;
   for (int64_t m = 0; m < tilesOfRows; ++m)
     for (int64_t i = 0; i < columns / 2; ++i)
       inFlight.push_back(LLVM::ExtractValueOp::create(b, loop.getResult(m), i));
+  Registers done = waitForSums(inFlight, 0);
+  if (goesOn)
+    giveBack(ring.isFirstLane, loop.getResult(tilesOfRows + 2));
+  place = {loop.getResult(tilesOfRows), loop.getResult(tilesOfRows + 1)};
+  return done;
+}
+
+/// What the wait hands on is there; see bessemer/Support/InlinePtx.def.
+GpuExpander::Registers GpuExpander::waitForSums(ArrayRef<Value> inFlight, int64_t left) {
   std::string constraints;
   for (size_t i = 0; i < inFlight.size(); ++i)
     constraints += "=f,";
@@ -372,14 +378,28 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
     constraints += std::to_string(i) + ",";
   auto allType = LLVM::LLVMStructType::getLiteral(b.getContext(), SmallVector<Type>(inFlight.size(), b.getF32Type()));
   Value all =
-      LLVM::InlineAsmOp::create(b, allType, inFlight, "wgmma.wait_group.sync.aligned 0;", constraints + "~{memory}",
-                                /*has_side_effects=*/true,
-                                /*is_align_stack=*/false, LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
+      LLVM::InlineAsmOp::create(b, allType, inFlight, "wgmma.wait_group.sync.aligned " + std::to_string(left) + ";",
+                                constraints + "~{memory}", /*has_side_effects=*/true, /*is_align_stack=*/false,
+                                LLVM::TailCallKind::None, LLVM::AsmDialectAttr(), ArrayAttr())
           .getRes();
+  Registers done;
   for (size_t i = 0; i < inFlight.size(); ++i)
     done.push_back(LLVM::ExtractValueOp::create(b, all, i));
-  if (goesOn)
-    giveBack(ring.isFirstLane, loop.getResult(tilesOfRows + 2));
-  place = {loop.getResult(tilesOfRows), loop.getResult(tilesOfRows + 1)};
   return done;
+}
+
+Value GpuExpander::descriptorAt(const BulkCopy &copy, Value place) {
+  Type i64 = b.getI64Type();
+  auto constant = [&](uint64_t v) {
+    return Value(arith::ConstantOp::create(b, b.getI64IntegerAttr(static_cast<int64_t>(v))));
+  };
+  Value address = LLVM::PtrToIntOp::create(b, i64, place);
+  address = arith::ShRUIOp::create(b, arith::AndIOp::create(b, address, constant(0x3ffff)), constant(4));
+  return arith::OrIOp::create(b, address, constant(copy.descriptor.fields()));
+}
+
+bool GpuExpander::isScalar(Operation &op) {
+  return !isa<tile::TileDialect>(op.getDialect()) && !op.getNumRegions() &&
+         llvm::none_of(op.getResultTypes(), llvm::IsaPred<RankedTensorType>) &&
+         llvm::none_of(op.getOperandTypes(), llvm::IsaPred<RankedTensorType>);
 }

@@ -5,6 +5,7 @@
 #include "TestKernel.h"
 
 #include "bessemer/Algorithms/TileLayout.h"
+#include "bessemer/Support/WgmmaText.h"
 
 #include <bit>
 #include <random>
@@ -18,7 +19,7 @@ struct Case {
   std::string type = "bf16";
   int64_t elementBytes = 2, columns = 32;
   int64_t swizzle = 128;
-  bool aAlongRows = false, bAlongRows = false;
+  bool aAlongRows = false, bAlongRows = false, aInRegisters = false;
 
   int64_t depth() const { return 32 / elementBytes; }
 };
@@ -70,14 +71,28 @@ Operand makeOperand(const Case &c, int64_t rows, bool alongRows, uint64_t place,
   return operand;
 }
 
-constexpr uint64_t placeB = 16384;
+/// The left operand as threads have it in registers, 16 bytes each.
+std::vector<uint8_t> makeFragments(const Case &c, int64_t seed) {
+  TileLayout layout = mmaOperandALayout();
+  std::vector<uint8_t> bytes(128 * 16);
+  for (int64_t thread = 0; thread < 128; ++thread)
+    for (int64_t reg = 0; reg < 8; ++reg) {
+      std::vector<int64_t> at = layout.locate(reg, {{"lane", thread % 32}});
+      uint32_t bits = encode(c.type, someNumber((thread / 32 * 16 + at[0]) * c.depth() + at[1], seed));
+      std::memcpy(bytes.data() + thread * 16 + reg * 2, &bits, 2);
+    }
+  return bytes;
+}
+
+constexpr uint64_t placeA = 8192, placeB = 16384; // of fragments, of the right operand
 const std::string asyncFence = "  nvvm.fence.proxy {kind = #nvvm.proxy_kind<async.shared>, space = "
                                "#nvvm.shared_space<cta>}\n";
 
 struct Text {
   std::string proxyFence = asyncFence, fence = "  nvvm.wgmma.fence.aligned\n",
               commit = "  nvvm.wgmma.commit.group.sync.aligned\n", beforeWait = "";
-  bool wait = true;
+  bool wait = true, fragmentsBehindFence = false;
+  int64_t groupsLeft = 0;
 };
 
 /// 128 threads copy 32 KiB to shared memory; a product; each lane stores its sums.
@@ -98,12 +113,36 @@ std::string productText(const Case &c, const Text &t, uint64_t a, uint64_t b) {
   }
   text += t.proxyFence + "  nvvm.barrier0\n  %da = llvm.mlir.constant(" + std::to_string(int64_t(a)) +
           " : i64) : i64\n  %db = llvm.mlir.constant(" + std::to_string(int64_t(b)) +
-          " : i64) : i64\n  %zero = llvm.mlir.zero : " + structure + "\n" + t.fence;
-  std::string type = "#nvvm.wgmma_type<" + c.type + ">";
-  text += "  %d = nvvm.wgmma.mma_async %da, %db, %zero, <m = 64, n = " + std::to_string(c.columns) +
-          ", k = " + std::to_string(c.depth()) + ">, D [<f32>, <one>], A [<" + c.type + ">, <one>, <" +
-          (c.aAlongRows ? "col" : "row") + ">], B [<" + c.type + ">, <one>, <" + (c.bAlongRows ? "row" : "col") +
-          ">] : " + structure + " -> " + structure + "\n" + t.commit + t.beforeWait;
+          " : i64) : i64\n  %zero = llvm.mlir.zero : " + structure + "\n";
+  std::string fragments;
+  if (c.aInRegisters) {
+    fragments = "  %kr = llvm.mlir.constant(" + std::to_string(placeA / 16) +
+                " : i32) : i32\n  %ir = llvm.add %tid, %kr : i32\n  %fr = llvm.getelementptr %in[%ir] : (!llvm.ptr<1>, "
+                "i32) -> !llvm.ptr<1>, vector<4xi32>\n  %vr = llvm.load %fr : !llvm.ptr<1> -> vector<4xi32>\n";
+    for (int64_t i = 0; i < 4; ++i) {
+      std::string n = std::to_string(i);
+      fragments += "  %e" + n + " = llvm.mlir.constant(" + n + " : i32) : i32\n  %r" + n +
+                   " = llvm.extractelement %vr[%e" + n + " : i32] : vector<4xi32>\n";
+    }
+  }
+  text += t.fragmentsBehindFence ? t.fence + fragments : fragments + t.fence;
+  if (c.aInRegisters) {
+    std::string constraints, tied, zeros, numbers;
+    for (int64_t i = 0; i < count; ++i) {
+      constraints += "=f,";
+      tied += "," + std::to_string(i);
+      zeros += ", %z";
+      numbers += ", f32";
+    }
+    text += "  %z = llvm.mlir.constant(0.0 : f32) : f32\n  %d = llvm.inline_asm has_side_effects \"" +
+            wgmmaFromRegistersText(c.columns, c.type == "bf16", c.bAlongRows) + "\", \"" + constraints + "r,r,r,r,l" +
+            tied + "\" %r0, %r1, %r2, %r3, %db" + zeros + " : (i32, i32, i32, i32, i64" + numbers + ") -> " +
+            structure + "\n" + t.commit + t.beforeWait;
+  } else
+    text += "  %d = nvvm.wgmma.mma_async %da, %db, %zero, <m = 64, n = " + std::to_string(c.columns) +
+            ", k = " + std::to_string(c.depth()) + ">, D [<f32>, <one>], A [<" + c.type + ">, <one>, <" +
+            (c.aAlongRows ? "col" : "row") + ">], B [<" + c.type + ">, <one>, <" + (c.bAlongRows ? "row" : "col") +
+            ">] : " + structure + " -> " + structure + "\n" + t.commit + t.beforeWait;
   std::string outputs, inputs, types;
   for (int64_t i = 0; i < count; ++i) {
     std::string n = std::to_string(i);
@@ -114,8 +153,8 @@ std::string productText(const Case &c, const Text &t, uint64_t a, uint64_t b) {
     names += (i ? ", %x" : "%x") + n;
   }
   if (t.wait)
-    text += "  %w = llvm.inline_asm has_side_effects \"wgmma.wait_group.sync.aligned 0;\", \"" + outputs + inputs +
-            ",~{memory}\" " + names + " : (" + types + ") -> " + structure + "\n";
+    text += "  %w = llvm.inline_asm has_side_effects \"wgmma.wait_group.sync.aligned " + std::to_string(t.groupsLeft) +
+            ";\", \"" + outputs + inputs + ",~{memory}\" " + names + " : (" + types + ") -> " + structure + "\n";
   for (int64_t i = 0; i < count; ++i) {
     std::string n = std::to_string(i), value = t.wait ? "%y" + n : "%x" + n;
     if (t.wait)
@@ -144,6 +183,10 @@ Ran run(const Case &c, const Text &t = {}) {
   std::vector<uint8_t> image(32768);
   std::copy(a.bytes.begin(), a.bytes.end(), image.begin());
   std::copy(b.bytes.begin(), b.bytes.end(), image.begin() + placeB);
+  if (c.aInRegisters) {
+    std::vector<uint8_t> fragments = makeFragments(c, 1);
+    std::copy(fragments.begin(), fragments.end(), image.begin() + placeA);
+  }
   uint64_t out = k.device.allocate("out", 128 * c.columns / 2 * 4);
   ran.result = k.launch(1, 128, {k.input("in", image), out});
   ran.sums = k.output<float>(out, 128 * c.columns / 2);
@@ -157,11 +200,14 @@ TEST(Wgmma, EachTypeSwizzleAndOrder) {
     for (std::string type : {"f16", "bf16"})
       for (bool aAlongRows : {false, true})
         for (bool bAlongRows : {false, true})
-          cases.push_back({type, 2, 72, swizzle, aAlongRows, bAlongRows});
+          cases.push_back({type, 2, 72, swizzle, aAlongRows, bAlongRows, /*aInRegisters=*/false});
     cases.push_back({"tf32", 4, 24, swizzle});
     cases.push_back({"e4m3", 1, 40, swizzle});
   }
   cases.push_back({"f16", 2, 256, 128, false, true});
+  for (std::string type : {"f16", "bf16"})
+    for (bool bAlongRows : {false, true})
+      cases.push_back({type, 2, 64, 128, false, bAlongRows, /*aInRegisters=*/true});
   for (const Case &c : cases) {
     Ran ran = run(c);
     ASSERT_EQ(ran.refused, "");
@@ -197,4 +243,10 @@ TEST(Wgmma, PlantedDefects) {
   text = Text();
   text.beforeWait = "  llvm.store %tid, %s : i32, !llvm.ptr<3>\n";
   EXPECT_TRUE(run({}, text).result.has(FindingKind::Race)) << "an operand is written over while it is in use";
+  text = Text();
+  text.groupsLeft = 1;
+  EXPECT_TRUE(run({}, text).result.has(FindingKind::Race)) << "sums of the group that the wait leaves";
+  text = Text();
+  text.fragmentsBehindFence = true;
+  EXPECT_NE(run({.aInRegisters = true}, text).refused.find("before the wgmma.fence"), std::string::npos);
 }
