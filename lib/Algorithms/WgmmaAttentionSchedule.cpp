@@ -18,9 +18,12 @@ constexpr int64_t instructionDepth = 16, mostColumns = 256, barrierReserve = 1 <
 constexpr double scoreInstructions = 4.5, laneRate = 128, exponentialRate = 16;
 /// … of each warp of a scheduler in a step, beside these: barriers, descriptors, the loop.
 constexpr double stepInstructions = 100;
-/// The part of wgmma's peak that is reached with nothing else to do; of the norm that stands for the maximum of what
-/// runs at once. Assumed, to be measured.
-constexpr double wgmmaRate = 0.95, overlapPower = 2.5;
+/// The part of wgmma's peak that is reached with nothing else to do, and of the norm that stands for the maximum of
+/// what it multiplies and reads of shared memory: as in GpuMatmulSchedule.cpp.
+constexpr double wgmmaRate = 0.95, wgmmaPower = 4, passBytes = 128;
+/// … of products and what is computed of their scores: by the number of groups that take turns. Assumed, to be
+/// measured.
+constexpr double overlapPowers[] = {1.6, 2.5, 3.2};
 /// Of a block: its launch, queries and first keys on their way, the last product and the store. Assumed, to be
 /// measured.
 constexpr double blockCycles = 2500;
@@ -51,10 +54,15 @@ GpuAttentionCost wgmmaAttentionCost(const WgmmaAttentionSchedule &s, const GpuAt
   double alone = 2 * scores * (depth + valueDepth) / machine.wgmmaHalfFlops;
   double instructions = (scores * scoreInstructions + rows * valueDepth) / laneRate + s.groups * stepInstructions;
   double others = std::max(instructions, scores / exponentialRate);
-  double step = std::pow(std::pow(alone / wgmmaRate, overlapPower) + std::pow(others, overlapPower), 1 / overlapPower);
-  // The groups of a block are what runs beside each other; one alone has but its own next step.
-  if (s.groups == 1)
-    step = std::max(step, 0.8 * (alone / wgmmaRate + others));
+  auto norm = [](double x, double y, double power) {
+    return std::pow(std::pow(x, power) + std::pow(y, power), 1 / power);
+  };
+  // Each instruction of 16 of the depth reads its right operand, and queries.
+  double reads = 2.0 * s.groups * instructionDepth / passBytes *
+                 (ceilDiv(depth, instructionDepth) * (s.groupRows + s.blockKeys) +
+                  ceilDiv(s.blockKeys, instructionDepth) * valueDepth);
+  double products = norm(alone / wgmmaRate, reads, wgmmaPower);
+  double step = norm(products, others, overlapPowers[std::min<int64_t>(s.groups, 3) - 1]);
   double copies = 2.0 * s.blockKeys * (depth + valueDepth) / machine.l2BytesPerCycle;
   step = std::max({step, copies, machine.copyLatency / (s.stages - 1)});
   int64_t blocks = ceilDiv(queries, s.blockRows());
