@@ -3,14 +3,18 @@
 data, and found again by the compiler; a pack is measured by bench/gpu/tune.py."""
 
 import json
+import math
 import subprocess
 import sys
+import tarfile
 
 import ml_dtypes
 import numpy as np
 import pytest
 from graph_builder import GraphBuilder
 from tool import ROOT, bessemer, opt
+
+import bessemer as package
 
 TARGET = "--target=cuda:sm_90a"
 
@@ -55,11 +59,22 @@ def test_a_model_is_tuned_in_the_emulator(tmp_path):
     assert all("tuned: " in reason and "measured on emulator" in reason and "the model would choose" in reason for reason in reasons)
     assert warnings == ""
     assert not any("tuned: " in reason for reason in kernels_of(model, "--tuned=none")[0])
-    # It is another choice that is compiled, not another text: the answer stays right.
+    # It is another choice that is compiled, not another text, and the answer stays right.
     other = json.loads(tuned.read_text())
-    other["products"][0]["schedule"] |= {"stages": 3}
+    for entry in other["products"]:
+        entry["schedule"] |= {"stages": 3}
     tuned.write_text(json.dumps(other))
-    assert any("3 stages" in reason for reason in kernels_of(model, f"--tuned={tuned}")[0])
+    generator = np.random.default_rng(3)
+    feeds = {name: generator.standard_normal(shape).astype(ml_dtypes.bfloat16)
+             for name, shape in {"x": (64, 128), "w": (128, 64), "v": (64, 96), "b": (96,)}.items()}
+    x, w, v, b = (feeds[name].astype(np.float64) for name in "xwvb")
+    z = x @ w @ v + b
+    expected = z / 2 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
+    program = package.compile(str(model), target="cuda:sm_90a", emulate=True, sanitize=True, tuned=str(tuned))
+    assert all("3 stages" in kernel["reason"] for kernel in program.report["kernels"])
+    error = program(feeds)["y"].astype(np.float64) - expected
+    assert np.linalg.norm(error) < 2e-2 * np.linalg.norm(expected)
+    assert program.findings == ""
 
 
 def test_products_in_parts(tmp_path):
@@ -108,7 +123,6 @@ def test_entries_of_no_use_are_warnings(tmp_path):
 
 def test_a_pack_is_measured_elsewhere_and_merged(tmp_path):
     """Without a GPU the programs of the pack are put in place by ones of the host: everything but the driver."""
-    import bessemer as package
     pack, results, tuned = tmp_path / "pack", tmp_path / "results.json", tmp_path / "tuned.json"
     done = bessemer("tune", "--product=64,96,128", TARGET, "--candidates=3", "--rounds=3", f"--pack={pack}", timeout=300)
     assert done.code == 0, done.text
@@ -158,6 +172,21 @@ def test_a_pack_is_measured_elsewhere_and_merged(tmp_path):
     # For another target.
     done = bessemer("tune", f"--merge={results}", "--target=cuda:sm_80", "-o", tuned)
     assert done.code == 2 and "expected results for cuda:sm_80" in done.text
+
+
+def test_the_archive_for_the_gpu_machine(tmp_path):
+    """The candidates of bench/gpu's products, with all that measures them."""
+    out = tmp_path / "tune.tar.gz"
+    subprocess.run([sys.executable, ROOT / "bench" / "gpu" / "make_archive.py", "--tune", "--size=small", "--candidates=1", "-o", out],
+                   check=True, timeout=600)
+    with tarfile.open(out) as archive:
+        names = set(archive.getnames())
+        manifest = json.load(archive.extractfile("tune/pack/manifest.json"))
+    assert {"tune/tune.py", "tune/bessemer/__init__.py", "tune/bessemer/libbessemer-runtime.so"} <= names
+    products = [tuple(entry["product"][size] for size in ("rows", "columns", "depth")) for entry in manifest["products"]]
+    assert len(set(products)) == len(products) and {(128, 96, 96), (40, 160, 64), (40, 64, 160), (48, 56, 40)} <= set(products)
+    for entry in manifest["products"]:
+        assert all(f"tune/pack/{candidate['program']}" in names for candidate in entry["candidates"])
 
 
 @pytest.mark.parametrize("arguments,message", [
