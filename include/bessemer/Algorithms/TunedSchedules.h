@@ -10,8 +10,8 @@
 //                 "element_bytes": 2, "result_bytes": 2, "transpose_a": false, "transpose_b": false,
 //                 "epilogue": "none"},
 //     "parts": 4, "part_depth": 3584, "schedule": {"instruction": "wgmma_half", "block_rows": 64, ...},
-//     "seconds": 4.4e-05, "model": "blocks of 64 x 128, ...", "model_seconds": 4.8e-05,
-//     "device": "NVIDIA H100 80GB HBM3", "date": "2026-11-27"}]}
+//     "seconds": 1e-05, "model": "blocks of 64 x 128, ...", "model_seconds": 1.1e-05,
+//     "device": "what it calls itself", "date": "2026-01-31"}]}
 //
 //   std::vector<std::string> problems;
 //   TunedSchedules tuned = TunedSchedules::parse(text, machine, problems);
@@ -63,8 +63,8 @@ struct GpuProductCandidate {
 };
 /// At most `count`: first the model's own choice, then the others, cheapest first. Of those that differ in stages, step
 /// of depth and the warps of mma.sync alone the cheapest stands for all. Each fits in registers and shared memory.
-/// `withParts`: the depth may be cut. Example: of 64 x 4096 x 14336 in bf16 on an H100 it is
-/// wgmma with 64 x 32 in 4 parts, the same in 3, 64 x 64 in 6, …
+/// `withParts`: the depth may be cut. Example: of 64 x 2048 x 14336 in bf16 on an H100 it is
+/// wgmma with blocks of 64 x 64 in 4 parts, 64 x 128 in 8, the same in 7, …
 std::vector<GpuProductCandidate> rankGpuProducts(const NamedProduct &product, const GpuMachine &machine, size_t count,
                                                  bool withParts = true);
 /// Nothing when the product can be computed so, else what is wrong.

@@ -36,10 +36,10 @@ double tuneTolerance(const GpuMatmulShape &shape);
 /// `problems`. `results` is the manifest of a pack, with "device", "date" and, of each candidate, "seconds",
 /// "difference", "error":
 ///
-///   {"target": "cuda:sm_90a", "device": "NVIDIA H100 80GB HBM3", "date": "2026-11-27", "products": [
+///   {"target": "cuda:sm_90a", "device": "what it calls itself", "date": "2026-01-31", "products": [
 ///     {"product": {"rows": 64, ...}, "copies": 3, "tolerance": 0.15, "candidates": [
 ///       {"program": "0.bsm", "parts": 1, "schedule": {...}, "text": "blocks of ...", "expected_seconds": 1e-5,
-///        "seconds": 3.1e-05, "difference": 0.0, "error": ""}]}]}
+///        "seconds": 1e-05, "difference": 0.0, "error": ""}]}]}
 ///
 /// Seconds are of the whole program, `copies` products. Returns a line for each product.
 std::vector<std::string> foldTuneResults(const TuneJson &results, const GpuMachine &machine, TunedSchedules &tuned,

@@ -4,13 +4,13 @@
 // Few blocks, a long depth.
 module attributes {bess.target = {name = "cuda", architecture = 90 : i64}} {
   // CHECK-LABEL: func.func @few
-  // CHECK: %[[P:.*]] = bess.matmul_parts %arg0, %arg1 {bess.reason = "in 4 parts of 3584 of the depth: {{.*}}", part_depth = 3584 : i64} : (tensor<64x14336xf16>, tensor<14336x4096xf16>) -> tensor<4x64x4096xf32>
-  // CHECK: %[[Y:.*]] = bess.sum_parts %[[P]] {{.*}}to = f16} : (tensor<4x64x4096xf32>) -> tensor<64x4096xf16>
+  // CHECK: %[[P:.*]] = bess.matmul_parts %arg0, %arg1 {bess.product = {{.*}}, bess.reason = "in 4 parts of 3584 of the depth: {{.*}}", part_depth = 3584 : i64} : (tensor<64x14336xf16>, tensor<14336x2048xf16>) -> tensor<4x64x2048xf32>
+  // CHECK: %[[Y:.*]] = bess.sum_parts %[[P]] {{.*}}to = f16} : (tensor<4x64x2048xf32>) -> tensor<64x2048xf16>
   // CHECK: bess.relu %[[Y]]
-  func.func @few(%x: tensor<64x14336xf16>, %w: tensor<14336x4096xf16>) -> tensor<64x4096xf16> {
-    %0 = bess.matmul %x, %w : (tensor<64x14336xf16>, tensor<14336x4096xf16>) -> tensor<64x4096xf16>
-    %1 = bess.relu %0 : (tensor<64x4096xf16>) -> tensor<64x4096xf16>
-    return %1 : tensor<64x4096xf16>
+  func.func @few(%x: tensor<64x14336xf16>, %w: tensor<14336x2048xf16>) -> tensor<64x2048xf16> {
+    %0 = bess.matmul %x, %w : (tensor<64x14336xf16>, tensor<14336x2048xf16>) -> tensor<64x2048xf16>
+    %1 = bess.relu %0 : (tensor<64x2048xf16>) -> tensor<64x2048xf16>
+    return %1 : tensor<64x2048xf16>
   }
   // Leading dimensions are rows; the last part is shorter.
   // CHECK-LABEL: func.func @ragged
