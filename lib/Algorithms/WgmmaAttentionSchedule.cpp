@@ -8,7 +8,7 @@
 namespace bessemer {
 
 namespace {
-constexpr int64_t usualLength = 1024;
+constexpr int64_t usualLength = 1024, leastQueries = 32; // half the rows of an instruction
 /// Registers beside scores, weights and results. Held against ptxas for heads of 64 to 256: what is estimated at as
 /// many as a warp has spills nothing.
 constexpr int64_t otherRegisters = 32, mostRegisters = 255, leastRegisters = 24, groupThreads = 128;
@@ -78,6 +78,10 @@ std::optional<WgmmaAttentionSchedule> chooseWgmmaAttentionSchedule(const GpuAtte
   if (!machine.wgmmaHalfFlops || shape.elementBytes != 2 || padded(shape.depth) > mostColumns ||
       padded(shape.valueDepth) > mostColumns || shape.depth % 8 || shape.valueDepth % 8)
     return std::nullopt; // the copy engine wants rows of multiples of 16 bytes
+  // Steps of a decoder read keys and values, and have nothing to multiply: mma.sync takes heads that share keys as
+  // rows.
+  if (shape.queries && *shape.queries < leastQueries)
+    return std::nullopt;
   std::optional<WgmmaAttentionSchedule> best;
   double bestCycles = 0;
   for (int64_t groups : {1, 2, 3})

@@ -34,7 +34,7 @@ struct WgmmaAttentionSchedule {
 GpuAttentionCost wgmmaAttentionCost(const WgmmaAttentionSchedule &schedule, const GpuAttentionShape &shape,
                                     const GpuMachine &machine);
 
-/// Nullopt when the machine has no wgmma, the elements have no 16 bits, or nothing fits.
+/// Nullopt when the machine has no wgmma, the elements have no 16 bits, queries are fewer than 32, or nothing fits.
 std::optional<WgmmaAttentionSchedule> chooseWgmmaAttentionSchedule(const GpuAttentionShape &shape,
                                                                    const GpuMachine &machine);
 
