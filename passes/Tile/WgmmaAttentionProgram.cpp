@@ -4,7 +4,8 @@
 // last dimension of the grid) share keys and values. Keys go by from the last to the first: those that some query of
 // the block does not see come at first, in a loop of their own, so that the other loop has no masks. Both loops do the
 // same steps for all groups of a block, of which one at least is in the first loop; the lowering
-// (passes/Lower/Gpu/WgmmaLoop.cpp) makes one pipeline of them. Blocks with more keys come first in the grid.
+// (passes/Lower/Gpu/WgmmaLoop.cpp) makes one pipeline of them. Blocks with more keys come first in the grid, of as many
+// heads as have their keys and values in the L2 cache: so the last ones are short.
 //
 // Maximum and weights: with m = max(scale * log2(e) * products), weights = exp2(products * (scale * log2(e)) - m) is
 // one multiply-add and one exponential.
@@ -62,7 +63,12 @@ public:
     for (Value input : p.fusion.getInputs())
       views.push_back(getDims(input.getType()));
     views.push_back(getDims(op.getY().getType()));
-    p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, blockRows), SymbolicExpr(schedule->groups)});
+    SymbolicExpr blocks = SymbolicExpr::ceilDiv(q.length, blockRows), groups = schedule->groups;
+    headsAtATime = chooseHeadsAtATime(group->isConstant().value_or(1));
+    if (headsAtATime)
+      p.begin(views, {*shape.heads / headsAtATime, blocks, headsAtATime, groups});
+    else
+      p.begin(views, {q.batch, q.heads, blocks, groups});
     GpuMatmulSchedule products;
     products.instruction = MatmulInstruction::WgmmaHalf;
     products.blockRows = rows;
@@ -86,12 +92,35 @@ private:
   static constexpr int64_t rows = WgmmaAttentionSchedule::groupRows;
   unsigned number(Value value) { return cast<BlockArgument>(value).getArgNumber(); }
 
+  /// Of causal attention, heads of all batches that run before the next ones, a divisor of their number; 0: in order.
+  int64_t chooseHeadsAtATime(int64_t group) {
+    constexpr double cachedPart = 0.5; // of the L2 cache, as in GpuMatmulSchedule.cpp
+    std::optional<int64_t> all = (q.batch * q.heads).isConstant();
+    if (!op.getCausal() || !all || !q.heads.isConstant())
+      return 0;
+    double bytes = 2.0 * double(keys) * double(depth + valueDepth) / double(group);
+    int64_t count = *all;
+    while (count > 1 && (*all % count || double(count) * bytes > cachedPart * double(p.gpu->l2Bytes)))
+      --count;
+    return count;
+  }
+
   void body(const SymbolicExpr &group) {
-    batch = p.gridId(0);
-    Value head = p.gridId(1), zero = p.index(0);
-    // The last of the queries see the most keys.
+    Value zero = p.index(0), head, block;
     int64_t blocks = (queries + blockRows - 1) / blockRows;
-    Value block = op.getCausal() ? p.sub(p.index(blocks - 1), p.gridId(2)) : p.gridId(2);
+    if (headsAtATime) {
+      Value number = p.add(p.mul(p.gridId(0), p.index(headsAtATime)), p.gridId(2)), heads = p.indexOf(q.heads);
+      bool isOneBatch = q.batch == SymbolicExpr::constant(1);
+      batch = isOneBatch ? zero : b.createOrFold<arith::DivUIOp>(number, heads);
+      head = isOneBatch ? number : b.createOrFold<arith::RemUIOp>(number, heads);
+      block = p.gridId(1);
+    } else {
+      batch = p.gridId(0);
+      head = p.gridId(1);
+      block = p.gridId(2);
+    }
+    if (op.getCausal()) // the last of the queries see the most keys
+      block = p.sub(p.index(blocks - 1), block);
     Value blockFirst = p.mul(block, p.index(blockRows));
     first = p.add(blockFirst, p.mul(p.gridId(3), p.index(rows)));
     keyHead = group == SymbolicExpr::constant(1) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(group));
@@ -190,7 +219,8 @@ private:
   Type type;
   double scale = 0; ///< times log2(e)
   int64_t queries = 0, keys = 0, depth = 0, valueDepth = 0, blockRows = 0, step = 0;
-  int64_t shift = 0; ///< of causal masks: the key of query 0
+  int64_t shift = 0;        ///< of causal masks: the key of query 0
+  int64_t headsAtATime = 0; ///< 0: heads are two dimensions of the grid
   Value batch, keyHead, first;
 };
 } // namespace

@@ -13,9 +13,11 @@ struct Attention {
   int64_t heads, keyHeads, queries, keys, depth, valueDepth;
   std::string attributes = "";
   bool lengthFirst = false;
+  int64_t batches = 1;
 
   std::vector<int64_t> shape(int64_t count, int64_t length, int64_t size) const {
-    return lengthFirst ? std::vector<int64_t>{1, length, count, size} : std::vector<int64_t>{1, count, length, size};
+    return lengthFirst ? std::vector<int64_t>{batches, length, count, size}
+                       : std::vector<int64_t>{batches, count, length, size};
   }
   std::vector<std::vector<int64_t>> shapes() const {
     return {shape(heads, queries, depth), shape(keyHeads, keys, depth), shape(keyHeads, keys, valueDepth)};
@@ -56,7 +58,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Attention{"bf16", 1, 1, 150, 333, 64, 64, ", causal = true, causal_bottom_right = true"},
                     Attention{"f16", 1, 1, 333, 150, 128, 128, ", causal = true, causal_bottom_right = true"},
                     Attention{"f16", 2, 1, 70, 100, 80, 96}, Attention{"bf16", 1, 1, 130, 260, 256, 256},
-                    Attention{"bf16", 2, 1, 140, 270, 64, 128, ", causal = true", true}));
+                    Attention{"bf16", 2, 1, 140, 270, 64, 128, ", causal = true", true},
+                    Attention{"f16", 2, 1, 70, 150, 64, 64, ", causal = true", false, 2}));
 
 TEST_P(WgmmaAttentions, MatchTheReference) {
   GpuKernel kernel(GetParam().text(), "sm_90a", forWgmma());
@@ -65,4 +68,18 @@ TEST_P(WgmmaAttentions, MatchTheReference) {
   EXPECT_NE(kernel.ptx.text.find("wgmma.mma_async"), std::string::npos);
   EXPECT_EQ(kernel.ptx.text.find("mma.sync"), std::string::npos);
   EXPECT_NE(kernel.reason().find("warp groups by wgmma"), std::string::npos) << kernel.reason();
+}
+
+// One multiprocessor has time for three groups, of 64 queries each; heads do not fit in the cache together.
+TEST(Gpu, WgmmaAttentionInThreeGroups) {
+  GpuMachine machine = forWgmma();
+  machine.multiprocessors = 1;
+  machine.l2Bytes = 1 << 16;
+  for (std::string attributes : {"", ", causal = true"}) {
+    Attention attention{"f16", 2, 2, 192, 200, 64, 64, attributes, false, 2};
+    GpuKernel kernel(attention.text(), "sm_90a", machine);
+    EXPECT_NE(kernel.reason().find("192 queries in 3 warp groups by wgmma"), std::string::npos) << kernel.reason();
+    kernel.matches(attention.shapes(), 2e-3);
+    kernel.assembles();
+  }
 }
