@@ -13,6 +13,7 @@ def Bess_MatmulOp : Bess_PureOp<"matmul", [DeclareOpInterfaceMethods<StructuredO
   let description = [{
     a: [.., M, K] (or [.., K, M] with `transpose_a`), b: [.., K, N] (or [.., N, K] with `transpose_b`), batch dimensions broadcast.
     Loops: batch.., m, n parallel, k reduction. Floats narrower than f32 are summed in f32; integers in i32 (result type `to` when given).
+    With `to` the operands may be of two float types: float8 weights beside wider activations (`bessemer-narrow-products`).
   }];
   let arguments = (ins Bess_Tensor:$a, Bess_Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b, OptionalAttr<TypeAttr>:$to);
   let results = (outs Bess_Tensor:$y);
@@ -40,6 +41,21 @@ def Bess_SumPartsOp : Bess_PureOp<"sum_parts", [DeclareOpInterfaceMethods<Struct
     ```
   }];
   let arguments = (ins Bess_Tensor:$x, TypeAttr:$to);
+  let results = (outs Bess_Tensor:$y);
+}
+def Bess_GroupedMatmulOp : Bess_Opaque<"grouped_matmul"> {
+  let summary = "rows in groups, each group times a matrix of its own: the experts of a mixture";
+  let description = [{
+    x: [T, K], its rows sorted by group; w: [E, K, N] (or [E, N, K] with `transpose_b`), E known; offsets: i64 [E + 1], ascending from 0 to T;
+    bias: [E, N], of x's type. Rows offsets[e] .. offsets[e + 1] - 1 of the result [T, N] are those rows of x times w[e], plus bias[e];
+    a group may be empty. Floats, summed in f32 and rounded once, to the type of x. Offsets that are not as said are an error of the run on the reference
+    kernels; compiled kernels stay within the tensors, and rows of no group are left unwritten.
+    ```mlir
+    %y = bess.grouped_matmul %x, %w, %offsets, %bias {transpose_b}
+      : (tensor<10x64xf16>, tensor<4x128x64xf16>, tensor<5xi64>, tensor<4x128xf16>) -> tensor<10x128xf16>
+    ```
+  }];
+  let arguments = (ins Bess_Tensor:$x, Bess_Tensor:$w, Bess_Tensor:$offsets, Optional<Bess_Tensor>:$bias, UnitAttr:$transpose_b);
   let results = (outs Bess_Tensor:$y);
 }
 def Bess_ReduceOp : Bess_PureOp<"reduce", [DeclareOpInterfaceMethods<StructuredOp>]> {

@@ -87,6 +87,42 @@ LogicalResult SumPartsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor ad
   return success();
 }
 
+LogicalResult GroupedMatmulOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  // In panels, [E, N / block, K, block], with N in this attribute, as those of a matmul.
+  DictionaryAttr attributes = adaptor.getAttributes();
+  auto packed = attributes ? attributes.getAs<StringAttr>(packedColumnsName) : StringAttr();
+  if (failed(checkRank(loc, adaptor.getX(), "x", 2)) || failed(checkRank(loc, adaptor.getW(), "w", packed ? 4 : 3)) ||
+      failed(checkRank(loc, adaptor.getOffsets(), "offsets", 1)) ||
+      failed(checkSameElement(loc, adaptor.getX(), adaptor.getW(), "x and w", "each other")))
+    return failure();
+  if (!isa<FloatType>(elementOf(adaptor.getX())))
+    return emitOptionalError(loc, "expected rows of floats, got ", adaptor.getX().getType());
+  if (!elementOf(adaptor.getOffsets()).isInteger(64))
+    return emitOptionalError(loc, "expected offsets of i64, got ", adaptor.getOffsets().getType());
+  Dims x = dimsOf(adaptor.getX()), w = dimsOf(adaptor.getW()), offsets = dimsOf(adaptor.getOffsets());
+  std::optional<int64_t> groups = w[0].isConstant();
+  if (!groups || *groups < 1)
+    return emitOptionalError(loc, "expected a known number of groups, 1 at least, got ", adaptor.getW().getType());
+  SymbolicExpr depth = w[packed || adaptor.getTransposeB() ? 2 : 1], columns = w[adaptor.getTransposeB() ? 1 : 2];
+  if (packed)
+    columns = SymbolicExpr::parse(packed.getValue()).value_or(SymbolicExpr::invalid());
+  SymbolicExpr bounds = *groups + 1;
+  if (failed(unify(loc, x[1], depth, "K dimensions")) ||
+      failed(unify(loc, bounds, offsets[0], "groups + 1 and offsets")))
+    return failure();
+  if (Value bias = adaptor.getBias()) {
+    if (failed(checkRank(loc, bias, "bias", 2)) ||
+        failed(checkSameElement(loc, adaptor.getX(), bias, "x and bias", "each other")))
+      return failure();
+    Dims own = dimsOf(bias);
+    if (failed(unify(loc, w[0], own[0], "groups of w and bias")) ||
+        failed(unify(loc, columns, own[1], "columns of w and bias")))
+      return failure();
+  }
+  types.push_back(getTensorType({x[0], columns}, elementOf(adaptor.getX())));
+  return success();
+}
+
 static Dims reduceDims(ArrayRef<SymbolicExpr> dims, ArrayRef<int64_t> axes, bool keepDims) {
   Dims result;
   for (auto [i, dim] : llvm::enumerate(dims))

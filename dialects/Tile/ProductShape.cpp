@@ -17,6 +17,16 @@ std::optional<ProductOp> ProductOp::of(Operation *op) {
                      parts.getTransposeA(),
                      parts.getTransposeB(),
                      static_cast<int64_t>(parts.getPartDepth())};
+  if (auto grouped = dyn_cast_or_null<GroupedMatmulOp>(op))
+    return ProductOp{op,
+                     grouped.getX(),
+                     grouped.getW(),
+                     grouped.getY(),
+                     /*transposeA=*/false,
+                     grouped.getTransposeB(),
+                     /*partDepth=*/0,
+                     grouped.getOffsets(),
+                     grouped.getBias()};
   return std::nullopt;
 }
 
@@ -33,6 +43,15 @@ std::optional<ProductSizes> tile::productSizes(const ProductOp &product, bool pa
   if (product.partDepth) {
     sizes.parts = y.front();
     y.erase(y.begin());
+  }
+  if (product.offsets) {
+    // Each block of rows has one of the right operands.
+    sizes.rows = y[0];
+    sizes.columns = y[1];
+    sizes.depth = a[1];
+    sizes.groups = w[0].isConstant().value_or(0);
+    sizes.leftOnce = true;
+    return sizes.groups ? std::optional(sizes) : std::nullopt;
   }
   if (packed)
     w.pop_back(); // [.., panels, K, columns]
@@ -61,13 +80,19 @@ std::optional<ProductSizes> tile::productSizes(const ProductOp &product, bool pa
   return sizes;
 }
 
+bool tile::isProductFloat8(Type element) { return isa<Float8E4M3FNType, Float8E5M2Type>(element); }
+
 std::optional<GpuMatmulShape> tile::gpuOperandShape(Type a, Type right, const GpuMachine &machine) {
   for (Type type : {a, right})
-    if (!type.isF32() && !type.isF16() && !type.isBF16())
+    if (!type.isF32() && !type.isF16() && !type.isBF16() && !isProductFloat8(type))
       return std::nullopt;
   GpuMatmulShape shape;
-  shape.elementBytes = std::max(a.getIntOrFloatBitWidth(), right.getIntOrFloatBitWidth()) / 8;
-  bool isHalf = a == right && !a.isF32(), isTf32 = machine.tf32 && a.isF32() && right.isF32();
+  shape.leftBytes = a.getIntOrFloatBitWidth() / 8;
+  shape.rightBytes = right.getIntOrFloatBitWidth() / 8;
+  // float8 becomes what it is multiplied by, or f16, on its way to shared memory.
+  shape.elementBytes = std::max<int64_t>({2, shape.leftBytes, shape.rightBytes});
+  bool isHalf = !a.isF32() && !right.isF32() && (a == right || isProductFloat8(a) || isProductFloat8(right)),
+       isTf32 = machine.tf32 && a.isF32() && right.isF32();
   shape.instruction = isHalf   ? MatmulInstruction::MmaHalf
                       : isTf32 ? MatmulInstruction::MmaTf32
                                : MatmulInstruction::Fma;
@@ -83,11 +108,26 @@ std::optional<GpuMatmulShape> tile::gpuMatmulShape(const ProductOp &product, con
   GpuMatmulShape shape = *known;
   shape.batches = (sizes.batches * sizes.parts).isConstant();
   shape.rows = sizes.rows.isConstant();
+  if (sizes.groups) { // as if all had as many rows
+    shape.mayBeEmpty = true;
+    shape.batches = sizes.groups;
+    if (shape.rows)
+      shape.rows = std::max<int64_t>(1, *shape.rows / sizes.groups);
+  }
   shape.columns = sizes.columns.isConstant();
   shape.depth = product.partDepth ? std::optional(product.partDepth) : sizes.depth.isConstant();
   shape.resultBytes = std::max(1u, getElementTypeOrSelf(product.y.getType()).getIntOrFloatBitWidth() / 8);
   shape.transposedA = product.transposeA;
   shape.transposedB = product.transposeB;
+  bool areFloat8 = shape.leftBytes == 1 && shape.rightBytes == 1;
+  if (shape.leftBytes == 1 || shape.rightBytes == 1) {
+    // The copy engine converts nothing; both operands have their neighbours along the depth.
+    std::optional<int64_t> depth = sizes.depth.isConstant();
+    shape.bulkFloat8 = areFloat8 &&
+                       getElementTypeOrSelf(product.a.getType()) == getElementTypeOrSelf(product.b.getType()) &&
+                       depth && *depth > 0 && *depth % 16 == 0 && !product.transposeA && product.transposeB;
+    return shape;
+  }
   GpuMatmulShape whole = shape; // rows of the operands are as long as the whole depth
   whole.depth = sizes.depth.isConstant();
   shape.bulkOperands = copyEngineFits(whole);

@@ -13,12 +13,13 @@ namespace bessemer::tile {
 /// `productText` (bessemer/Algorithms/TunedSchedules.h), or "" when a size of it is not known.
 inline constexpr llvm::StringLiteral productName = "bess.product";
 
-/// bess.matmul and bess.matmul_parts.
+/// bess.matmul, bess.matmul_parts and bess.grouped_matmul.
 struct ProductOp {
   mlir::Operation *op = nullptr;
   mlir::Value a, b, y;
   bool transposeA = false, transposeB = false;
-  int64_t partDepth = 0; ///< of matmul_parts
+  int64_t partDepth = 0;     ///< of matmul_parts
+  mlir::Value offsets, bias; ///< of grouped_matmul
 
   /// Nullopt: another op.
   static std::optional<ProductOp> of(mlir::Operation *op);
@@ -30,9 +31,13 @@ struct ProductSizes {
   SymbolicExpr parts = 1;
   bool shared = false;   ///< one right operand for all: leading dimensions are rows
   bool leftOnce = false; ///< one left operand for all batches
+  int64_t groups = 0;    ///< of grouped_matmul: the batches of the right operand, among which the rows are dealt out
 };
 /// `packed`: the right operand is in panels. Nullopt: batches that stretch in parts.
 std::optional<ProductSizes> productSizes(const ProductOp &product, bool packed);
+
+/// f8E4M3FN and f8E5M2: what a GPU's products read as it lies.
+bool isProductFloat8(mlir::Type element);
 
 /// Of operands of these types, without sizes. Nullopt: a GPU has no code for them.
 std::optional<GpuMatmulShape> gpuOperandShape(mlir::Type a, mlir::Type right, const GpuMachine &machine);

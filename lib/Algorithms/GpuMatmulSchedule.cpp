@@ -60,6 +60,7 @@ Fragment fragmentOf(MatmulInstruction instruction) {
   case MatmulInstruction::Fma: return {4, 32, 4};
   case MatmulInstruction::WgmmaHalf: return {16, 16, 64}; // of a warp: a fourth of the rows; a step of 128 bytes
   case MatmulInstruction::WgmmaTf32: return {16, 16, 32};
+  case MatmulInstruction::WgmmaFloat8: return {16, 16, 128};
   }
   return {};
 }
@@ -71,6 +72,7 @@ int64_t flopsOf(MatmulInstruction instruction, const GpuMachine &machine) {
   case MatmulInstruction::Fma: return machine.floatFlops;
   case MatmulInstruction::WgmmaHalf: return machine.wgmmaHalfFlops;
   case MatmulInstruction::WgmmaTf32: return machine.wgmmaTf32Flops;
+  case MatmulInstruction::WgmmaFloat8: return machine.wgmmaFloat8Flops;
   }
   return 0;
 }
@@ -78,8 +80,9 @@ int64_t flopsOf(MatmulInstruction instruction, const GpuMachine &machine) {
 int64_t registersOf(const GpuMatmulSchedule &s) {
   int64_t rows = s.blockRows / s.warpRows, columns = s.blockColumns / s.warpColumns;
   int64_t sums = s.sums();
+  // Of float8, sums of a step beside those of all steps.
   if (isWgmma(s.instruction))
-    return (sums + wgmmaOtherRegisters + 7) / 8 * 8;
+    return ((s.instruction == MatmulInstruction::WgmmaFloat8 ? 2 : 1) * sums + wgmmaOtherRegisters + 7) / 8 * 8;
   int64_t fragments =
       s.instruction == MatmulInstruction::Fma ? rows / 4 * 4 + columns / 8 * 4 : rows / 16 * 4 + columns / 8 * 2;
   return (sums + 2 * fragments + otherRegisters + 7) / 8 * 8;
@@ -132,13 +135,15 @@ const char *instructionName(MatmulInstruction instruction) {
   case MatmulInstruction::Fma: return "fma";
   case MatmulInstruction::WgmmaHalf: return "wgmma_half";
   case MatmulInstruction::WgmmaTf32: return "wgmma_tf32";
+  case MatmulInstruction::WgmmaFloat8: return "wgmma_float8";
   }
   return "";
 }
 
 std::optional<MatmulInstruction> parseInstruction(const std::string &name) {
-  for (MatmulInstruction instruction : {MatmulInstruction::MmaHalf, MatmulInstruction::MmaTf32, MatmulInstruction::Fma,
-                                        MatmulInstruction::WgmmaHalf, MatmulInstruction::WgmmaTf32})
+  for (MatmulInstruction instruction :
+       {MatmulInstruction::MmaHalf, MatmulInstruction::MmaTf32, MatmulInstruction::Fma, MatmulInstruction::WgmmaHalf,
+        MatmulInstruction::WgmmaTf32, MatmulInstruction::WgmmaFloat8})
     if (name == instructionName(instruction))
       return instruction;
   return std::nullopt;
@@ -263,6 +268,8 @@ std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &s, int64_t elementBy
 
 GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &shape, const GpuMachine &machine) {
   GpuMatmulCost cost;
+  double leftBytes = shape.leftBytes ? shape.leftBytes : shape.elementBytes,
+         rightBytes = shape.rightBytes ? shape.rightBytes : shape.elementBytes; // in memory
   int64_t rows = std::max<int64_t>(1, shape.rows.value_or(usualRows)),
           columns = std::max<int64_t>(1, shape.columns.value_or(usualColumns)),
           depth = std::max<int64_t>(1, shape.depth.value_or(usualDepth)),
@@ -297,7 +304,7 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
     reads = double(warps) / groupWarps * (4.0 * warpTileRows / groupRowCount) * (groupRowCount + warpTileColumns) *
             s.blockDepth * shape.elementBytes / passBytes;
   double shared = reads + stepBytes / passBytes;
-  double copies = double(ownRows + ownColumns) * s.blockDepth * shape.elementBytes / machine.l2BytesPerCycle;
+  double copies = (ownRows * leftBytes + ownColumns * rightBytes) * s.blockDepth / machine.l2BytesPerCycle;
   if (isWgmma(s.instruction))
     copies += beyondRowCycles * double(s.blockRows - ownRows + (shape.transposedB ? s.blockColumns - ownColumns : 0));
   double latency = (machine.copyLatency / cost.resident + copies) / double(s.stages - 1);
@@ -308,6 +315,8 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
     inOrder += copyIssueCycles * stepBytes / (16 * threads);
   if (s.instruction == MatmulInstruction::MmaHalf || s.instruction == MatmulInstruction::MmaTf32)
     inOrder += mmaLatency * s.blockDepth / fragmentOf(s.instruction).depth;
+  if (s.instruction == MatmulInstruction::WgmmaFloat8) // each step's sums are waited for and added
+    inOrder += s.sums();
   latency = std::max(latency, inOrder / cost.resident);
   // wgmma reads its operands as it goes.
   if (isWgmma(s.instruction))
@@ -326,19 +335,20 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
   if (s.gridBlocks)
     own -= std::max(0.0, perProcessor / cost.resident - 1) * (blockCycles - furtherBlockCycles);
   double operandRows = rows, operandColumns = columns;
-  if (double(rows + columns) * depth * shape.elementBytes > cachedPart * machine.l2Bytes) {
+  if ((rows * leftBytes + columns * rightBytes) * depth > cachedPart * machine.l2Bytes) {
     int64_t atATime = std::min<int64_t>(machine.multiprocessors * cost.resident, int64_t(blocks / batches));
     Wave wave = waveOf(s, s.rowGroup, rows, columns, atATime);
     double waves = std::ceil(blocks / batches / atATime);
     operandRows = std::max(operandRows, waves * wave.rows),
     operandColumns = std::max(operandColumns, waves * wave.columns);
   }
-  double piece = (shape.transposedB ? s.blockDepth : ownColumns) * shape.elementBytes;
+  double piece = (shape.transposedB ? s.blockDepth : ownColumns) * rightBytes;
   double inVain = std::max(1.0, memoryPieceBytes / piece);
-  if (piece >= double(columns) * shape.elementBytes)
+  if (piece >= double(columns) * rightBytes)
     inVain = 1; // whole rows: what follows is the next row
   cost.memoryCycles =
-      batches * ((operandRows + operandColumns * inVain) * depth * shape.elementBytes + resultBytes * rows * columns) /
+      batches *
+      ((operandRows * leftBytes + operandColumns * rightBytes * inVain) * depth + resultBytes * rows * columns) /
       machine.memoryBytesPerCycle;
   // Where both take about as long they do not overlap for all of it.
   cost.cycles = std::pow(std::pow(own, overlapPower) + std::pow(cost.memoryCycles, overlapPower), 1 / overlapPower);
@@ -402,7 +412,7 @@ std::string scheduleText(const GpuMatmulSchedule &s) {
 void forEachGpuMatmulSchedule(
     const GpuMatmulShape &shape, const GpuMachine &machine,
     const std::function<void(const GpuMatmulSchedule &schedule, const GpuMatmulCost &cost)> &visit) {
-  auto consider = [&](MatmulInstruction instruction) {
+  auto consider = [&](MatmulInstruction instruction, const GpuMatmulShape &shape) {
     int64_t mostWarpRows = isWgmma(instruction) ? 8 : 4;
     constexpr int64_t mostStages = 8;
     GpuMatmulSchedule s;
@@ -426,7 +436,8 @@ void forEachGpuMatmulSchedule(
                 GpuMatmulSchedule further = s;
                 further.gridBlocks = machine.multiprocessors;
                 shareRegisters(further, machine);
-                if (!isWgmma(instruction) || !checkGpuMatmulSchedule(further, shape.elementBytes, machine).empty())
+                if (!isWgmma(instruction) || shape.mayBeEmpty ||
+                    !checkGpuMatmulSchedule(further, shape.elementBytes, machine).empty())
                   continue;
                 GpuMatmulCost cost = gpuMatmulCost(further, shape, machine);
                 further.gridBlocks *= cost.resident;
@@ -434,11 +445,16 @@ void forEachGpuMatmulSchedule(
                   visit(further, cost);
               }
   };
-  consider(shape.instruction);
+  consider(shape.instruction, shape);
   if (shape.bulkOperands && machine.wgmmaHalfFlops && shape.instruction == MatmulInstruction::MmaHalf)
-    consider(MatmulInstruction::WgmmaHalf);
+    consider(MatmulInstruction::WgmmaHalf, shape);
   if (shape.bulkOperands && machine.wgmmaTf32Flops && shape.instruction == MatmulInstruction::MmaTf32)
-    consider(MatmulInstruction::WgmmaTf32);
+    consider(MatmulInstruction::WgmmaTf32, shape);
+  if (shape.bulkFloat8 && machine.wgmmaFloat8Flops) {
+    GpuMatmulShape narrow = shape;
+    narrow.elementBytes = 1;
+    consider(MatmulInstruction::WgmmaFloat8, narrow);
+  }
 }
 
 std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &shape, const GpuMachine &machine,

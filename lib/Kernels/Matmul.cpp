@@ -103,6 +103,44 @@ void runProduct(Context &c, bool inParts) {
 void runMatmul(Context &c) { runProduct(c, false); }
 void runMatmulParts(Context &c) { runProduct(c, true); }
 
+/// Rows in groups, each times its own matrix.
+void runGroupedMatmul(Context &c) {
+  const Tensor &x = c.in(0), &offsets = c.in(2);
+  const Tensor *bias = c.optional(3);
+  Buffer memory;
+  bool packed = c.has(packedColumns), transposed = !packed && c.flag("transpose_b");
+  Tensor w = packed ? unpackPanels(c.in(1), c.expression(packedColumns), /*transposed=*/false, memory) : c.in(1);
+  if (x.rank() != 2 || w.rank() != 3 || offsets.rank() != 1)
+    fail("expected x [T, K], w of rank 3 and offsets of rank 1, got shapes " + str(x.shape) + ", " + str(w.shape) +
+         " and " + str(offsets.shape));
+  int64_t rows = x.shape[0], depth = x.shape[1], groups = w.shape[0], columns = w.shape[transposed ? 1 : 2];
+  if (w.shape[transposed ? 2 : 1] != depth || offsets.shape[0] != groups + 1)
+    fail("expected a depth of " + str(depth) + " and " + str(groups + 1) + " offsets, got shapes " + str(w.shape) +
+         " and " + str(offsets.shape));
+  if (bias && bias->shape != Shape{groups, columns})
+    fail("expected a bias of shape " + str(Shape{groups, columns}) + ", got " + str(bias->shape));
+  std::vector<int64_t> bounds = ints(offsets);
+  if (bounds.front() != 0 || bounds.back() != rows || !std::is_sorted(bounds.begin(), bounds.end()))
+    fail("expected offsets that ascend from 0 to " + str(rows) + ", got " + str(bounds));
+  Tensor &y = c.out(0, {rows, columns});
+  std::vector<double> sums(static_cast<size_t>(columns)), own(static_cast<size_t>(depth)),
+      matrix(static_cast<size_t>(depth * columns)), added(static_cast<size_t>(columns));
+  std::vector<double> scratch;
+  for (int64_t group = 0; group < groups; ++group) {
+    if (bounds[group] == bounds[group + 1])
+      continue;
+    Matrix{w, depth, columns, transposed}.load(group * depth * columns, 0, depth, 0, columns, matrix.data(), scratch);
+    if (bias)
+      loadNumbers(*bias, group * columns, columns, added.data());
+    for (int64_t row = bounds[group]; row < bounds[group + 1]; ++row) {
+      loadNumbers(x, row * depth, depth, own.data());
+      sums = added;
+      multiplyAdd(own.data(), depth, matrix.data(), columns, sums.data(), columns, 1, columns, depth);
+      storeNumbers(y, row * columns, columns, sums.data());
+    }
+  }
+}
+
 void runSumParts(Context &c) {
   const Tensor &x = c.in(0);
   if (x.rank() < 1)
@@ -128,8 +166,10 @@ void runSumParts(Context &c) {
 } // namespace
 
 std::span<const KernelEntry> matmulKernels() {
-  static const KernelEntry list[] = {
-      {"matmul", runMatmul}, {"matmul_parts", runMatmulParts}, {"sum_parts", runSumParts}};
+  static const KernelEntry list[] = {{"matmul", runMatmul},
+                                     {"matmul_parts", runMatmulParts},
+                                     {"sum_parts", runSumParts},
+                                     {"grouped_matmul", runGroupedMatmul}};
   return list;
 }
 

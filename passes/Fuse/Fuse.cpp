@@ -88,7 +88,7 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       Group best = group;
       // With the channels last, they are the columns of a matrix.
       bool conv = isa<ConvOp>(op) && cast<ConvOp>(op).getLayout() == channelsFirst,
-           epilogue = isa<MatmulOp, SumPartsOp, ConvOp, WinogradOutputOp>(op);
+           epilogue = isa<MatmulOp, GroupedMatmulOp, SumPartsOp, ConvOp, WinogradOutputOp>(op);
       Type type = op.getResult(0).getType();
       std::string absorbed;
       for (bool grown = epilogue; grown && group.size() < maxOps;) {

@@ -3,6 +3,7 @@
 
 #include "dialects/Bess/DTypes.h"
 #include "dialects/Bess/Views.h"
+#include "dialects/Tile/ProductShape.h"
 #include "dialects/Tile/TargetSchedule.h"
 
 using namespace mlir;
@@ -151,17 +152,28 @@ bool fuse::readsTransposed(Operation *op) {
 }
 
 bool fuse::isTileableAnchor(Operation *op) {
-  if (!allComputable(op))
+  auto module = op->getParentOfType<ModuleOp>();
+  bool isForGpu = module && tile::getGpuMachine(module);
+  // Products on a GPU read float8 as it lies.
+  bool readsFloat8 = isForGpu && isa<MatmulOp, MatmulPartsOp>(op);
+  auto isFloat8Operand = [&](Type type) {
+    return readsFloat8 && hasKnownDims(type) && tile::isProductFloat8(getElementTypeOrSelf(type));
+  };
+  auto isKnown = [&](Type type) { return isComputable(type) || isFloat8Operand(type); };
+  if (!llvm::all_of(op->getOperandTypes(), isKnown) || !llvm::all_of(op->getResultTypes(), isComputable))
     return false;
   auto floating = [](Type type) {
     Type element = getElementTypeOrSelf(type);
     return element.isF32() || element.isF16() || element.isBF16();
   };
+  auto multiplied = [&](Type type) { return floating(type) || isFloat8Operand(type); };
   if (auto matmul = dyn_cast<MatmulOp>(op))
-    return llvm::all_of(op->getOperandTypes(), floating) && floating(matmul.getY().getType()) &&
-           (!matmul.getTransposeA() || readsTransposed(op));
+    return llvm::all_of(op->getOperandTypes(), multiplied) && floating(matmul.getY().getType()) &&
+           (!matmul.getTransposeA() || isForGpu);
   if (isa<MatmulPartsOp>(op))
-    return llvm::all_of(op->getOperandTypes(), floating);
+    return llvm::all_of(op->getOperandTypes(), multiplied);
+  if (auto grouped = dyn_cast<GroupedMatmulOp>(op))
+    return floating(grouped.getX().getType());
   if (isa<SumPartsOp>(op))
     return floating(op->getResult(0).getType()) && cast<RankedTensorType>(op->getResult(0).getType()).getRank() > 0;
   if (auto attention = dyn_cast<AttentionOp>(op)) {
@@ -174,8 +186,7 @@ bool fuse::isTileableAnchor(Operation *op) {
       std::optional<int64_t> depth = getDims(v.getType()).back().isConstant();
       return floating(v.getType()) && getElementTypeOrSelf(v.getType()) == element && depth && *depth <= 256;
     };
-    auto module = op->getParentOfType<ModuleOp>();
-    return module && tile::getGpuMachine(module) && llvm::all_of(operands, isUsual);
+    return isForGpu && llvm::all_of(operands, isUsual);
   }
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());

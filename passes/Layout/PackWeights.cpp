@@ -19,8 +19,10 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     int64_t columns = tile::getCpuSchedule(getOperation()).panelColumns();
     // A GPU's product reads rows of 16 bytes as they are.
     bool isGpu = tile::getGpuMachine(getOperation()).has_value();
-    if (!isGpu)
-      getOperation().walk([&](MatmulOp matmul) { pack(matmul, columns); });
+    if (!isGpu) {
+      getOperation().walk([&](MatmulOp matmul) { pack(matmul, matmul.getTransposeB(), columns); });
+      getOperation().walk([&](GroupedMatmulOp grouped) { pack(grouped, grouped.getTransposeB(), columns); });
+    }
     SmallVector<ConvOp> convs;
     getOperation().walk([&](ConvOp conv) { convs.push_back(conv); });
     for (ConvOp conv : convs)
@@ -76,16 +78,16 @@ struct PackWeights : bessemer::impl::PackWeightsBase<PackWeights> {
     return element.isF32() || element.isF16() || element.isBF16();
   }
 
-  static void pack(MatmulOp matmul, int64_t columns) {
-    Value weight = matmul.getB();
+  /// The second operand of a product.
+  static void pack(Operation *product, bool transposed, int64_t columns) {
+    Value left = product->getOperand(0), weight = product->getOperand(1);
     auto dims = getDims(weight.getType());
-    if (dims.size() < 2 || matmul->hasAttr(packedColumnsName) || !isFloat(weight) || !isFloat(matmul.getA()) ||
-        !isKnownAtLoad(weight) || matmul.getA() == weight)
+    if (dims.size() < 2 || product->hasAttr(packedColumnsName) || !isFloat(weight) || !isFloat(left) ||
+        !isKnownAtLoad(weight) || left == weight)
       return;
-    SymbolicExpr width = dims[dims.size() - (matmul.getTransposeB() ? 2 : 1)];
-    Value panels = panelsOf(weight, columns, matmul.getTransposeB());
-    matmul.getBMutable().set(panels);
-    matmul->setAttr(packedColumnsName, StringAttr::get(matmul.getContext(), width.str()));
+    SymbolicExpr width = dims[dims.size() - (transposed ? 2 : 1)];
+    product->setOperand(1, panelsOf(weight, columns, transposed));
+    product->setAttr(packedColumnsName, StringAttr::get(product->getContext(), width.str()));
   }
 
   /// A 1x1 convolution with stride 1 and nothing around the image is a product of the image and the weights.

@@ -185,5 +185,6 @@ void contribRotaryEmbedding(Node &n);
 void groupQueryAttention(Node &n);
 void multiHeadAttention(Node &n);
 void matMulNBits(Node &n);
+void mixtureOfExperts(Node &n);
 
 } // namespace bessemer::legalize::handlers

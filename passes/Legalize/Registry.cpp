@@ -218,6 +218,7 @@ constexpr Row table[] = {
     {"com.microsoft", "GroupQueryAttention", 1, anyLater, groupQueryAttention},
     {"com.microsoft", "LayerNormalization", 1, anyLater, layerNormalization},
     {"com.microsoft", "MatMulNBits", 1, anyLater, matMulNBits},
+    {"com.microsoft", "MoE", 1, anyLater, mixtureOfExperts},
     {"com.microsoft", "MultiHeadAttention", 1, anyLater, multiHeadAttention},
     {"com.microsoft", "QuantizeLinear", 1, anyLater, quantizeLinear},
     {"com.microsoft", "QuickGelu", 1, anyLater, quickGelu},

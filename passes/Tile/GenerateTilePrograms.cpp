@@ -23,7 +23,7 @@ using Writer = tile::KernelOp (*)(tilegen::ProgramBuilder &);
 Writer writerOf(StringRef kind) {
   return llvm::StringSwitch<Writer>(kind)
       .Case("row", tilegen::writeRowProgram)
-      .Cases({"matmul", "matmul_parts"}, tilegen::writeMatmulProgram)
+      .Cases({"matmul", "matmul_parts", "grouped_matmul"}, tilegen::writeMatmulProgram)
       .Case("sum_parts", tilegen::writeSumPartsProgram)
       .Case("attention", tilegen::writeAttentionProgram)
       .Case("conv", tilegen::writeConvProgram)

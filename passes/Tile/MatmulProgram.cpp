@@ -7,6 +7,7 @@
 #include "dialects/Tile/ProductShape.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <cmath>
 
@@ -52,7 +53,7 @@ SymbolicExpr tilegen::evenTaskRows(const SymbolicExpr &rows, int64_t most) {
 static ProductEpilogue epilogueOf(Block &body) {
   auto epilogue = ProductEpilogue::None;
   for (Operation &op : body) {
-    if (isa<MatmulOp, MatmulPartsOp, ConvOp, YieldOp, ConstantOp>(op))
+    if (isa<MatmulOp, MatmulPartsOp, GroupedMatmulOp, ConvOp, YieldOp, ConstantOp>(op))
       continue;
     if (!isa<AddOp, SubOp, MulOp, DivOp, MaxOp, MinOp, NegOp, AbsOp, ReluOp, CastOp, WhereOp>(op))
       return ProductEpilogue::Functions;
@@ -85,7 +86,8 @@ static std::optional<GpuMatmulSchedule> gpuSchedule(const ProgramBuilder &p, con
     schedule.reason = tuned->reason();
     return schedule;
   }
-  return tilegen::chooseProductSchedule(*p.gpu, shape, body);
+  // Where a group ends no block knows before it runs.
+  return tilegen::chooseProductSchedule(*p.gpu, shape, body, shape.mayBeEmpty);
 }
 
 /// What the kernel computes, for `bessemer tune`, and what the model expects of it, for the emulated device.
@@ -100,6 +102,30 @@ static void describeProduct(ProgramBuilder &p, const tile::ProductOp &product, c
   p.kernel->setAttr("bess.cycles", p.b.getI64IntegerAttr(std::llround(cycles)));
 }
 
+GroupRows tilegen::findGroupRows(ProgramBuilder &p, Value offsets, int64_t groups, Value number, int64_t blockRows,
+                                 Value total) {
+  Value zero = p.index(0), size = p.index(blockRows);
+  auto most = [&](Value x, Value y) { return Value(arith::MaxSIOp::create(p.b, x, y)); };
+  auto offsetAt = [&](Value place) {
+    Value offset = tile::LoadScalarOp::create(p.b, p.b.getI64Type(), offsets, place);
+    return p.minimum(most(arith::IndexCastOp::create(p.b, p.b.getIndexType(), offset), zero), total);
+  };
+  auto firstBlock = [&](Value group, Value offset) { return p.add(arith::DivUIOp::create(p.b, offset, size), group); };
+  // The last group whose first block is not behind this one.
+  Value group = zero;
+  for (int64_t step = groups > 1 ? llvm::bit_floor(uint64_t(groups - 1)) : 0; step; step /= 2) {
+    Value further = p.minimum(p.add(group, p.index(step)), p.index(groups));
+    Value isBefore =
+        arith::CmpIOp::create(p.b, arith::CmpIPredicate::sle, firstBlock(further, offsetAt(further)), number);
+    Value exists = arith::CmpIOp::create(p.b, arith::CmpIPredicate::slt, further, p.index(groups));
+    group = arith::SelectOp::create(p.b, arith::AndIOp::create(p.b, exists, isBefore), further, group);
+  }
+  Value start = offsetAt(group), end = offsetAt(p.add(group, p.index(1)));
+  Value ownBlock = most(p.sub(number, firstBlock(group, start)), zero);
+  Value first = p.add(start, p.mul(ownBlock, size));
+  return {group, first, p.minimum(most(p.sub(end, first), zero), size)};
+}
+
 tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
   auto yield = cast<YieldOp>(body.getTerminator());
@@ -112,7 +138,8 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   tile::ProductOp matmul = *found;
   auto left = dyn_cast<BlockArgument>(matmul.a);
   auto right = dyn_cast<BlockArgument>(matmul.b);
-  if (!left || !right)
+  if (!left || !right || (matmul.offsets && !isa<BlockArgument>(matmul.offsets)) ||
+      (matmul.bias && !isa<BlockArgument>(matmul.bias)))
     return {};
   auto w = getDims(right.getType());
   bool packed = matmul.op->hasAttr(packedColumnsName); // [.., panels, K, columns]
@@ -121,6 +148,8 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     return {};
   const SymbolicExpr &rows = sizes->rows, &columns = sizes->columns, &batches = sizes->batches, &depth = sizes->depth;
   bool shared = sizes->shared, leftOnce = sizes->leftOnce;
+  int64_t groups = sizes->groups;
+  SymbolicExpr rightBatches = groups ? SymbolicExpr(groups) : shared ? SymbolicExpr(1) : batches;
 
   int64_t width;
   MatmulSchedule schedule;
@@ -136,15 +165,17 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     width = onGpu->blockColumns;
   } else {
     width = packed ? *w.back().isConstant() : p.schedule.panelColumns();
-    MatmulShape shape = {rows.isConstant(), depth.isConstant(), columns.isConstant(), /*streamed=*/packed, width};
+    MatmulShape shape = {groups ? std::nullopt : rows.isConstant(), depth.isConstant(), columns.isConstant(),
+                         /*streamed=*/packed, width};
     schedule = chooseMatmulSchedule(shape, p.schedule);
   }
   std::optional<int64_t> knownRows = rows.isConstant();
   // Rows that come in no whole tasks are shared out evenly: threads end together.
   // A GPU's block has one size.
   int64_t most = onGpu ? onGpu->blockRows : schedule.taskRows;
-  SymbolicExpr block = onGpu ? SymbolicExpr(most) : evenTaskRows(rows, most), tasks = SymbolicExpr::ceilDiv(rows, most);
-  bool wholeBlocks = knownRows && *knownRows % *block.isConstant() == 0;
+  SymbolicExpr block = onGpu || groups ? SymbolicExpr(most) : evenTaskRows(rows, most),
+               tasks = groups ? SymbolicExpr::floorDiv(rows, most) + groups : SymbolicExpr::ceilDiv(rows, most);
+  bool wholeBlocks = !groups && knownRows && *knownRows % *block.isConstant() == 0;
 
   SmallVector<SmallVector<SymbolicExpr>> views;
   Type resultType = matmul.y.getType();
@@ -154,10 +185,13 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
       views.push_back(
           {leftOnce ? SymbolicExpr(1) : batches, matmul.transposeA ? depth : rows, matmul.transposeA ? rows : depth});
     else if (argument == right && packed)
-      views.push_back({shared ? SymbolicExpr(1) : batches, w[w.size() - 3], depth, w.back()});
+      views.push_back({rightBatches, w[w.size() - 3], depth, w.back()});
     else if (argument == right)
-      views.push_back({shared ? SymbolicExpr(1) : batches, matmul.transposeB ? columns : depth,
-                       matmul.transposeB ? depth : columns});
+      views.push_back({rightBatches, matmul.transposeB ? columns : depth, matmul.transposeB ? depth : columns});
+    else if (argument == matmul.bias)
+      views.push_back({SymbolicExpr(1), SymbolicExpr(groups), columns});
+    else if (argument == matmul.offsets)
+      views.push_back({SymbolicExpr(groups + 1)});
     else if (dims == getDims(resultType))
       views.push_back({batches, rows, columns});
     else
@@ -181,10 +215,19 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   }
 
   unsigned firstId = matmul.partDepth ? 1 : 0;
-  Value batch = p.gridId(firstId), taskRows = p.indexOf(block), firstRow = p.mul(p.gridId(firstId + 1), taskRows);
+  Value batch = p.gridId(firstId), taskRows = p.indexOf(block), firstRow;
+  std::optional<GroupRows> own;
+  if (groups) {
+    Value offsets = p.view(cast<BlockArgument>(matmul.offsets).getArgNumber());
+    own = findGroupRows(p, offsets, groups, p.gridId(firstId + 1), most, p.indexOf(rows));
+    firstRow = own->first;
+  } else {
+    firstRow = p.mul(p.gridId(firstId + 1), taskRows);
+  }
   Value column = ownPanels ? p.index(0) : p.mul(p.gridId(firstId + 2), p.index(width));
-  Extent rowExtent =
-      wholeBlocks ? Extent::of(*block.isConstant()) : Extent{-1, p.minimum(taskRows, p.sub(p.indexOf(rows), firstRow))};
+  Extent rowExtent = own           ? Extent{-1, own->count}
+                     : wholeBlocks ? Extent::of(*block.isConstant())
+                                   : Extent{-1, p.minimum(taskRows, p.sub(p.indexOf(rows), firstRow))};
   std::optional<int64_t> knownColumns = columns.isConstant();
   Extent columnExtent = ownPanels ? p.extentOf(columns) : Extent::of(width);
   bool wholeColumns = ownPanels || (knownColumns && *knownColumns % width == 0);
@@ -194,13 +237,19 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   bool wholeDepth = !matmul.partDepth || (knownDepth && *knownDepth % matmul.partDepth == 0);
   Value zero = p.index(0), firstDepth = matmul.partDepth ? p.mul(p.gridId(0), p.index(matmul.partDepth)) : zero;
 
+  scf::IfOp hasRows;
+  if (own) { // a block without rows reads nothing
+    Value isThere = arith::CmpIOp::create(p.b, arith::CmpIPredicate::sgt, own->count, zero);
+    hasRows = scf::IfOp::create(p.b, isThere, /*withElseRegion=*/false);
+    p.b.setInsertionPointToStart(hasRows.thenBlock());
+  }
   Value leftView = p.view(left.getArgNumber()), leftBatch = leftOnce ? zero : batch;
   Value aTile =
       matmul.transposeA
           ? p.loadStored(leftView, {leftBatch, firstDepth, firstRow}, {1, 2}, {depthExtent, rowExtent}, wholeDepth)
           : p.loadStored(leftView, {leftBatch, firstRow, firstDepth}, {1, 2}, {rowExtent, depthExtent}, wholeDepth);
   Value rightView = p.view(right.getArgNumber());
-  Value rightBatch = shared ? zero : batch;
+  Value rightBatch = own ? own->group : shared ? zero : batch;
   Value bTile;
   if (packed) {
     bTile =
@@ -222,6 +271,11 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
   Value sum = p.dot(aTile, bTile, /*columns=*/-1, transposed, matmul.transposeA);
 
   SmallVector<Extent> extents = {rowExtent, columnExtent};
+  if (matmul.bias) {
+    Value view = p.view(cast<BlockArgument>(matmul.bias).getArgNumber());
+    Value bias = p.load(view, {zero, own->group, column}, {1, 2}, {Extent::of(1), columnExtent}, wholeColumns);
+    sum = arith::AddFOp::create(p.b, sum, p.broadcast(bias, extents));
+  }
   Value result = emitEpilogue(
       p, yield.getValues()[0],
       [&](Value value) -> Value {
@@ -244,5 +298,7 @@ tile::KernelOp tilegen::writeMatmulProgram(ProgramBuilder &p) {
     return {};
   Value place = matmul.partDepth ? p.add(p.mul(p.gridId(0), p.indexOf(batches)), batch) : batch;
   p.store(result, p.view(views.size() - 1), {place, firstRow, column}, {1, 2}, wholeColumns);
+  if (hasRows)
+    p.b.setInsertionPointAfter(hasRows);
   return p.finish(batches * rows * columns * depth * 2);
 }

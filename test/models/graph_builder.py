@@ -228,7 +228,9 @@ class GraphBuilder:
     # --- the file ---------------------------------------------------------------------------
     def model(self):
         graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)],
+        others = sorted({node.domain for node in self.nodes} - {""})
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset),
+                                                        *(helper.make_opsetid(domain, 1) for domain in others)],
                                   producer_name="bessemer-test-models", ir_version=self.ir_version)
         return model
 

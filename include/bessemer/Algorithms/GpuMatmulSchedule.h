@@ -52,9 +52,13 @@ enum class MatmulInstruction {
   /// copy engine at the word of a warp group of its own.
   WgmmaHalf,
   WgmmaTf32,
+  /// wgmma m64nNk32 on float8, both operands of one format with neighbours along the depth. The instruction keeps about
+  /// 14 bits of a sum: the lanes add the sums of each step of 128 in f32.
+  WgmmaFloat8,
 };
 inline bool isWgmma(MatmulInstruction instruction) {
-  return instruction == MatmulInstruction::WgmmaHalf || instruction == MatmulInstruction::WgmmaTf32;
+  return instruction == MatmulInstruction::WgmmaHalf || instruction == MatmulInstruction::WgmmaTf32 ||
+         instruction == MatmulInstruction::WgmmaFloat8;
 }
 const char *instructionName(MatmulInstruction instruction);
 std::optional<MatmulInstruction> parseInstruction(const std::string &name);
@@ -63,12 +67,18 @@ std::optional<MatmulInstruction> parseInstruction(const std::string &name);
 struct GpuMatmulShape {
   std::optional<int64_t> batches = 1, rows, columns, depth;
   MatmulInstruction instruction = MatmulInstruction::MmaHalf;
-  int64_t elementBytes = 2; ///< of the operands, the wider one
+  int64_t elementBytes = 2; ///< of the operands in shared memory, the wider one
+  /// In memory, where that is less: float8 is converted on its way to shared memory. 0: as elementBytes.
+  int64_t leftBytes = 0, rightBytes = 0;
   int64_t resultBytes = 0;  ///< of an element; 0: as the operands
   bool transposedA = false; ///< rows of the left operand go along the rows of the product
   bool transposedB = false; ///< rows of the right operand go along the depth
   /// The copy engine can bring the operands, in the order that wgmma wants: it may be chosen instead.
   bool bulkOperands = false;
+  /// The same for float8, which then stays as it is (WgmmaFloat8).
+  bool bulkFloat8 = false;
+  /// Blocks may find that they have no rows: none goes on to further ones.
+  bool mayBeEmpty = false;
 };
 
 /// Whether the copy engine can bring the operands of a product of these sizes: it brings rows of known lengths that are

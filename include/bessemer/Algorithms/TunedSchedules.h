@@ -40,7 +40,7 @@ enum class ProductEpilogue {
 /// blocks go beyond its edges has at most so many sums of a lane then.
 inline constexpr int64_t guardedSumsWithFunctions = 32;
 
-/// Whether all sizes are known, so that the product has a name.
+/// Whether all sizes are known, and the operands are neither float8 nor in groups, so that the product has a name.
 bool isNamed(const GpuMatmulShape &shape);
 /// The product as canonical JSON in one line, `isNamed` only.
 std::string productText(const GpuMatmulShape &shape, ProductEpilogue epilogue);

@@ -22,7 +22,7 @@ struct GpuMachine {
   /// f16 and bf16, on tf32, and fused multiply-adds of f32.
   int64_t halfFlops = 2048, tf32Flops = 1024, floatFlops = 256;
   /// The same of wgmma; 0: the machine has none.
-  int64_t wgmmaHalfFlops = 0, wgmmaTf32Flops = 0;
+  int64_t wgmmaHalfFlops = 0, wgmmaTf32Flops = 0, wgmmaFloat8Flops = 0;
   double l2BytesPerCycle = 47; ///< 5120 bytes a cycle for all
   // Of the whole machine:
   int64_t l2Bytes = 40 << 20;
@@ -47,6 +47,7 @@ inline GpuMachine gpuMachineOf(int64_t architecture) {
     machine.tf32Flops = 1036;
     machine.wgmmaHalfFlops = 4096;
     machine.wgmmaTf32Flops = 2048;
+    machine.wgmmaFloat8Flops = 8192;
     machine.l2BytesPerCycle = 48;
     machine.l2Bytes = 50 << 20;
     machine.copyLatency = 1000;

@@ -40,6 +40,20 @@ TEST(Matmul, SmallAndBroadcast) {
   EXPECT_EQ(numbersOf("sum_parts", {}, {parts}, {1, 2}), (Numbers{8, 23}));
 }
 
+TEST(Matmul, GroupsHaveMatricesOfTheirOwn) {
+  // Three groups of 1, 0 and 2 rows.
+  Value x = f32({3, 2}, {1, 2, 3, 4, 5, 6}), w = f32({3, 2, 1}, {10, 1, 0, 0, 1, 100}), bias = f32({3, 1}, {0, 7, 0.5});
+  auto offsets = [](std::vector<double> values) { return i64({static_cast<int64_t>(values.size())}, values); };
+  EXPECT_EQ(numbersOf("grouped_matmul", {}, {x, w, offsets({0, 1, 1, 3})}, {3, 1}), (Numbers{12, 403, 605}));
+  EXPECT_EQ(numbersOf("grouped_matmul", {}, {x, w, offsets({0, 1, 1, 3}), bias}, {3, 1}), (Numbers{12, 403.5, 605.5}));
+  Value turned = f32({3, 1, 2}, {10, 1, 0, 0, 1, 100});
+  EXPECT_EQ(numbersOf("grouped_matmul", {{"transpose_b", int64_t{1}}}, {x, turned, offsets({0, 1, 1, 3})}, {3, 1}),
+            (Numbers{12, 403, 605}));
+  for (auto wrong : {std::vector<double>{0, 1, 1, 2}, {0, 2, 1, 3}, {1, 1, 1, 3}})
+    EXPECT_NE(errorOf("grouped_matmul", {}, {x, w, offsets(wrong)}, DType::F32, {3, 1}).find("ascend from 0 to 3"),
+              std::string::npos);
+}
+
 TEST(Matmul, BlocksMatchTheDefinition) {
   int64_t m = 67, n = 300, k = 270;
   Numbers a = noise(m * k, 1), b = noise(k * n, 2), wanted(m * n), turned(n * k);

@@ -204,3 +204,57 @@ func.func @sum_to_integers(%x: tensor<2x4xf32>) {
   %0 = bess.sum_parts %x {to = i8} : (tensor<2x4xf32>) -> tensor<4xi8>
   return
 }
+
+// -----
+
+func.func @groups_of_integers(%x: tensor<4x8xi8>, %w: tensor<2x8x4xi8>, %o: tensor<3xi64>) {
+  // expected-error @+2 {{expected rows of floats, got 'tensor<4x8xi8>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xi8>, tensor<2x8x4xi8>, tensor<3xi64>) -> tensor<4x4xi8>
+  return
+}
+
+// -----
+
+func.func @group_offsets(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<2xi64>) {
+  // expected-error @+2 {{expected groups + 1 and offsets to be equal, got 3 and 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<2xi64>) -> tensor<4x4xf16>
+  return
+}
+
+// -----
+
+func.func @group_depth(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi64>) {
+  // expected-error @+2 {{expected K dimensions to be equal, got 8 and 4}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o {transpose_b} : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi64>) -> tensor<4x8xf16>
+  return
+}
+
+// -----
+
+func.func @group_offsets_i32(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi32>) {
+  // expected-error @+2 {{expected offsets of i64, got 'tensor<3xi32>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi32>) -> tensor<4x4xf16>
+  return
+}
+
+// -----
+
+func.func @group_bias(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi64>, %b: tensor<3x4xf16>) {
+  // expected-error @+2 {{expected groups of w and bias to be equal, got 2 and 3}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o, %b : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi64>, tensor<3x4xf16>) -> tensor<4x4xf16>
+  return
+}
+
+// -----
+
+func.func @free_groups(%x: tensor<4x8xf16>, %w: tensor<?x8x4xf16, #bess.dims<"e", "8", "4">>, %o: tensor<3xi64>) {
+  // expected-error @+2 {{expected a known number of groups, 1 at least, got}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<?x8x4xf16, #bess.dims<"e", "8", "4">>, tensor<3xi64>) -> tensor<4x4xf16>
+  return
+}
