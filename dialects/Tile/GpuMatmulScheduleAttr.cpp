@@ -33,9 +33,12 @@ FailureOr<GpuMatmulSchedule> tile::readGpuMatmulSchedule(KernelOp kernel, int64_
   std::optional<MatmulInstruction> instruction = name ? parseInstruction(name.str()) : std::nullopt;
   if (!instruction)
     return kernel.emitError(
-               "expected mma_half, mma_tf32, fma, wgmma_half or wgmma_tf32 as 'instruction' of the schedule, got ")
+               "expected mma_half, mma_tf32, fma, wgmma_half, wgmma_tf32 or wgmma_float8 as 'instruction' of the "
+               "schedule, got ")
            << attributes;
   schedule.instruction = *instruction;
+  // All others want float8 as f16 or bf16 in shared memory.
+  elementBytes = *instruction == MatmulInstruction::WgmmaFloat8 ? 1 : std::max<int64_t>(elementBytes, 2);
   if (std::string wrong = checkGpuMatmulSchedule(schedule, elementBytes, machine); !wrong.empty())
     return kernel.emitError("the schedule does not fit the machine: ") << wrong;
   return schedule;

@@ -18,8 +18,8 @@ struct ProductOp {
   mlir::Operation *op = nullptr;
   mlir::Value a, b, y;
   bool transposeA = false, transposeB = false;
-  int64_t partDepth = 0;     ///< of matmul_parts
-  mlir::Value offsets, bias; ///< of grouped_matmul
+  int64_t partDepth = 0;               ///< of matmul_parts
+  mlir::Value offsets = {}, bias = {}; ///< of grouped_matmul
 
   /// Nullopt: another op.
   static std::optional<ProductOp> of(mlir::Operation *op);

@@ -42,6 +42,7 @@ static constexpr std::pair<StringLiteral, int64_t GpuMachine::*> rates[] = {
     {"tf32_flops", &GpuMachine::tf32Flops},
     {"wgmma_half_flops", &GpuMachine::wgmmaHalfFlops},
     {"wgmma_tf32_flops", &GpuMachine::wgmmaTf32Flops},
+    {"wgmma_float8_flops", &GpuMachine::wgmmaFloat8Flops},
 };
 
 std::optional<GpuMachine> tile::getGpuMachine(ModuleOp module) {

@@ -108,7 +108,8 @@ def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
   let description = [{
     Element (i0, i1, ..) of the tile is the view's element at `offsets`, moved by i_j along view dimension `dims[j]`. What lies outside
     of the view is 0. `sizes` gives the `?` extents of the tile. There is one offset for each dimension of the view; `dims` names
-    each at most once, but for extents of 1. The tile's element type is the view's, without a sign. Where `condition` is given and
+    each at most once, but for extents of 1. The tile's element type is the view's, without a sign, and i8 for float8, unless the tile is an operand of
+    `tile.dot` on a GPU, which keeps the format. Where `condition` is given and
     false, nothing is read and the tile is 0.
   }];
   let hasVerifier = 1;

@@ -38,6 +38,9 @@ LogicalResult verifyOffsets(Operation *op, ViewType view, ValueRange offsets) {
 }
 
 LogicalResult verifyElement(Operation *op, Type tile, Type stored) {
+  // An operand of a product keeps its format.
+  if (tile == stored && isa<LoadOp>(op) && llvm::all_of(op->getUsers(), llvm::IsaPred<DotOp>))
+    return success();
   if (tile != loadedType(stored))
     return op->emitOpError("expected elements of ")
            << loadedType(stored) << " for a view of " << stored << ", got " << tile;

@@ -41,7 +41,7 @@ std::vector<GpuDepthCut> gpuDepthCuts(const GpuMatmulShape &shape, const GpuMach
     return cuts;
   double elements = double(*shape.batches) * *shape.rows * *shape.columns;
   int64_t resultBytes = shape.resultBytes ? shape.resultBytes : shape.elementBytes;
-  int64_t unit = stepBytes / shape.elementBytes, steps = (*shape.depth + unit - 1) / unit;
+  int64_t unit = stepBytes / (shape.bulkFloat8 ? 1 : shape.elementBytes), steps = (*shape.depth + unit - 1) / unit;
   for (int64_t wanted : candidates) {
     if (wanted > steps)
       break;

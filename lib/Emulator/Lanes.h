@@ -10,6 +10,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 namespace bessemer::emulator {
@@ -22,6 +23,19 @@ inline uint16_t floatToBfloat(float value) {
   if (value != value)
     return static_cast<uint16_t>(bits >> 16 | 0x40);
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/// float8: e4m3 (no infinities, all ones is NaN) or e5m2 (the high byte of a half).
+template <bool IsE4m3> float float8ToFloat(uint8_t bits) {
+  if constexpr (!IsE4m3) {
+    return halfToFloat(static_cast<uint16_t>(bits << 8));
+  } else {
+    int magnitude = bits & 0x7f;
+    float value = magnitude == 0x7f ? std::numeric_limits<float>::quiet_NaN()
+                  : magnitude < 8   ? std::ldexp(float(magnitude), -9)
+                                    : std::ldexp(float(8 + (magnitude & 7)), (magnitude >> 3) - 10);
+    return bits & 0x80 ? -value : value;
+  }
 }
 
 template <Lane L> struct LaneTraits;

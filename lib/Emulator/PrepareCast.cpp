@@ -4,6 +4,7 @@
 #include "lib/Emulator/Lanes.h"
 #include "lib/Emulator/Memory.h"
 
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -51,6 +52,26 @@ template <Cast C, bool FromFloat, bool ToFloat> bool emitCast(Preparer &p, Opera
       return forLane<!ToFloat, ToFloat>(to, []<Lane To>() -> Handler { return runCast<C, From, To>; });
     });
   });
+}
+
+template <bool IsE4m3> void runFromFloat8(Warp &warp, const Inst &inst) {
+  const uint8_t *__restrict a = warp.lanes<uint8_t>(inst.a);
+  uint16_t *__restrict d = warp.lanes<uint16_t>(inst.dst);
+  warp.each([&](unsigned l) { d[l] = floatToHalf(float8ToFloat<IsE4m3>(a[l])); });
+}
+
+/// cvt.rn.f16x2 of two float8.
+bool emitFromFloat8(Preparer &p, NVVM::ConvertF8x2ToF16x2Op op) {
+  bool isE4m3 = isa<Float8E4M3FNType>(op.getSrcType());
+  if (op.getRelu() || (!isE4m3 && !isa<Float8E5M2Type>(op.getSrcType())))
+    return p.fail(op, "expected f8E4M3FN or f8E5M2, without relu");
+  auto a = llvm::to_vector(p.slots(op.getSrc())), d = llvm::to_vector(p.defineNew(op, op.getDst()));
+  for (auto [from, to] : llvm::zip(a, d)) {
+    Inst &inst = p.emit(op, isE4m3 ? runFromFloat8<true> : runFromFloat8<false>);
+    inst.a = from;
+    inst.dst = to;
+  }
+  return true;
 }
 
 /// Elements of one width into elements of another: bytes in memory order.
@@ -104,6 +125,7 @@ bool bessemer::emulator::prepareCast(Preparer &p, Operation *op) {
       .Case<LLVM::FPToSIOp>([&](auto) { return emitCast<Cast::ToSigned, true, false>(p, op); })
       .Case<LLVM::FPToUIOp>([&](auto) { return emitCast<Cast::ToUnsigned, true, false>(p, op); })
       .Case<LLVM::FPExtOp, LLVM::FPTruncOp>([&](auto) { return emitCast<Cast::Float, true, true>(p, op); })
+      .Case<NVVM::ConvertF8x2ToF16x2Op>([&](NVVM::ConvertF8x2ToF16x2Op convert) { return emitFromFloat8(p, convert); })
       .Case<LLVM::BitcastOp>([&](auto) { return emitBitcast(p, op); })
       .Case<LLVM::FreezeOp>([&](LLVM::FreezeOp freeze) {
         p.define(freeze.getRes(), llvm::to_vector(p.slots(freeze.getVal())));

@@ -110,14 +110,8 @@ template <Types T> float valueAt(const uint8_t *bytes, uint32_t index) {
     uint32_t bits;
     std::memcpy(&bits, bytes + 4 * index, 4);
     return std::bit_cast<float>(bits & 0xffffe000);
-  } else if constexpr (T == Types::e5m2) {
-    return halfToFloat(static_cast<uint16_t>(bytes[index] << 8));
-  } else if constexpr (T == Types::e4m3) {
-    uint32_t magnitude = bytes[index] & 0x7f;
-    float value = magnitude == 0x7f ? std::numeric_limits<float>::quiet_NaN()
-                  : magnitude < 8   ? std::ldexp(float(magnitude), -9)
-                                    : std::ldexp(float(8 + (magnitude & 7)), int(magnitude >> 3) - 10);
-    return bytes[index] & 0x80 ? -value : value;
+  } else if constexpr (T == Types::e5m2 || T == Types::e4m3) {
+    return float8ToFloat<T == Types::e4m3>(bytes[index]);
   } else {
     uint16_t bits;
     std::memcpy(&bits, bytes + 2 * index, 2);

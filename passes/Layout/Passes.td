@@ -56,6 +56,24 @@ def PackWeights : Pass<"bessemer-pack-weights", "::mlir::ModuleOp"> {
   }];
 }
 
+def NarrowProducts : Pass<"bessemer-narrow-products", "::mlir::ModuleOp"> {
+  let summary = "matrix products on a GPU that read float8 as it lies in memory";
+  let description = [{
+    A right operand that is dequantized from f8E4M3FN or f8E5M2 with one scale, or one for each column, is read as float8, and the scale comes after the product,
+    in its epilogue: half the bytes of f16. So is a left operand with one scale beside it. On a machine with wgmma for float8 the weights become [columns, depth] then,
+    once, when they are loaded. Other dequantized operands, and all of them on the CPU, stay as they are: their kernels, or the loader, convert them.
+    ```mlir
+    %w = bess.dequantize %q, %s {to = f16, axis = 1 : i64} : (tensor<256x512xf8E4M3FN>, tensor<512xf16>) -> tensor<256x512xf16>
+    %y = bess.matmul %x, %w : (tensor<16x256xf16>, tensor<256x512xf16>) -> tensor<16x512xf16>
+    // becomes
+    %p = bess.matmul %x, %q {to = f32} : (tensor<16x256xf16>, tensor<256x512xf8E4M3FN>) -> tensor<16x512xf32>
+    %f = bess.cast %s {to = f32} : (tensor<512xf16>) -> tensor<512xf32>
+    %m = bess.mul %p, %f : (tensor<16x512xf32>, tensor<512xf32>) -> tensor<16x512xf32>
+    %y = bess.cast %m {to = f16} : (tensor<16x512xf32>) -> tensor<16x512xf16>
+    ```
+  }];
+}
+
 def SplitDepth : Pass<"bessemer-split-depth", "::mlir::ModuleOp"> {
   let summary = "cut matrix products along the depth where a GPU has more multiprocessors than they have blocks";
   let description = [{

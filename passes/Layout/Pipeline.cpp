@@ -33,6 +33,7 @@ void bessemer::addLayoutPasses(OpPassManager &manager, const Numerics &numerics)
   manager.addPass(createAssignLayouts());
   if (numerics.reassociate)
     manager.addPass(createChooseConvAlgorithm());
+  manager.addPass(createNarrowProducts());
   manager.addPass(createPackWeights());
   if (numerics.reassociate)
     manager.addPass(createSplitDepth());

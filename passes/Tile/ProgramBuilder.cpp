@@ -170,7 +170,7 @@ Value ProgramBuilder::sizeOf(const Extent &extent) {
 Value ProgramBuilder::loadStored(Value view, ValueRange offsets, ArrayRef<int64_t> dims, ArrayRef<Extent> extents,
                                  bool inBounds) {
   Type stored = cast<tile::ViewType>(view.getType()).getElementType();
-  Type loaded = stored.isInteger() || isNarrowFloat(stored) ? computeType(stored) : stored;
+  Type loaded = stored.isInteger() ? computeType(stored) : stored;
   auto load = tile::LoadOp::create(b, tileType(extents, loaded), view, offsets, dynamicSizes(extents), dims);
   if (inBounds)
     load->setAttr("in_bounds", b.getUnitAttr());
@@ -183,6 +183,8 @@ Value ProgramBuilder::load(Value view, ValueRange offsets, ArrayRef<int64_t> dim
   if (condition)
     tile.getDefiningOp<tile::LoadOp>().getConditionMutable().assign(condition);
   Type compute = computeType(cast<tile::ViewType>(view.getType()).getElementType());
+  if (isNarrowFloat(getElementTypeOrSelf(tile.getType()))) // as bits
+    tile.setType(tileType(extents, compute));
   if (compute == getElementTypeOrSelf(tile.getType()))
     return tile;
   return arith::ExtFOp::create(b, tileType(extents, compute), tile);

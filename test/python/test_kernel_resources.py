@@ -14,6 +14,7 @@ from graph_builder import GraphBuilder
 from tool import BESSEMER, ROOT
 
 HALF, BRAIN, SINGLE = np.float16, ml_dtypes.bfloat16, np.float32
+E4M3, E5M2 = ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2
 
 
 def applied(op, *shapes, dtype=SINGLE, **attributes):
@@ -40,6 +41,30 @@ def layer(m, n, k, dtype):
         x, w = graph.input("x", dtype, [m, k]), graph.input("w", dtype, [k, n])
         y = graph.Gelu(graph.Add(graph.MatMul(x, w), graph.input("b", dtype, [n])))
         return graph.Add(y, graph.input("r", dtype, [m, n]))
+    return write, dtype
+
+
+def float8_product(m, n, k, dtype, weights=E4M3, activations=False, right=False):
+    """x [m, k] by dequantized weights, a scale for each column, with a bias and GELU; `activations`: x is float8, too."""
+    def write(graph):
+        x = graph.input("x", weights if activations else dtype, [m, k])
+        if activations:
+            x = graph.DequantizeLinear(x, graph.input("t", dtype, []))
+        w = graph.DequantizeLinear(graph.input("w", weights, [n, k] if right else [k, n]), graph.input("s", dtype, [n]),
+                                   axis=0 if right else 1)
+        y = graph.MatMul(x, graph.Transpose(w, perm=[1, 0]) if right else w)
+        return graph.Gelu(graph.Add(y, graph.input("b", dtype, [n])))
+    return write, dtype
+
+
+def experts(tokens, hidden, inner, count, dtype):
+    """Mixtral's feed-forward block."""
+    def write(graph):
+        weights = [graph.input(name, dtype, shape) for name, shape in
+                   [("w1", [count, inner, hidden]), ("w2", [count, hidden, inner]), ("w3", [count, inner, hidden])]]
+        x, router = graph.input("x", dtype, [tokens, hidden]), graph.input("r", dtype, [tokens, count])
+        return graph.node("MoE", [x, router, weights[0], "", weights[1], "", weights[2]], domain="com.microsoft",
+                          activation_type="silu", k=2, normalize_routing_weights=1)
     return write, dtype
 
 
@@ -106,6 +131,15 @@ KERNELS = {
     "product, ragged": product(77, 65, 33, HALF),
     "layer, half": layer(512, 3072, 768, HALF),
     "layer, f32": layer(512, 3072, 768, SINGLE),
+    "product, float8 weights, f16": float8_product(2048, 2048, 2048, HALF),
+    "product, float8 weights, bf16": float8_product(2048, 2048, 2048, BRAIN, right=True),
+    "product, float8 weights, f32": float8_product(1024, 1024, 1024, SINGLE, E5M2),
+    "product, float8 weights, few rows": float8_product(1, 4096, 4096, HALF),
+    "product, float8": float8_product(2048, 2048, 2048, HALF, activations=True),
+    "product, float8, right transposed": float8_product(4096, 4096, 4096, BRAIN, activations=True, right=True),
+    "experts, half": experts(1024, 1024, 3584, 8, HALF),
+    "experts, bf16, few rows": experts(4, 1024, 3584, 8, BRAIN),
+    "experts, f32": experts(512, 512, 1024, 8, SINGLE),
     "attention": attention(8, 1024, 1024, 64, HALF),
     "attention, causal": attention(8, 1024, 1024, 128, BRAIN, is_causal=1),
     "attention, one query": attention(8, 1, 1024, 64, HALF),

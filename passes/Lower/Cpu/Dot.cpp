@@ -63,6 +63,9 @@ LogicalResult KernelExpander::forEachDotBlock(tile::DotOp dot, bool costly, cons
     return failure();
   if (dot.getTransposeA())
     return dot.emitError("expected no transpose_a on a CPU");
+  for (Value operand : {dot.getA(), dot.getB()})
+    if (auto element = dyn_cast<FloatType>(getElementTypeOrSelf(operand.getType())); element && element.getWidth() < 16)
+      return dot.emitError("expected operands of f32, f16 or bf16 on a CPU, got ") << Type(element);
   if (dot.getTransposeB())
     return dot.emitError("a transposed right operand must be in panels here");
   MemoryTile right = memory.lookup(dot.getB());

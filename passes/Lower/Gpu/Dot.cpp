@@ -13,6 +13,9 @@
 //       before
 //     fragments to registers (ldmatrix), multiply
 //
+// An operand of float8 is converted on its way: it comes to registers where its copy would
+// start, and goes to shared memory, as f16 or bf16, when the step has been multiplied.
+//
 // One commit in each step, even when there is nothing left to copy: so the
 // number of groups that may be on their way is a constant.
 #include "passes/Lower/Gpu/GpuExpander.h"
@@ -74,7 +77,13 @@ LogicalResult GpuExpander::expandDot(tile::DotOp op) {
 
 LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSchedule &schedule, Operation *a,
                                               tile::LoadOp right) {
-  auto typeA = cast<RankedTensorType>(op.getA().getType());
+  auto typeA = cast<RankedTensorType>(op.getA().getType()), typeB = cast<RankedTensorType>(op.getB().getType());
+  /// float8 becomes what it meets, where that has 16 bits.
+  auto inShared = [&](RankedTensorType own, RankedTensorType other) -> Type {
+    if (own.getElementTypeBitWidth() > 8)
+      return {};
+    return other.getElementType().isBF16() ? other.getElementType() : Type(b.getF16Type());
+  };
   DotOperands operands;
   operands.transposed = op.getTransposeB();
   operands.transposedA = op.getTransposeA();
@@ -90,14 +99,17 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
       return failure();
     copyA = *copy;
   } else if (op.getTransposeA()) {
-    copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockDepth, schedule.blockRows, 0, threads, 1, wordGroups);
+    copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockDepth, schedule.blockRows, 0, threads, 1, wordGroups,
+                           inShared(typeA, typeB));
   } else {
-    copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockRows, schedule.blockDepth, 1, threads);
+    copyA = makeSharedCopy(cast<tile::LoadOp>(a), schedule.blockRows, schedule.blockDepth, 1, threads, 1, 16,
+                           inShared(typeA, typeB));
   }
-  SharedCopy copyB =
-      operands.transposed
-          ? makeSharedCopy(right, schedule.blockColumns, schedule.blockDepth, 1, threads, rowStepOf(schedule))
-          : makeSharedCopy(right, schedule.blockDepth, schedule.blockColumns, 0, threads, 1, wordGroups);
+  Type elementB = inShared(typeB, typeA);
+  SharedCopy copyB = operands.transposed ? makeSharedCopy(right, schedule.blockColumns, schedule.blockDepth, 1, threads,
+                                                          rowStepOf(schedule), 16, elementB)
+                                         : makeSharedCopy(right, schedule.blockDepth, schedule.blockColumns, 0, threads,
+                                                          1, wordGroups, elementB);
   operands.a = copyA.tile;
   operands.b = copyB.tile;
   int64_t stageBytes = copyA.tile.bytes + copyB.tile.bytes;
@@ -122,14 +134,35 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
     if (!exists)
       b.setInsertionPointToStart(scf::IfOp::create(b, below(step, steps), /*withElseRegion=*/false).thenBlock());
     if (exists.value_or(true)) {
-      startCopy(copyA, stagePlace(stage, 0), step);
-      startCopy(copyB, stagePlace(stage, copyA.tile.bytes), step);
+      if (!copyA.narrow)
+        startCopy(copyA, stagePlace(stage, 0), step);
+      if (!copyB.narrow)
+        startCopy(copyB, stagePlace(stage, copyA.tile.bytes), step);
     }
+  };
+  /// Of operands that are converted: words in registers, then their place in shared memory.
+  auto fetch = [&](const SharedCopy &copy, Value step, Value exists) {
+    return copy.narrow ? fetchNarrow(copy, base, step, exists) : Registers();
+  };
+  auto put = [&](Value step, Value stage, Value exists, const Registers &wordsA, const Registers &wordsB) {
+    if (!copyA.narrow && !copyB.narrow)
+      return;
+    guarded(exists, [&] {
+      if (copyA.narrow)
+        storeNarrow(copyA, stagePlace(stage, 0), step, wordsA);
+      if (copyB.narrow)
+        storeNarrow(copyB, stagePlace(stage, copyA.tile.bytes), step, wordsB);
+    });
   };
   auto exists = [&](int64_t step) { return knownSteps ? std::optional(step < *knownSteps) : std::nullopt; };
   for (int64_t step = 0; step + 1 < stages; ++step) {
-    start(index(step), constant(step * stageBytes), exists(step));
+    Value stage = constant(step * stageBytes);
+    start(index(step), stage, exists(step));
     NVVM::CpAsyncCommitGroupOp::create(b);
+    if (exists(step).value_or(true)) {
+      Value isThere = exists(step) ? Value() : below(index(step), steps);
+      put(index(step), stage, isThere, fetch(copyA, index(step), isThere), fetch(copyB, index(step), isThere));
+    }
   }
 
   int64_t count = schedule.accumulatorLayout().registers();
@@ -143,12 +176,16 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
     NVVM::CpAsyncWaitGroupOp::create(b, stages - 2);
     blockBarrier();
     Value readPlace = loop.getRegionIterArgs()[count], copyPlace = loop.getRegionIterArgs()[count + 1];
-    start(add(loop.getInductionVar(), index(stages - 1)), copyPlace, std::nullopt);
+    Value next = add(loop.getInductionVar(), index(stages - 1));
+    start(next, copyPlace, std::nullopt);
     NVVM::CpAsyncCommitGroupOp::create(b);
+    Value isThere = copyA.narrow || copyB.narrow ? below(next, steps) : Value();
+    Registers wordsA = fetch(copyA, next, isThere), wordsB = fetch(copyB, next, isThere);
     operands.baseA = stagePlace(readPlace, 0);
     operands.baseB = stagePlace(readPlace, copyA.tile.bytes);
     Registers sums(loop.getRegionIterArgs().take_front(count));
     multiplyStep(schedule, operands, sums);
+    put(next, copyPlace, isThere, wordsA, wordsB);
     auto following = [&](Value place) -> Value {
       Value next = arith::AddIOp::create(b, place, constant(stageBytes));
       Value atEnd = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, next, constant(stages * stageBytes));

@@ -149,9 +149,23 @@ private:
     int64_t depthDim = 0; ///< the dimension of the tile along which steps go
     bool asynchronous = false;
     bool wholeDepth = false; ///< all steps are whole
+    mlir::Type narrow;       ///< float8 in memory, which is converted to the tile's element; null: nothing is
   };
+  /// `element` in shared memory; null: as the view's. Only float8 is converted, to f16 or bf16.
   SharedCopy makeSharedCopy(tile::LoadOp load, int64_t rows, int64_t columns, int64_t depthDim, int64_t threads,
-                            int64_t rowStep = 1, int64_t groupBytes = 16);
+                            int64_t rowStep = 1, int64_t groupBytes = 16, mlir::Type element = {});
+  /// What a lane copies of a step: where from, where to.
+  void eachAccess(const SharedCopy &copy, Value base, Value step,
+                  llvm::function_ref<void(Value from, Value to, Value guard)> access);
+
+  // ---- Float8.cpp: what is converted on its way goes through registers, in two halves, between which a step is
+  // multiplied
+  /// Words as they lie in memory, for each access of the copy; 0 outside of the view, and where `exists` is false
+  /// (null: there is such a step).
+  Registers fetchNarrow(const SharedCopy &copy, Value base, Value step, Value exists);
+  void storeNarrow(const SharedCopy &copy, Value base, Value step, const Registers &words);
+  /// `count` float8 in a word of so many bytes, as f16 or bf16: exact, and NaN stays NaN.
+  Value widenFloat8(Value word, int64_t count, mlir::Type from, mlir::Type to);
   /// Starts copying step number `step` (of the tile's size along the depth) to
   /// `base`; with a null step the whole tile.
   void startCopy(const SharedCopy &copy, Value base, Value step);

@@ -202,17 +202,21 @@ GpuExpander::Registers GpuExpander::readShared(const SharedTile &tile, Value bas
 // ---- copies from global memory
 
 GpuExpander::SharedCopy GpuExpander::makeSharedCopy(tile::LoadOp load, int64_t rows, int64_t columns, int64_t depthDim,
-                                                    int64_t threads, int64_t rowStep, int64_t groupBytes) {
+                                                    int64_t threads, int64_t rowStep, int64_t groupBytes,
+                                                    Type element) {
   SharedCopy copy;
   copy.load = load;
   auto type = cast<RankedTensorType>(load.getTile().getType());
-  copy.tile = makeSharedTile(rows, columns, storageType(type.getElementType()), rowStep, groupBytes);
+  if (element && element != type.getElementType())
+    copy.narrow = type.getElementType();
+  copy.tile =
+      makeSharedTile(rows, columns, element ? element : storageType(type.getElementType()), rowStep, groupBytes);
   copy.depthDim = depthDim;
   int64_t bytes = copy.tile.elementBytes();
   // Steps of the depth are multiples of 16 bytes; where the tile itself begins
   // and how long its rows are, the view says.
   copy.vector = accessWidth(load.getView(), load.getOffsets(), load.getDims(), std::min(columns, accessBytes / bytes));
-  copy.asynchronous = copy.vector * bytes >= 4 && machine.architecture >= 80;
+  copy.asynchronous = copy.vector * bytes >= 4 && machine.architecture >= 80 && !copy.narrow;
   copy.wholeDepth = !type.isDynamicDim(depthDim) && type.getDimSize(depthDim) % copy.tile.layout.shape()[depthDim] == 0;
   copy.layout = copyLayout(rows, columns, copy.vector, threads, /*rowsFirst=*/false);
   return copy;
@@ -244,40 +248,47 @@ TileLayout GpuExpander::copyLayout(int64_t rows, int64_t columns, int64_t vector
   return atom ? TileLayout::create(std::move(*atom), {1, repeats}).value_or(TileLayout()) : TileLayout();
 }
 
+void GpuExpander::eachAccess(const SharedCopy &copy, Value base, Value step,
+                             llvm::function_ref<void(Value from, Value to, Value guard)> access) {
+  tile::LoadOp load = copy.load;
+  auto type = cast<RankedTensorType>(load.getTile().getType());
+  ThreadColumns columns = threadColumns(copy.tile, copy.layout);
+  Value depth = step ? mul(step, index(copy.tile.layout.shape()[copy.depthDim])) : Value();
+  for (int64_t reg = 0; reg < copy.layout.registers(); reg += copy.vector) {
+    Registers at = coordinates(copy.layout, reg);
+    std::vector<int64_t> inTile = copy.layout.locate(reg, {});
+    Value guard;
+    for (int64_t d = 0; d < 2; ++d) {
+      bool alongDepth = step && d == copy.depthDim;
+      if (alongDepth)
+        at[d] = add(at[d], depth);
+      // Within the tile, and where the tile may be larger than the view,
+      // within the view.
+      if (alongDepth && !copy.wholeDepth)
+        guard = both(guard, below(at[d], type.isDynamicDim(d) ? mapped(tileSizeOperand(load.getTile(), d))
+                                                              : index(type.getDimSize(d))));
+      if (!alongDepth && type.isDynamicDim(d))
+        guard = both(guard, below(at[d], mapped(tileSizeOperand(load.getTile(), d))));
+      else if (!alongDepth && type.getDimSize(d) < copy.tile.layout.shape()[d])
+        guard = both(guard, below(at[d], index(type.getDimSize(d))));
+    }
+    if (!load->hasAttr("in_bounds"))
+      guard = both(guard, isInView(load.getView(), load.getOffsets(), load.getDims(), at));
+    if (load.getCondition())
+      guard = both(guard, mapped(load.getCondition()));
+    access(pointer(load.getView(), load.getOffsets(), load.getDims(), at),
+           sharedPlace(base, columns, copy.tile.place(inTile[0], inTile[1])), guard);
+  }
+}
+
 void GpuExpander::startCopy(const SharedCopy &copy, Value base, Value step) {
   if (copy.patches)
     return startPatchesCopy(copy, base, step);
   tile::LoadOp load = copy.load;
-  auto type = cast<RankedTensorType>(load.getTile().getType());
-  int64_t bytes = copy.tile.elementBytes(), stepSize = copy.tile.layout.shape()[copy.depthDim];
-  ThreadColumns columns = threadColumns(copy.tile, copy.layout);
-  Value owner = isOwner(copy.layout);
-  Value depth = step ? mul(step, index(stepSize)) : Value();
-  auto body = [&] {
-    for (int64_t reg = 0; reg < copy.layout.registers(); reg += copy.vector) {
-      Registers at = coordinates(copy.layout, reg);
-      std::vector<int64_t> inTile = copy.layout.locate(reg, {});
-      Value guard;
-      for (int64_t d = 0; d < 2; ++d) {
-        bool alongDepth = step && d == copy.depthDim;
-        if (alongDepth)
-          at[d] = add(at[d], depth);
-        // Within the tile, and where the tile may be larger than the view,
-        // within the view.
-        if (alongDepth && !copy.wholeDepth)
-          guard = both(guard, below(at[d], type.isDynamicDim(d) ? mapped(tileSizeOperand(load.getTile(), d))
-                                                                : index(type.getDimSize(d))));
-        if (!alongDepth && type.isDynamicDim(d))
-          guard = both(guard, below(at[d], mapped(tileSizeOperand(load.getTile(), d))));
-        else if (!alongDepth && type.getDimSize(d) < copy.tile.layout.shape()[d])
-          guard = both(guard, below(at[d], index(type.getDimSize(d))));
-      }
-      if (!load->hasAttr("in_bounds"))
-        guard = both(guard, isInView(load.getView(), load.getOffsets(), load.getDims(), at));
-      if (load.getCondition())
-        guard = both(guard, mapped(load.getCondition()));
-      Value from = pointer(load.getView(), load.getOffsets(), load.getDims(), at);
-      Value to = sharedPlace(base, columns, copy.tile.place(inTile[0], inTile[1]));
+  Type element = cast<RankedTensorType>(load.getTile().getType()).getElementType();
+  int64_t bytes = copy.tile.elementBytes();
+  guarded(isOwner(copy.layout), [&] {
+    eachAccess(copy, base, step, [&](Value from, Value to, Value guard) {
       if (copy.asynchronous) {
         int64_t size = copy.vector * bytes;
         // Of what is outside nothing is read, and zeros arrive.
@@ -287,14 +298,13 @@ void GpuExpander::startCopy(const SharedCopy &copy, Value base, Value step) {
                                          zeroOf(b.getI32Type()));
         NVVM::CpAsyncOp::create(b, to, from, size,
                                 size == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA, read);
-        continue;
+        return;
       }
-      Registers values = this->read(from, type.getElementType(), copy.vector, guard);
+      Registers values = this->read(from, element, copy.vector, guard);
       Value whole = values[0];
       if (copy.vector > 1)
         whole = vector::FromElementsOp::create(b, VectorType::get({copy.vector}, copy.tile.element), values);
       LLVM::StoreOp::create(b, whole, to, copy.vector * bytes);
-    }
-  };
-  guarded(owner, body);
+    });
+  });
 }

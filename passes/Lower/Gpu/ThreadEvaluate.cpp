@@ -155,6 +155,10 @@ FailureOr<Value> ThreadExpander::evaluatePanels(tile::PanelsOp op, Value depth, 
 FailureOr<Value> ThreadExpander::evaluateDot(tile::DotOp op, Place &place) {
   Type sum = cast<RankedTensorType>(op.getTile().getType()).getElementType();
   auto right = cast<RankedTensorType>(op.getB().getType());
+  for (Value operand : {op.getA(), op.getB()})
+    if (Type element = getElementTypeOrSelf(operand.getType());
+        element.getIntOrFloatBitWidth() < 16 && isa<FloatType>(element))
+      return op.emitError("expected operands of f32, f16 or bf16 in a product element by element, got ") << element;
   Value row = place.at[0], column = place.at[1], panel, within;
   auto panels = memory.count(op.getB()) ? tile::PanelsOp() : op.getB().getDefiningOp<tile::PanelsOp>();
   if (right.getRank() == 3 && !panels) {

@@ -313,24 +313,38 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
           ArrayRef<LLVM::GEPArg>{arith::MulIOp::create(b, part, constant64(partPlace)).getResult()});
     return descriptorAt(copy, place);
   };
-  NVVM::WGMMATypes element = schedule.instruction == MatmulInstruction::WgmmaTf32 ? NVVM::WGMMATypes::tf32
-                             : elementType.isBF16()                               ? NVVM::WGMMATypes::bf16
-                                                                                  : NVVM::WGMMATypes::f16;
+  bool isFloat8 = schedule.instruction == MatmulInstruction::WgmmaFloat8;
+  NVVM::WGMMATypes element = isa<Float8E4M3FNType>(elementType)                     ? NVVM::WGMMATypes::e4m3
+                             : isa<Float8E5M2Type>(elementType)                     ? NVVM::WGMMATypes::e5m2
+                             : schedule.instruction == MatmulInstruction::WgmmaTf32 ? NVVM::WGMMATypes::tf32
+                             : elementType.isBF16()                                 ? NVVM::WGMMATypes::bf16
+                                                                                    : NVVM::WGMMATypes::f16;
   int64_t instructionDepth = 32 / copyA.elementBytes;
-  SmallVector<Value> initial(tilesOfRows, LLVM::ZeroOp::create(b, sumsType));
+  // Of float8, sums of all steps, which the lanes keep; else those that the instruction adds to.
+  int64_t carried = isFloat8 ? tilesOfRows * columns / 2 : tilesOfRows;
+  SmallVector<Value> initial(carried, isFloat8 ? zeroOf(b.getF32Type()) : Value(LLVM::ZeroOp::create(b, sumsType)));
   initial.append({place.stage, place.parity, place.stage}); // …, the stage before
   auto giveBack = [&](Value condition, Value stage) {
     guarded(condition, [&] {
       NVVM::MBarrierArriveOp::create(b, TypeRange(), ringBarrier(ring.empty, stage), Value(), NVVM::MemScopeKind::CTA);
     });
   };
+  auto flattened = [&](ValueRange products) {
+    Registers all;
+    for (Value product : products)
+      for (int64_t i = 0; i < columns / 2; ++i)
+        all.push_back(LLVM::ExtractValueOp::create(b, product, i));
+    return all;
+  };
   auto loop = scf::ForOp::create(b, index(0), index(ring.steps), index(1), initial);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
-    SmallVector<Value> sums(loop.getRegionIterArgs().take_front(tilesOfRows));
-    RingPlace at{loop.getRegionIterArgs()[tilesOfRows], loop.getRegionIterArgs()[tilesOfRows + 1]};
-    Value before = loop.getRegionIterArgs()[tilesOfRows + 2];
+    SmallVector<Value> kept(loop.getRegionIterArgs().take_front(carried)), sums = kept;
+    if (isFloat8)
+      sums.assign(tilesOfRows, LLVM::UndefOp::create(b, sumsType));
+    RingPlace at{loop.getRegionIterArgs()[carried], loop.getRegionIterArgs()[carried + 1]};
+    Value before = loop.getRegionIterArgs()[carried + 2];
     waitFor(ringBarrier(ring.full, at.stage), at.parity);
     Value placeA = ringStage(ring, at.stage), placeB = moved(placeA, ring.bytesA);
     Value leftD = descriptorOf(copyA, placeA, schedule.groupRows() > 1 ? groupRow : Value(), groupRows),
@@ -345,27 +359,33 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
             b, sumsType, sums[m], b.createOrFold<arith::AddIOp>(leftD, constant64(offsetA / 16)),
             b.createOrFold<arith::AddIOp>(rightD, constant64(offsetB / 16)),
             NVVM::MMAShapeAttr::get(b.getContext(), groupRowCount, columns, instructionDepth), element, element,
-            NVVM::WGMMATypes::f32, NVVM::WGMMAScaleOut::one, NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one,
-            transposedA ? NVVM::MMALayout::col : NVVM::MMALayout::row,
+            NVVM::WGMMATypes::f32, isFloat8 && k == 0 ? NVVM::WGMMAScaleOut::zero : NVVM::WGMMAScaleOut::one,
+            NVVM::WGMMAScaleIn::one, NVVM::WGMMAScaleIn::one, transposedA ? NVVM::MMALayout::col : NVVM::MMALayout::row,
             transposed ? NVVM::MMALayout::col : NVVM::MMALayout::row, NVVM::MMAIntOverflowAttr());
       }
     NVVM::WgmmaGroupSyncAlignedOp::create(b);
-    NVVM::WgmmaWaitGroupSyncOp::create(b, 1);
-    Value hasBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loop.getInductionVar(), index(0));
-    giveBack(arith::AndIOp::create(b, hasBefore, ring.isFirstLane), before);
+    if (isFloat8) {
+      // The instruction keeps about 14 bits of a sum: it adds up one step, the lanes the rest.
+      for (auto [sum, step] : llvm::zip(kept, waitForSums(flattened(sums), 0)))
+        sum = arith::AddFOp::create(b, sum, step);
+      sums = kept;
+      giveBack(ring.isFirstLane, at.stage);
+    } else {
+      NVVM::WgmmaWaitGroupSyncOp::create(b, 1);
+      Value hasBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loop.getInductionVar(), index(0));
+      giveBack(arith::AndIOp::create(b, hasBefore, ring.isFirstLane), before);
+    }
     RingPlace next = following(ring, at);
     sums.append({next.stage, next.parity, at.stage});
     scf::YieldOp::create(b, sums);
   }
 
-  Registers inFlight;
-  for (int64_t m = 0; m < tilesOfRows; ++m)
-    for (int64_t i = 0; i < columns / 2; ++i)
-      inFlight.push_back(LLVM::ExtractValueOp::create(b, loop.getResult(m), i));
-  Registers done = waitForSums(inFlight, 0);
+  place = {loop.getResult(carried), loop.getResult(carried + 1)};
+  if (isFloat8)
+    return Registers(loop.getResults().take_front(carried));
+  Registers done = waitForSums(flattened(loop.getResults().take_front(carried)), 0);
   if (goesOn)
-    giveBack(ring.isFirstLane, loop.getResult(tilesOfRows + 2));
-  place = {loop.getResult(tilesOfRows), loop.getResult(tilesOfRows + 1)};
+    giveBack(ring.isFirstLane, loop.getResult(carried + 2));
   return done;
 }
 

@@ -45,7 +45,7 @@ TEST_P(LargeProducts, AreMadeOfWhatTheScheduleSays) {
   std::string architecture = name.substr(0, name.find(','));
   GpuMachine machine = gpuMachineOf(architecture == "sm_80" ? 80 : 90);
   if (architecture != name)
-    machine.wgmmaHalfFlops = machine.wgmmaTf32Flops = 0;
+    machine.wgmmaHalfFlops = machine.wgmmaTf32Flops = machine.wgmmaFloat8Flops = 0;
   std::string a = shapeText(shape.rows, shape.depth, shape.element),
               y = shapeText(shape.rows, shape.columns, shape.element),
               b = shape.transposed ? shapeText(shape.columns, shape.depth, shape.element)
