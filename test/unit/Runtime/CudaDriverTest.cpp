@@ -69,7 +69,9 @@ int cuMemAlloc_v2(P *at, size_t bytes) { NEED
   for (int i = 0; i < 256; ++i) if (!blocks[i].at) {
     blocks[i].at = (P)malloc(bytes) ^ tag; blocks[i].bytes = bytes; *at = blocks[i].at; ++fake_live; return OK; }
   return NO_MEMORY; }
+int cuStreamSynchronize(void *s);
 int cuMemFree_v2(P at) { NEED
+  if (queued) cuStreamSynchronize(&streams); // the driver waits for all that may use the memory
   for (int i = 0; i < 256; ++i) if (blocks[i].at == at) { free((void *)(at ^ tag)); blocks[i].at = 0; --fake_live; return OK; }
   return BAD; }
 int cuMemAllocHost_v2(void **at, size_t bytes) { NEED *at = malloc(bytes); ++fake_live; return OK; }
