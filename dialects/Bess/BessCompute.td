@@ -159,6 +159,49 @@ def Bess_AttentionOp : Bess_Composite<"attention", [AttrSizedOperandSegments]> {
                        DefaultValuedStrAttr<StrAttr, "bhsd">:$v_layout, DefaultValuedStrAttr<StrAttr, "bhsd">:$y_layout);
   let results = (outs Bess_Tensor:$y);
 }
+// Opaque: `bessemer-split-keys` makes them for a GPU, which has programs for both.
+def Bess_AttentionPartsOp : Bess_Opaque<"attention_parts", [AttrSizedOperandSegments]> {
+  let summary = "attention in parts of its keys, each with a maximum and a sum of its own; `combine_parts` makes one of them";
+  let description = [{
+    Operands and attributes are those of `attention`. Of each batch the keys that exist (those below T, and below valid[b]) are cut into P = `parts` parts:
+    part p has the keys from p * n on, n of them or what is left, where n is their number / P, rounded up to a multiple of `unit`. So P is known although T may not be;
+    the last parts may have no key. With `of_one_query` P is 1 where S is not 1: a number of queries that only the run knows may be that of a step, or that of
+    a prompt, which needs no parts to keep a machine busy and would make large results of them.
+
+    Results, in f32, for each part and query, over the keys of the part that the query sees, s being a score after scale, softcap and mask:
+     * `largest` [P, B, Hq, S]: the largest log2(e) * s; the least finite f32 where no key is seen, so that differences are numbers,
+     * `sum` [P, B, Hq, S]: the sum of 2^(log2(e) * s - largest),
+     * `y` [P, B, Hq, S, Dv]: the sum of 2^(log2(e) * s - largest) times the value.
+
+    With `y_layout` = "bshd" they are [P, B, S, Hq] and [P, B, S, Hq, Dv].
+    ```mlir
+    // A step of a decoder: one query, 12 heads, past + 1 keys.
+    %y, %m, %s = bess.attention_parts %q, %k, %v {parts = 8 : i64, unit = 64 : i64, scale = 0.125 : f64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>}
+      : (tensor<1x12x1x64xf16>, tensor<1x12x?x64xf16, #bess.dims<"1", "12", "past + 1", "64">>, tensor<1x12x?x64xf16, #bess.dims<"1", "12", "past + 1", "64">>)
+      -> (tensor<8x1x12x1x64xf32>, tensor<8x1x12x1xf32>, tensor<8x1x12x1xf32>)
+    %r = bess.combine_parts %y, %m, %s {to = f16} : (tensor<8x1x12x1x64xf32>, tensor<8x1x12x1xf32>, tensor<8x1x12x1xf32>) -> tensor<1x12x1x64xf16>
+    ```
+  }];
+  let arguments = (ins Bess_Tensor:$q, Bess_Tensor:$k, Bess_Tensor:$v, Optional<Bess_Tensor>:$mask, Optional<Bess_Tensor>:$valid,
+                       I64Attr:$parts, I64Attr:$unit, UnitAttr:$of_one_query,
+                       F64Attr:$scale, DefaultValuedAttr<BoolAttr, "false">:$causal, DefaultValuedAttr<BoolAttr, "false">:$causal_bottom_right,
+                       DefaultValuedAttr<F64Attr, "0.0">:$softcap,
+                       DefaultValuedStrAttr<StrAttr, "bhsd">:$q_layout, DefaultValuedStrAttr<StrAttr, "bhsd">:$k_layout,
+                       DefaultValuedStrAttr<StrAttr, "bhsd">:$v_layout, DefaultValuedStrAttr<StrAttr, "bhsd">:$y_layout);
+  let results = (outs Bess_Tensor:$y, Bess_Tensor:$largest, Bess_Tensor:$sum);
+}
+def Bess_CombinePartsOp : Bess_Opaque<"combine_parts"> {
+  let summary = "the parts of `attention_parts` as one: the sum of their results by the sum of their sums, rounded to `to` once";
+  let description = [{
+    y: [P, .., D], largest and sum: [P, ..], in f32; the result is [.., D]. P is known, or at most `most_parts`. With m = the largest of `largest` along P and w = 2^(largest - m) it is
+    sum(w * y) / sum(w * sum), both along P in its order: the same bits each time. Where nothing was seen (all sums are 0) it is 0.
+    ```mlir
+    %r = bess.combine_parts %y, %m, %s {to = bf16} : (tensor<3x2x64xf32>, tensor<3x2xf32>, tensor<3x2xf32>) -> tensor<2x64xbf16>
+    ```
+  }];
+  let arguments = (ins Bess_Tensor:$y, Bess_Tensor:$largest, Bess_Tensor:$sum, TypeAttr:$to, OptionalAttr<I64Attr>:$most_parts);
+  let results = (outs Bess_Tensor:$result);
+}
 def Bess_RopeOp : Bess_Composite<"rope"> {
   let summary = "rotary position embedding of x [B, H, S, D] by cos and sin, each broadcasting to [B, H, S, rotary/2]";
   let description = "Rotates the first `rotary` of the D elements: pairs (i, i + rotary/2), or (2i, 2i+1) with `interleaved`.";

@@ -34,7 +34,8 @@ LogicalResult RmsNormOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor ada
   return success();
 }
 
-LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+/// Of attention, also in parts: the dimensions of the result.
+template <class Adaptor> static FailureOr<Dims> attentionDims(OptLoc loc, Adaptor adaptor) {
   // Dimensions of an operand in the order B, H, S, D.
   auto canonical = [&](Value value, StringRef layout, StringRef what) -> FailureOr<Dims> {
     if (failed(checkRank(loc, value, what, 4)) || failed(checkOneOf(loc, "layout", layout, {"bhsd", "bshd"})))
@@ -79,7 +80,59 @@ LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor a
   Dims result = {batch, (*q)[1], (*q)[2], (*v)[3]};
   if (adaptor.getYLayout() == "bshd")
     std::swap(result[1], result[2]);
-  types.push_back(getTensorType(result, elementOf(adaptor.getQ())));
+  return result;
+}
+
+LogicalResult AttentionOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  FailureOr<Dims> dims = attentionDims(loc, adaptor);
+  if (failed(dims))
+    return failure();
+  types.push_back(getTensorType(*dims, elementOf(adaptor.getQ())));
+  return success();
+}
+
+LogicalResult AttentionPartsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  for (auto [count, what] : {std::pair<uint64_t, StringRef>{adaptor.getParts(), "parts"}, {adaptor.getUnit(), "unit"}})
+    if (static_cast<int64_t>(count) < 1)
+      return emitOptionalError(loc, "expected a positive number as `", what, "`, got ", static_cast<int64_t>(count));
+  for (Value operand : {adaptor.getQ(), adaptor.getK(), adaptor.getV()})
+    if (!isa<FloatType>(elementOf(operand)))
+      return emitOptionalError(loc, "expected q, k and v of floats, got ", operand.getType());
+  FailureOr<Dims> dims = attentionDims(loc, adaptor);
+  if (failed(dims))
+    return failure();
+  Type f32 = Float32Type::get(adaptor.getQ().getContext());
+  SymbolicExpr parts = static_cast<int64_t>(adaptor.getParts());
+  // parts for S = 1 (and 0), 1 for more.
+  if (SymbolicExpr queries = (*dims)[adaptor.getYLayout() == "bshd" ? 1 : 2]; adaptor.getOfOneQuery())
+    parts = SymbolicExpr(1) + (parts - 1) * SymbolicExpr::min(SymbolicExpr::max(SymbolicExpr(2) - queries, 0), 1);
+  dims->insert(dims->begin(), parts);
+  types.push_back(getTensorType(*dims, f32));
+  dims->pop_back();
+  types.append(2, getTensorType(*dims, f32));
+  return success();
+}
+
+LogicalResult CombinePartsOp::inferReturnTypes(MLIRContext *, OptLoc loc, Adaptor adaptor, Types &types) {
+  Dims dims = dimsOf(adaptor.getY());
+  for (Value operand : {adaptor.getY(), adaptor.getLargest(), adaptor.getSum()})
+    if (!elementOf(operand).isF32())
+      return emitOptionalError(loc, "expected parts in f32, got ", operand.getType());
+  if (dims.size() < 2 || (!dims.front().isConstant() && !adaptor.getMostParts()))
+    return emitOptionalError(loc, "expected parts [P, .., D], P known or `most_parts`, got ", adaptor.getY().getType());
+  for (Value operand : {adaptor.getLargest(), adaptor.getSum()}) {
+    Dims own = dimsOf(operand);
+    if (own.size() + 1 != dims.size())
+      return emitOptionalError(loc, "expected a number for each row of ", adaptor.getY().getType(), ", got ",
+                               operand.getType());
+    for (auto [x, y] : llvm::zip(own, dims))
+      if (failed(unify(loc, x, y, "dimensions of the parts")))
+        return failure();
+  }
+  if (!isa<FloatType>(adaptor.getTo()))
+    return emitOptionalError(loc, "expected a float type as `to`, got ", adaptor.getTo());
+  dims.erase(dims.begin());
+  types.push_back(getTensorType(dims, adaptor.getTo()));
   return success();
 }
 

@@ -227,6 +227,40 @@ TEST(Attention, NothingSeenGivesZero) {
   EXPECT_EQ(numbersOf("attention", {{"scale", 1.0}}, {q, k, v, Value(), i64({1}, {0})}, {1, 1, 2, 1}), (Numbers{0, 0}));
 }
 
+// Parts of 1 key and none, of 2 and 1, of all: combined they are attention; a part that sees nothing counts nothing.
+TEST(Attention, PartsCombineToTheWhole) {
+  int64_t h = 2, s = 2, t = 3, d = 4;
+  Value q = f64({1, h, s, d}, noise(h * s * d, 3)), k = f64({1, 1, t, d}, noise(t * d, 4)),
+        v = f64({1, 1, t, d}, noise(t * d, 5));
+  Value mask = f64({s, t}, {0, 1, -inf, -inf, 0, 0});
+  Attributes base{{"scale", 0.5}, {"causal", int64_t{1}}, {"causal_bottom_right", int64_t{1}}};
+  for (const char *layout : {"bhsd", "bshd"}) {
+    base["y_layout"] = word(layout);
+    bool lengthFirst = layout == std::string("bshd");
+    Shape rows{1, lengthFirst ? s : h, lengthFirst ? h : s}, shape = rows;
+    shape.push_back(d);
+    for (int64_t valid : {0, 2, 3}) {
+      Operands operands{q, k, v, mask, i64({1}, {double(valid)})};
+      Numbers whole = numbersOf("attention", base, operands, shape);
+      for (auto [parts, unit] : {std::pair<int64_t, int64_t>{5, 1}, {2, 2}, {3, 4}}) {
+        Attributes inParts = base;
+        inParts["parts"] = parts, inParts["unit"] = unit;
+        Shape partRows = rows, partShape = shape;
+        partRows.insert(partRows.begin(), parts), partShape.insert(partShape.begin(), parts);
+        std::vector<Value> results{Value(DType::F64, partShape), Value(DType::F64, partRows),
+                                   Value(DType::F64, partRows)};
+        ASSERT_EQ(runInto("attention_parts", inParts, operands, results), "");
+        expectNear(numbersOf("combine_parts", {}, {results[0], results[1], results[2]}, shape), whole, 1e-13);
+        // Of the last part, which has no key here.
+        if (parts == 5) {
+          EXPECT_EQ(results[1].numbers().back(), -std::numeric_limits<float>::max());
+          EXPECT_EQ(results[2].numbers().back(), 0);
+        }
+      }
+    }
+  }
+}
+
 TEST(Attention, Layouts) {
   int64_t s = 3, h = 2, d = 2;
   Numbers q = noise(s * h * d, 6), k = noise(s * h * d, 7), v = noise(s * h * d, 8);
