@@ -79,9 +79,9 @@ def matmul(m, k, n, dtype="bfloat16"):
 
 # ---- attention --------------------------------------------------------------------------
 
-def attention(heads, length, depth, causal, dtype="bfloat16", batch=1, key_heads=None):
-    """Queries go through the chain, keys and values stay: x = attention(x, k, v)."""
-    key_heads = key_heads or heads
+def attention(heads, length, depth, causal, dtype="bfloat16", batch=1, key_heads=None, queries=None):
+    """Queries go through the chain, keys and values stay: x = attention(x, k, v). queries: unless as many as keys."""
+    key_heads, own = key_heads or heads, queries or length
 
     def write(graph, x, _names):
         return graph.Attention(x, "k", "v", is_causal=int(causal))
@@ -91,10 +91,11 @@ def attention(heads, length, depth, causal, dtype="bfloat16", batch=1, key_heads
                                                                 enable_gqa=key_heads != heads)
 
     keys = (batch, key_heads, length, depth)
-    return Case(f"attention {batch} x {heads}/{key_heads} heads x {length} x {depth}{' causal' if causal else ''} {dtype}",
-                "attention", dtype, {"x": (batch, heads, length, depth), "k": keys, "v": keys}, write, step,
-                flops=4.0 * batch * heads * length * length * depth * (0.5 if causal else 1),
-                bytes=2.0 * batch * depth * length * (2 * heads + 2 * key_heads), scales={"x": 3})
+    lengths = f"{length}" if own == length else f"{own} of {length}"
+    return Case(f"attention {batch} x {heads}/{key_heads} heads x {lengths} x {depth}{' causal' if causal else ''} {dtype}",
+                "attention", dtype, {"x": (batch, heads, own, depth), "k": keys, "v": keys}, write, step,
+                flops=4.0 * batch * heads * own * length * depth * (0.5 if causal else 1),
+                bytes=4.0 * batch * depth * (own * heads + length * key_heads), scales={"x": 3})
 
 
 # ---- rows -------------------------------------------------------------------------------
@@ -134,6 +135,9 @@ def full():
             for length in (1024, 4096, 16384):
                 cases.append(attention(2048 // depth, length, depth, causal, batch=16384 // length))
     cases.append(attention(32, 4096, 128, True, batch=4, key_heads=8))
+    # Steps of decoders: GPT-2, Llama 8B.
+    cases += [attention(12, 1024, 64, False, "float16", queries=1)]
+    cases += [attention(32, length, 128, False, key_heads=8, queries=1) for length in (1024, 8192, 65536)]
     for op in ("rms_norm", "layer_norm", "softmax"):
         for columns in (1024, 4096, 16384, 65536):
             cases.append(rows(op, (1 << 26) // columns, columns))
@@ -144,5 +148,6 @@ def small():
     """Each kind once, for the emulator: the same code paths, a few blocks each."""
     return [matmul(128, 96, 96), matmul(40, 64, 160), matmul(1, 64, 192), matmul(64, 64, 64, "float16"),
             matmul(48, 40, 56, "float32"), attention(2, 96, 64, False), attention(2, 80, 64, True, "float16"),
-            attention(4, 64, 128, True, key_heads=2), rows("rms_norm", 6, 1024), rows("layer_norm", 6, 1536, "float16"),
+            attention(4, 64, 128, True, key_heads=2),
+            attention(4, 520, 64, False, key_heads=2, queries=1), rows("rms_norm", 6, 1024), rows("layer_norm", 6, 1536, "float16"),
             rows("softmax", 6, 1000), rows("softmax", 3, 2048, "float32")]
