@@ -3,27 +3,21 @@
 // Into how many parts of its depth a product is cut on a GPU.
 #include "bessemer/Algorithms/GpuMatmulSchedule.h"
 
+#include "lib/Algorithms/GpuParts.h"
+
 #include <algorithm>
 #include <cmath>
 
 namespace bessemer {
 
 namespace {
-/// From the end of a kernel to the first work of the next one of its stream, about 2 us. Assumed, to be measured.
-constexpr double launchCycles = 3000;
 /// Parts begin at multiples of the longest step of depth that any schedule takes.
 constexpr int64_t stepBytes = 128;
 constexpr int64_t candidates[] = {2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32};
-/// Of the L2 cache, what partial sums may take and be there still when they are read. Assumed, to be measured.
-constexpr double sharedPart = 0.5;
-/// What a number of parts must gain: the model is no better than that.
-constexpr double leastGain = 0.05;
 
 /// Of the kernel that adds the parts.
 double sumCycles(int64_t parts, double elements, int64_t resultBytes, const GpuMachine &machine) {
-  double partBytes = 4 * parts * elements, fromL2 = machine.l2BytesPerCycle * machine.multiprocessors;
-  double rate = partBytes <= sharedPart * machine.l2Bytes ? fromL2 : machine.memoryBytesPerCycle;
-  return launchCycles + machine.copyLatency + partBytes / rate + elements * resultBytes / machine.memoryBytesPerCycle;
+  return combineCycles(4.0 * parts * elements, elements * resultBytes, machine);
 }
 } // namespace
 
@@ -65,13 +59,13 @@ GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &ma
   for (const GpuDepthCut &cut : gpuDepthCuts(shape, machine)) {
     // What no cut can be faster than: neither the arithmetic nor the memory gets less.
     double least = std::max(peakCycles, wholeCost.memoryCycles) + cut.sumCycles;
-    if (least > best.cycles * (1 - leastGain))
+    if (least > best.cycles * (1 - leastPartsGain))
       break;
     std::optional<GpuMatmulSchedule> schedule = chooseGpuMatmulSchedule(cut.part, machine);
     if (!schedule)
       continue;
     double cycles = gpuMatmulCost(*schedule, cut.part, machine).cycles + cut.sumCycles;
-    if (cycles < best.cycles && cycles < best.wholeCycles * (1 - leastGain)) {
+    if (cycles < best.cycles && cycles < best.wholeCycles * (1 - leastPartsGain)) {
       best.parts = cut.parts, best.partDepth = cut.partDepth, best.cycles = cycles;
       memoryCycles = wholeCost.memoryCycles;
     }

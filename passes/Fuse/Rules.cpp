@@ -3,6 +3,7 @@
 
 #include "dialects/Bess/DTypes.h"
 #include "dialects/Bess/Views.h"
+#include "dialects/Tile/AttentionShape.h"
 #include "dialects/Tile/ProductShape.h"
 #include "dialects/Tile/TargetSchedule.h"
 
@@ -188,6 +189,10 @@ bool fuse::isTileableAnchor(Operation *op) {
     };
     return isForGpu && llvm::all_of(operands, isUsual);
   }
+  if (isa<AttentionPartsOp>(op))
+    return tile::GpuAttention::of(op).has_value();
+  if (isa<CombinePartsOp>(op))
+    return floating(op->getResult(0).getType());
   if (auto conv = dyn_cast<ConvOp>(op))
     return llvm::all_of(op->getOperandTypes(), floating) && floating(conv.getY().getType());
   if (isa<WinogradInputOp, WinogradOutputOp>(op))

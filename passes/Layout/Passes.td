@@ -88,6 +88,22 @@ def SplitDepth : Pass<"bessemer-split-depth", "::mlir::ModuleOp"> {
   }];
 }
 
+def SplitKeys : Pass<"bessemer-split-keys", "::mlir::ModuleOp"> {
+  let summary = "cut attention of few queries along the keys where a GPU has more multiprocessors than there are heads";
+  let description = [{
+    A step of a decoder has a block for each key head, which would read all keys and values of its head alone. A cost model (`chooseAttentionParts`,
+    `bessemer/Algorithms/GpuAttentionSchedule.h`) takes a number of parts from the heads, the multiprocessors and the length, which may be one that only the run
+    knows: then its bound (`--dim 'past<=1023'`) counts, or 4096 where it has none; the number of parts stays as it is when a cache grows.
+    ```mlir
+    %y = bess.attention %q, %k, %v {scale = 0.125 : f64, ...} : (tensor<1x12x1x64xf16>, tensor<1x12x1024x64xf16>, tensor<1x12x1024x64xf16>) -> tensor<1x12x1x64xf16>
+    // becomes (sm_90a)
+    %p, %m, %s = bess.attention_parts %q, %k, %v {parts = 16 : i64, unit = 64 : i64, scale = 0.125 : f64, ...}
+      : (tensor<1x12x1x64xf16>, tensor<1x12x1024x64xf16>, tensor<1x12x1024x64xf16>) -> (tensor<16x1x12x1x64xf32>, tensor<16x1x12x1xf32>, tensor<16x1x12x1xf32>)
+    %y = bess.combine_parts %p, %m, %s {to = f16} : (tensor<16x1x12x1x64xf32>, tensor<16x1x12x1xf32>, tensor<16x1x12x1xf32>) -> tensor<1x12x1x64xf16>
+    ```
+  }];
+}
+
 def VerifyLayout : Pass<"bessemer-verify-layout", "::mlir::ModuleOp"> {
   let summary = "state the form that layout leaves";
   let description = [{

@@ -35,7 +35,9 @@ void bessemer::addLayoutPasses(OpPassManager &manager, const Numerics &numerics)
     manager.addPass(createChooseConvAlgorithm());
   manager.addPass(createNarrowProducts());
   manager.addPass(createPackWeights());
-  if (numerics.reassociate)
+  if (numerics.reassociate) {
     manager.addPass(createSplitDepth());
+    manager.addPass(createSplitKeys());
+  }
   manager.addPass(createVerifyLayout());
 }

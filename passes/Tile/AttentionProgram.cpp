@@ -3,7 +3,7 @@
 // Attention for one head and a stretch of queries: keys and values go to panels
 // in scratch memory once; then a few queries at a time, whose scores stay on
 // chip.
-#include "passes/Tile/HeadView.h"
+#include "dialects/Tile/AttentionShape.h"
 #include "passes/Tile/MatmulProgram.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,6 +16,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
+using bessemer::tile::HeadView;
 
 tile::KernelOp tilegen::writeAttentionProgram(ProgramBuilder &p) {
   if (p.gpu)

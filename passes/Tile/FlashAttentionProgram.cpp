@@ -5,11 +5,11 @@
 // Attention", arXiv:2205.14135), so that no score leaves the chip. Tiles have
 // the block's extents; what lies outside of a view is masked, in those steps
 // alone that reach beyond what every query of the block sees. Few queries whose
-// heads share keys are rows of one block: keys and values are read once.
-#include "passes/Tile/HeadView.h"
+// heads share keys are rows of one block: keys and values are read once. Of
+// attention_parts each part has blocks of its own, which begin and end with its
+// keys and store what they carry along.
+#include "dialects/Tile/AttentionShape.h"
 #include "passes/Tile/ProgramBuilder.h"
-
-#include "bessemer/Algorithms/GpuAttentionSchedule.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -26,134 +26,124 @@ using namespace bessemer::tilegen;
 namespace {
 class Writer {
 public:
-  Writer(ProgramBuilder &p, AttentionOp op) : p(p), b(p.b), op(op) {
-    q = HeadView::of(op.getQ().getType(), op.getQLayout());
-    k = HeadView::of(op.getK().getType(), op.getKLayout());
-    v = HeadView::of(op.getV().getType(), op.getVLayout());
-    y = HeadView::of(op.getY().getType(), op.getYLayout());
-  }
+  Writer(ProgramBuilder &p, const tile::GpuAttention &a)
+      : p(p), b(p.b), a(a), q(a.qView), k(a.kView), v(a.vView), y(a.yView) {}
 
   tile::KernelOp write() {
-    std::optional<SymbolicExpr> group = SymbolicExpr::exactDivide(q.heads, k.heads);
-    std::optional<int64_t> knownDepth = q.depth.isConstant(), knownValueDepth = v.depth.isConstant();
-    Type type = getElementTypeOrSelf(op.getQ().getType());
-    if (!group || !knownDepth || !knownValueDepth || !(type.isF32() || type.isF16() || type.isBF16()) ||
-        getElementTypeOrSelf(op.getK().getType()) != type || getElementTypeOrSelf(op.getV().getType()) != type)
-      return {};
-    depth = *knownDepth, valueDepth = *knownValueDepth;
-    if (op.getMask()) {
-      maskDims = getDims(op.getMask().getType());
-      maskDims.insert(maskDims.begin(), 4 - maskDims.size(), SymbolicExpr::constant(1));
-    }
-    // The last of the queries sees all keys.
-    causal = op.getCausal() && !(op.getCausalBottomRight() && isOne(q.length));
-    if ((folded = mayFold(*group))) {
-      if (op.getMask() && !isOne(maskDims[1]))
-        maskDims[1] = k.heads, maskDims[2] = *group;
-      for (HeadView *view : {&q, &y})
-        *view = {view->batch, k.heads, *group * view->length, view->depth, false};
-      group = SymbolicExpr::constant(1);
-    }
-    GpuAttentionShape shape{depth, valueDepth, q.length.isConstant(), k.length.isConstant(),
-                            (q.batch * q.heads).isConstant()};
-    shape.causalAndMask = causal && op.getMask();
-    if (type.isF32()) {
-      shape.instruction = MatmulInstruction::Fma;
-      shape.elementBytes = 4;
-    }
-    std::optional<GpuAttentionSchedule> schedule = chooseGpuAttentionSchedule(shape, *p.gpu);
+    std::optional<GpuAttentionSchedule> schedule = chooseGpuAttentionSchedule(a.shape, *p.gpu);
     if (!schedule)
       return {};
     rows = schedule->blockRows, step = schedule->blockKeys;
     begin();
     GpuMatmulSchedule products;
-    products.instruction = shape.instruction;
+    products.instruction = a.shape.instruction;
     products.blockRows = rows;
     products.blockColumns = step;
     products.blockDepth = 16; // each product has its own
     products.warpRows = schedule->warps;
+    products.stages = 2 * schedule->places; // of keys and of values
     products.reason = schedule->reason;
     p.setSchedule(products);
-    body(*group, type);
-    return p.finish(q.batch * q.heads * q.length * k.length * (2 * (depth + valueDepth)));
+    body();
+    return p.finish(q.batch * q.heads * q.length * k.length * (2 * (a.shape.depth + a.shape.valueDepth)));
   }
 
 private:
   unsigned number(Value value) { return cast<BlockArgument>(value).getArgNumber(); }
   bool isOne(const SymbolicExpr &dim) { return dim == SymbolicExpr::constant(1); }
 
-  /// Whether the query heads of a key head may be rows of one block: [B, H, 1, D] is [B, key heads, group, D], too.
-  /// Several queries of a head lie beside each other only where the heads come first, and must see the same keys.
-  bool mayFold(const SymbolicExpr &group) {
-    constexpr int64_t mostRows = 64;
-    std::optional<int64_t> count = group.isConstant(), length = q.length.isConstant();
-    if (!count || *count == 1 || !length || *count * *length > mostRows || causal)
-      return false;
-    for (Value other : {op.getK(), op.getV(), op.getMask()})
-      if (other == op.getQ())
-        return false; // one view for both
-    bool alike = !op.getMask() || (isOne(maskDims[1]) && isOne(maskDims[2]));
-    return *length == 1 || (!q.lengthFirst && !y.lengthFirst && alike);
-  }
-
   void begin() {
     SmallVector<SmallVector<SymbolicExpr>> views;
     for (Value input : p.fusion.getInputs())
       views.push_back(getDims(input.getType()));
-    views.push_back(getDims(op.getY().getType()));
-    output = views.size() - 1;
-    if (op.getMask())
-      views[number(op.getMask())] = maskDims;
-    if (folded) {
-      views[number(op.getQ())] = {q.batch, q.heads, q.length, q.depth};
-      views[output] = {y.batch, y.heads, y.length, y.depth};
+    if (a.mask)
+      views[number(a.mask)] = a.maskDims;
+    if (a.folded)
+      views[number(a.q)] = q.dims();
+    output = views.size();
+    SmallVector<SymbolicExpr> grid = {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, rows)};
+    SmallVector<SymbolicExpr> result = y.dims();
+    if (a.parts) {
+      for (SmallVector<SymbolicExpr> *dims : {&grid, &result})
+        dims->insert(dims->begin(), a.partCount);
     }
-    p.begin(views, {q.batch, q.heads, SymbolicExpr::ceilDiv(q.length, rows)});
+    views.push_back(result);
+    if (a.parts) { // largest and sum: columns
+      result.back() = 1;
+      views.append(2, result);
+    }
+    p.begin(views, grid);
   }
 
-  void body(const SymbolicExpr &group, Type type) {
-    Value batch = p.gridId(0), head = p.gridId(1);
-    first = p.mul(p.gridId(2), p.index(rows));
+  /// A tile [rows, columns] of a result.
+  void store(Value tile, unsigned number) {
+    SmallVector<Value> at = y.at(batch, head, first, p.index(0));
+    SmallVector<int64_t> dims = y.tileDims();
+    if (a.parts) {
+      at.insert(at.begin(), p.gridId(0));
+      for (int64_t &dim : dims)
+        ++dim;
+    }
+    p.store(tile, p.view(output + number), at, dims, isWhole(q.length, rows));
+  }
+
+  /// The keys from `from` on up to `end` are this part's, of the first `keys`.
+  void choosePart(Value keys, Value &from, Value &end) {
+    auto ceilDiv = [&](Value x, Value n) { return b.createOrFold<arith::DivUIOp>(p.add(x, p.sub(n, p.index(1))), n); };
+    Value unit = p.index(a.unit), length = p.mul(ceilDiv(ceilDiv(keys, p.indexOf(a.partCount)), unit), unit);
+    from = p.mul(p.gridId(0), length);
+    end = p.minimum(keys, p.add(from, length));
+  }
+
+  void body() {
+    unsigned ofPart = a.parts ? 1 : 0;
+    batch = p.gridId(ofPart), head = p.gridId(ofPart + 1);
+    first = p.mul(p.gridId(ofPart + 2), p.index(rows));
+    Type type = getElementTypeOrSelf(a.q.getType());
     Value zero = p.index(0), keys = p.indexOf(k.length);
-    Value keyHead = isOne(group) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(group));
-    Extent d = Extent::of(depth), dv = Extent::of(valueDepth);
+    Value keyHead = isOne(a.group) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(a.group));
+    Extent d = Extent::of(a.shape.depth), dv = Extent::of(a.shape.valueDepth);
     Type f32 = b.getF32Type();
     SmallVector<Extent> column = {Extent::of(rows), Extent::of(1)}, result = {Extent::of(rows), dv};
-    Value queries = p.loadStored(p.view(number(op.getQ())), q.at(batch, head, first, zero), q.tileDims(),
+    Value queries = p.loadStored(p.view(number(a.q)), q.at(batch, head, first, zero), q.tileDims(),
                                  {Extent::of(rows), d}, isWhole(q.length, rows));
 
-    if (causal && op.getCausalBottomRight())
-      shift = p.sub(keys, p.indexOf(q.length));
-    bool ragged = !isWhole(k.length, step);
-    if (op.getValid()) {
-      Type stored = getElementTypeOrSelf(op.getValid().getType());
-      Value count = tile::LoadScalarOp::create(b, stored, p.view(number(op.getValid())), ValueRange{batch});
+    if (a.causal && a.bottomRight)
+      shift = p.sub(keys, p.indexOf(a.queries));
+    // Parts are whole steps.
+    bool ragged = !isWhole(k.length, step) || (a.parts && a.unit % step != 0);
+    if (a.valid) {
+      Type stored = getElementTypeOrSelf(a.valid.getType());
+      Value count = tile::LoadScalarOp::create(b, stored, p.view(number(a.valid)), ValueRange{batch});
       count = arith::IndexCastOp::create(b, b.getIndexType(), count);
       keys = p.minimum(keys, b.createOrFold<arith::MaxSIOp>(count, zero));
       ragged = true;
     }
+    Value from = zero;
+    if (a.parts)
+      choosePart(keys, from, keys);
     // Of the keys, those that some query of the block sees, and those that all of them see.
     Value end = keys, common = keys;
-    if (causal) {
-      Value firstSeen = shift ? p.add(first, shift) : first;
-      Value seen = b.createOrFold<arith::MaxSIOp>(p.add(firstSeen, p.index(rows)), zero);
+    if (a.causal) {
+      auto [leastQuery, queryEnd] = queriesOfBlock();
+      Value seen = b.createOrFold<arith::MaxSIOp>(shifted(queryEnd), zero);
       end = p.minimum(end, seen);
-      common = p.minimum(common, p.add(firstSeen, p.index(1)));
+      common = p.minimum(common, p.add(shifted(leastQuery), p.index(1)));
     }
     // No score is below the least number, and it is finite: exp(least - least) = 1
     // before a row has seen anything, where sum and result are 0.
     Value least = p.constant(-std::numeric_limits<float>::max(), f32, column);
-    auto loop = scf::ForOp::create(b, zero, end, p.index(step),
+    auto loop = scf::ForOp::create(b, from, end, p.index(step),
                                    ValueRange{least, p.constant(0, f32, column), p.constant(0, f32, result)});
     {
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
       Value key = loop.getInductionVar(), largest = loop.getRegionIterArgs()[0], sum = loop.getRegionIterArgs()[1],
             sums = loop.getRegionIterArgs()[2];
-      Value keyTile = p.loadStored(p.view(number(op.getK())), k.at(batch, keyHead, key, zero), k.tileDims(),
+      Value keyTile = p.loadStored(p.view(number(a.k)), k.at(batch, keyHead, key, zero), k.tileDims(),
                                    {Extent::of(step), d}, isWhole(k.length, step));
-      Value scores = masked(p.dotTransposed(queries, keyTile), batch, head, key);
-      if (causal || ragged) {
+      Value scores = masked(p.dotTransposed(queries, keyTile), key);
+      if (a.causal || ragged) {
         Value all = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, p.add(key, p.index(step)), common);
         auto branch = scf::IfOp::create(b, TypeRange{scores.getType()}, all, /*withElseRegion=*/true);
         OpBuilder::InsertionGuard inBranch(b);
@@ -170,19 +160,35 @@ private:
       Value newSum = arith::AddFOp::create(b, arith::MulFOp::create(b, sum, old), p.reduce("sum", weights, 1));
       if (type != f32)
         weights = arith::TruncFOp::create(b, tileType(extents, type), weights);
-      Value valueTile = p.loadStored(p.view(number(op.getV())), v.at(batch, keyHead, key, zero), v.tileDims(),
+      Value valueTile = p.loadStored(p.view(number(a.v)), v.at(batch, keyHead, key, zero), v.tileDims(),
                                      {Extent::of(step), dv}, isWhole(k.length, step));
       Value scaled = arith::MulFOp::create(b, sums, p.broadcast(old, result));
       Value newSums = arith::AddFOp::create(b, scaled, p.dot(weights, valueTile));
       scf::YieldOp::create(b, ValueRange{newLargest, newSum, newSums});
+    }
+    if (a.parts) {
+      for (auto [number, result] : {std::pair(0, 2), {1, 0}, {2, 1}})
+        store(loop.getResult(result), number);
+      return;
     }
     Value total = loop.getResult(1);
     // A row in which nothing is seen is 0.
     Value none = arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, total, p.constant(0, f32, column));
     total = arith::SelectOp::create(b, none, p.constant(1, f32, column), total);
     Value inverse = arith::DivFOp::create(b, p.constant(1, f32, column), total);
-    Value y_ = arith::MulFOp::create(b, loop.getResult(2), p.broadcast(inverse, result));
-    p.store(y_, p.view(output), y.at(batch, head, first, zero), y.tileDims(), isWhole(q.length, rows));
+    store(arith::MulFOp::create(b, loop.getResult(2), p.broadcast(inverse, result)), 0);
+  }
+
+  Value shifted(Value query) { return shift ? p.add(query, shift) : query; }
+
+  /// The least query of the block, and the end of its queries: all of a head's where the block goes from head to head.
+  std::pair<Value, Value> queriesOfBlock() {
+    if (!a.folded)
+      return {first, p.add(first, p.index(rows))};
+    Value queries = p.indexOf(a.queries), least = b.createOrFold<arith::RemUIOp>(first, queries),
+          end = p.add(least, p.index(rows));
+    Value goesOn = arith::CmpIOp::create(b, arith::CmpIPredicate::ugt, end, queries);
+    return {arith::SelectOp::create(b, goesOn, p.index(0), least), arith::SelectOp::create(b, goesOn, queries, end)};
   }
 
   static bool isWhole(const SymbolicExpr &length, int64_t block) {
@@ -192,27 +198,26 @@ private:
 
   /// Scores times log2(e), since exp2 is the instruction; -infinity for keys
   /// that the mask hides.
-  Value masked(Value products, Value batch, Value head, Value key) {
+  Value masked(Value products, Value key) {
     constexpr double log2e = std::numbers::log2e;
     SmallVector<Extent> extents = {Extent::of(rows), Extent::of(step)};
     Type f32 = b.getF32Type();
-    double scale = op.getScale().convertToDouble(), softcap = op.getSoftcap().convertToDouble();
     Value scores = products;
-    if (softcap > 0) {
-      scores = arith::MulFOp::create(b, scores, p.constant(scale / softcap, f32, extents));
-      scores = arith::MulFOp::create(b, math::TanhOp::create(b, scores), p.constant(softcap * log2e, f32, extents));
+    if (a.softcap > 0) {
+      scores = arith::MulFOp::create(b, scores, p.constant(a.scale / a.softcap, f32, extents));
+      scores = arith::MulFOp::create(b, math::TanhOp::create(b, scores), p.constant(a.softcap * log2e, f32, extents));
     } else {
-      scores = arith::MulFOp::create(b, scores, p.constant(scale * log2e, f32, extents));
+      scores = arith::MulFOp::create(b, scores, p.constant(a.scale * log2e, f32, extents));
     }
     Value zero = p.index(0);
-    if (op.getMask()) {
-      bool perRow = !isOne(maskDims[2]) || isOne(q.length), perKey = !isOne(maskDims[3]) || isOne(k.length);
-      Value mask = p.load(p.view(number(op.getMask())),
-                          {isOne(maskDims[0]) ? zero : batch, isOne(maskDims[1]) ? zero : head,
-                           isOne(maskDims[2]) ? zero : first, isOne(maskDims[3]) ? zero : key},
+    if (a.mask) {
+      bool perRow = !isOne(a.maskDims[2]) || isOne(q.length), perKey = !isOne(a.maskDims[3]) || isOne(k.length);
+      Value mask = p.load(p.view(number(a.mask)),
+                          {isOne(a.maskDims[0]) ? zero : batch, isOne(a.maskDims[1]) ? zero : head,
+                           isOne(a.maskDims[2]) ? zero : first, isOne(a.maskDims[3]) ? zero : key},
                           {2, 3}, {Extent::of(perRow ? rows : 1), Extent::of(perKey ? step : 1)}, false);
       mask = p.broadcast(mask, extents);
-      if (getElementTypeOrSelf(op.getMask().getType()).isInteger(1))
+      if (getElementTypeOrSelf(a.mask.getType()).isInteger(1))
         scores = arith::SelectOp::create(b, mask, scores, unseen());
       else
         scores = arith::AddFOp::create(b, scores, arith::MulFOp::create(b, mask, p.constant(log2e, f32, extents)));
@@ -235,8 +240,15 @@ private:
       Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, numbers, limit);
       scores = arith::SelectOp::create(b, exists, scores, unseen());
     }
-    if (causal) {
-      Value query = arith::TruncIOp::create(b, narrow, p.iota(shift ? p.add(first, shift) : first, 0, extents));
+    if (a.causal) {
+      Value query = arith::TruncIOp::create(b, narrow, p.iota(a.folded ? first : shifted(first), 0, extents));
+      auto ofAll = [&](Value number) {
+        return p.splat(arith::IndexCastOp::create(b, b.getI32Type(), number), extents);
+      };
+      if (a.folded)
+        query = arith::RemUIOp::create(b, query, ofAll(p.indexOf(a.queries)));
+      if (a.folded && shift)
+        query = arith::AddIOp::create(b, query, ofAll(shift));
       Value seen = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, numbers, query);
       scores = arith::SelectOp::create(b, seen, scores, unseen());
     }
@@ -245,20 +257,18 @@ private:
 
   ProgramBuilder &p;
   ImplicitLocOpBuilder &b;
-  AttentionOp op;
-  HeadView q, k, v, y;
-  SmallVector<SymbolicExpr> maskDims;
-  unsigned output = 0;
-  int64_t depth = 0, valueDepth = 0, rows = 0, step = 0;
-  bool causal = false, folded = false;
-  Value first, shift;
+  const tile::GpuAttention &a;
+  const tile::HeadView &q, &k, &v, &y;
+  unsigned output = 0; ///< number of the first
+  int64_t rows = 0, step = 0;
+  Value batch, head, first, shift;
 };
 } // namespace
 
 tile::KernelOp tilegen::writeFlashAttentionProgram(ProgramBuilder &p) {
   Block &body = p.fusion.getBody().front();
-  auto op = dyn_cast<AttentionOp>(body.front());
-  if (!op || body.getOperations().size() != 2)
+  std::optional<tile::GpuAttention> attention = tile::GpuAttention::of(&body.front());
+  if (!p.gpu || !attention || body.getOperations().size() != 2)
     return {};
-  return Writer(p, op).write();
+  return Writer(p, *attention).write();
 }

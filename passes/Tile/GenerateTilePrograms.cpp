@@ -26,6 +26,8 @@ Writer writerOf(StringRef kind) {
       .Cases({"matmul", "matmul_parts", "grouped_matmul"}, tilegen::writeMatmulProgram)
       .Case("sum_parts", tilegen::writeSumPartsProgram)
       .Case("attention", tilegen::writeAttentionProgram)
+      .Case("attention_parts", tilegen::writeFlashAttentionProgram)
+      .Case("combine_parts", tilegen::writeCombinePartsProgram)
       .Case("conv", tilegen::writeConvProgram)
       .Case("pool", tilegen::writePoolProgram)
       .Case("winograd_input", tilegen::writeWinogradInputProgram)

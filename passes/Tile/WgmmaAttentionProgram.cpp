@@ -12,10 +12,10 @@
 //
 // Masks, valid lengths, softcap, lengths that only the run tells and caches with room for more have the program for
 // mma.sync (FlashAttentionProgram.cpp).
-#include "passes/Tile/HeadView.h"
 #include "passes/Tile/ProgramBuilder.h"
 
 #include "bessemer/Algorithms/WgmmaAttentionSchedule.h"
+#include "dialects/Tile/AttentionShape.h"
 #include "dialects/Tile/GroupBlocks.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,6 +29,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
+using bessemer::tile::HeadView;
 
 namespace {
 class Writer {

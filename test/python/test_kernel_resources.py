@@ -68,8 +68,9 @@ def experts(tokens, hidden, inner, count, dtype):
     return write, dtype
 
 
-def attention(heads, queries, keys, depth, dtype, **attributes):
-    return applied("Attention", [1, heads, queries, depth], [1, heads, keys, depth], [1, heads, keys, depth], dtype=dtype,
+def attention(heads, queries, keys, depth, dtype, key_heads=None, **attributes):
+    kept = key_heads or heads
+    return applied("Attention", [1, heads, queries, depth], [1, kept, keys, depth], [1, kept, keys, depth], dtype=dtype,
                    **attributes)
 
 
@@ -143,6 +144,12 @@ KERNELS = {
     "attention": attention(8, 1024, 1024, 64, HALF),
     "attention, causal": attention(8, 1024, 1024, 128, BRAIN, is_causal=1),
     "attention, one query": attention(8, 1, 1024, 64, HALF),
+    "attention, one query, heads share keys": attention(32, 1, 8192, 128, BRAIN, key_heads=8),
+    "attention, one query, many parts": attention(32, 1, 8192, 128, HALF, key_heads=1),
+    "attention, one query, heads of 80": attention(32, 1, 2048, 80, HALF),
+    "attention, one query, heads of 256": attention(8, 1, 4096, 256, BRAIN, key_heads=4),
+    "attention, one query, f32": attention(12, 1, 1024, 64, SINGLE),
+    "attention, some causal queries": attention(8, 4, 4096, 128, BRAIN, key_heads=2, is_causal=1),
     "attention, long and causal": attention(32, 4096, 4096, 128, BRAIN, is_causal=1),
     "attention, long": attention(16, 4096, 4096, 128, HALF),
     "attention, heads of 64, causal and ragged": attention(16, 4000, 4000, 64, BRAIN, is_causal=1),

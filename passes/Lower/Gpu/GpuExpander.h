@@ -282,12 +282,14 @@ private:
   mlir::LogicalResult expandIf(mlir::scf::IfOp op);
   struct StagedOperand {
     SharedCopy copy;
-    int64_t place = 0;       ///< in the arena
-    int64_t next = -1;       ///< that is copied while this one is in use
+    int64_t place = 0;       ///< the first, in the arena
+    int64_t next = -1;       ///< that is copied while this one is in use, where each has one place
     bool isNextStep = false; ///< `next` is of the loop's next step
   };
   /// Copies the load's tile, with the induction variable at `position`.
   void startStaged(const StagedOperand &operand, Value position);
+  void startStagedIfAny(const StagedOperand &operand, Value position); ///< … unless it is behind the loop's end
+  Value stagedBase(const StagedOperand &operand, Value position);      ///< the place of that step's tile
   /// The operand is there; the copy of the one after it is started.
   void useStaged(tile::LoadOp load);
   mlir::LogicalResult expandStagedDot(tile::DotOp op, Registers sums);
@@ -298,7 +300,8 @@ private:
   llvm::MapVector<mlir::Operation *, StagedOperand> outside; ///< of the loop
   int64_t computedPlace = 0;                                 ///< of a left operand that is computed, for multiply-adds
   mlir::scf::ForOp stagedLoop;
-  Value stagedPosition, stagedEnd, stagedStep; ///< of the loop: induction variable, bound, step
+  Value stagedPosition, stagedLower, stagedEnd, stagedStep; ///< of the loop: induction variable, bounds, step
+  int64_t stagedPlaces = 1;                                 ///< of each operand
 
   tile::KernelOp kernel;
   GpuMachine machine;

@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // scf.for with products inside, as in attention. Each load that a product of the
-// body reads has one place in shared memory, and while a product is computed
-// the operand of the next one is on its way:
+// body reads has places in shared memory, the schedule's `stages` shared out among
+// them. With one place for each, the operand of the next product is on its way while
+// a product is computed:
 //
 //   start the copies of what comes from outside, and of the first load
 //   for each step:
 //     for each product: wait for its operand; barrier: all see it, and all are
 //       done with the product before; start the copy of the next operand (of
 //       the next step's first, behind the last); multiply
+//
+// With more, whole steps are on their way:
+//
+//   start the copies of what comes from outside, and of all loads of the first
+//   places - 1 steps
+//   for each step:
+//     for each product: wait for its operand; barrier: all see it, and all are
+//       done with it in the step before; start its copy of the step places - 1
+//       ahead, there; multiply
 #include "passes/Lower/Gpu/GpuExpander.h"
 
 #include "passes/Lower/TileParts.h"
@@ -30,9 +40,26 @@ bool GpuExpander::isAddedOnce(tile::DotOp op) {
 void GpuExpander::startStaged(const StagedOperand &operand, Value position) {
   Value before = mapping.lookupOrNull(stagedLoop.getInductionVar());
   mapping.map(stagedLoop.getInductionVar(), position);
-  startCopy(operand.copy, sharedBase(operand.place), {});
+  startCopy(operand.copy, stagedBase(operand, position), {});
   if (before)
     mapping.map(stagedLoop.getInductionVar(), before);
+}
+
+Value GpuExpander::stagedBase(const StagedOperand &operand, Value position) {
+  Value base = sharedBase(operand.place);
+  if (stagedPlaces == 1)
+    return base;
+  Value number = arith::SubIOp::create(b, position, stagedLower);
+  number = arith::RemUIOp::create(b, arith::DivUIOp::create(b, number, stagedStep), index(stagedPlaces));
+  number = arith::IndexCastOp::create(b, b.getI32Type(), mul(number, index(operand.copy.tile.bytes)));
+  return LLVM::GEPOp::create(b, base.getType(), b.getI8Type(), base, ArrayRef<LLVM::GEPArg>{number});
+}
+
+void GpuExpander::startStagedIfAny(const StagedOperand &operand, Value position) {
+  OpBuilder::InsertionGuard guard(b);
+  Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, stagedEnd);
+  b.setInsertionPointToStart(scf::IfOp::create(b, exists, /*withElseRegion=*/false).thenBlock());
+  startStaged(operand, position);
 }
 
 void GpuExpander::useStaged(tile::LoadOp load) {
@@ -40,20 +67,15 @@ void GpuExpander::useStaged(tile::LoadOp load) {
   if (found == stagedNumbers.end())
     return; // copied once, outside
   const StagedOperand &operand = staged[found->second];
-  NVVM::CpAsyncWaitGroupOp::create(b, 0);
+  // One group for each operand and step.
+  NVVM::CpAsyncWaitGroupOp::create(b, stagedPlaces == 1 ? 0 : int64_t(staged.size()) * (stagedPlaces - 1) - 1);
   blockBarrier();
-  OpBuilder::InsertionGuard guard(b);
-  Value position = stagedPosition;
-  if (operand.isNextStep) {
-    position = add(position, stagedStep);
-    Value exists = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, position, stagedEnd);
-    auto branch = scf::IfOp::create(b, exists, /*withElseRegion=*/false);
-    b.setInsertionPointToStart(branch.thenBlock());
-    startStaged(staged[operand.next], position);
-    b.setInsertionPointAfter(branch);
-  } else {
-    startStaged(staged[operand.next], position);
-  }
+  if (stagedPlaces > 1)
+    startStagedIfAny(operand, add(stagedPosition, mul(stagedStep, index(stagedPlaces - 1))));
+  else if (operand.isNextStep)
+    startStagedIfAny(staged[operand.next], add(stagedPosition, stagedStep));
+  else
+    startStaged(staged[operand.next], stagedPosition);
   NVVM::CpAsyncCommitGroupOp::create(b);
 }
 
@@ -103,7 +125,7 @@ LogicalResult GpuExpander::expandStagedDot(tile::DotOp op, Registers sums) {
   useStaged(right);
   const StagedOperand &staging = staged[stagedNumbers[right]];
   operands.b = staging.copy.tile;
-  operands.baseB = sharedBase(staging.place);
+  operands.baseB = stagedBase(staging, stagedPosition);
   multiplyStep(*schedule, operands, sums);
   tiles[op.getTile()] = std::move(sums);
   return success();
@@ -225,14 +247,16 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
   int64_t threads = 32 * (warps ? warps.getInt() : 1), mark = sharedTop;
   fenceShared();
   stagedLoop = op;
-  auto place = [&](tile::LoadOp load, MatmulInstruction instruction, int64_t rowStep) -> StagedOperand {
+  auto place = [&](tile::LoadOp load, MatmulInstruction instruction, int64_t rowStep, int64_t places) -> StagedOperand {
     auto type = cast<RankedTensorType>(load.getTile().getType());
     StagedOperand operand;
     operand.copy =
         makeSharedCopy(load, type.getDimSize(0), paddedColumns(type.getDimSize(1), instruction), 1, threads, rowStep);
-    operand.place = takeShared(operand.copy.tile.bytes);
+    operand.place = takeShared(operand.copy.tile.bytes * places);
     return operand;
   };
+  auto stages = kernel.getSchedule().getAs<IntegerAttr>("stages");
+  stagedPlaces = std::max<int64_t>(1, (stages ? stages.getInt() : 1) / int64_t(dots.size()));
   for (tile::DotOp dot : dots) {
     auto a = dot.getA().getDefiningOp<tile::LoadOp>(), right = dot.getB().getDefiningOp<tile::LoadOp>();
     if ((a && op->isAncestor(a)) || !right || !op->isAncestor(right) || stagedNumbers.count(right))
@@ -245,7 +269,7 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
     if (failed(schedule))
       return failure();
     if (a && !outside.count(a))
-      outside[a] = place(a, schedule->instruction, 1);
+      outside[a] = place(a, schedule->instruction, 1, 1);
     if (!a) {
       auto type = cast<RankedTensorType>(dot.getA().getType());
       if (cast<IntegerAttr>(kernel.getSchedule().get("block_rows")).getInt() != type.getDimSize(0))
@@ -254,7 +278,7 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
         computedPlace = takeShared(type.getNumElements() * type.getElementTypeBitWidth() / 8);
     }
     stagedNumbers[right] = staged.size();
-    staged.push_back(place(right, schedule->instruction, dot.getTransposeB() ? rowStepOf(*schedule) : 1));
+    staged.push_back(place(right, schedule->instruction, dot.getTransposeB() ? rowStepOf(*schedule) : 1, stagedPlaces));
   }
   for (auto [i, operand] : llvm::enumerate(staged)) {
     operand.next = (i + 1) % staged.size();
@@ -263,18 +287,20 @@ LogicalResult GpuExpander::expandFor(scf::ForOp op) {
   if (staged.size() < 2)
     return op.emitError("expected at least two products in the loop of a GPU kernel");
 
-  Value lower = mapped(op.getLowerBound());
+  stagedLower = mapped(op.getLowerBound());
   stagedEnd = mapped(op.getUpperBound());
   stagedStep = mapped(op.getStep());
   for (auto &[load, operand] : outside)
     startCopy(operand.copy, sharedBase(operand.place), {});
-  {
-    OpBuilder::InsertionGuard guard(b);
-    Value any = arith::CmpIOp::create(b, arith::CmpIPredicate::slt, lower, stagedEnd);
-    b.setInsertionPointToStart(scf::IfOp::create(b, any, /*withElseRegion=*/false).thenBlock());
-    startStaged(staged[0], lower);
+  if (stagedPlaces == 1) {
+    startStagedIfAny(staged[0], stagedLower);
+    NVVM::CpAsyncCommitGroupOp::create(b);
   }
-  NVVM::CpAsyncCommitGroupOp::create(b);
+  for (int64_t ahead = 0; ahead + 1 < stagedPlaces; ++ahead)
+    for (const StagedOperand &operand : staged) {
+      startStagedIfAny(operand, add(stagedLower, mul(stagedStep, index(ahead))));
+      NVVM::CpAsyncCommitGroupOp::create(b);
+    }
 
   if (failed(expandLoop(op)))
     return failure();

@@ -217,7 +217,7 @@ TEST(GpuAttentionSchedule, FewBlocksTakeLargeSteps) {
 // A head of 96 is priced as six steps of 16, not as 128; one of 72 as 80.
 TEST(GpuAttentionSchedule, HeadsArePaddedToTheInstruction) {
   GpuMachine machine;
-  GpuAttentionSchedule schedule{64, 64, 4, ""};
+  GpuAttentionSchedule schedule{64, 64, 4, 1, ""};
   auto cost = [&](int64_t depth) { return gpuAttentionCost(schedule, {.depth = depth, .valueDepth = depth}, machine); };
   EXPECT_LT(cost(96).registers, cost(128).registers);
   EXPECT_LT(cost(96).sharedBytes, cost(128).sharedBytes);
@@ -225,4 +225,53 @@ TEST(GpuAttentionSchedule, HeadsArePaddedToTheInstruction) {
   EXPECT_EQ(cost(72).sharedBytes, cost(80).sharedBytes);
   for (int64_t depth : {8, 40, 72, 80, 96, 112, 160, 192})
     EXPECT_TRUE(chooseGpuAttentionSchedule({.depth = depth, .valueDepth = depth}, machine)) << depth;
+}
+
+// A step of a decoder: every multiprocessor has a block, and the parts are expected to be faster by half at least.
+TEST(GpuAttentionParts, FillTheMachine) {
+  for (int64_t architecture : {80, 90}) {
+    GpuMachine machine = gpuMachineOf(architecture);
+    for (auto [queries, keys, heads, depth] :
+         {std::array<int64_t, 4>{1, 1024, 12, 64}, {4, 8192, 8, 128}, {4, 131072, 8, 128}, {32, 8192, 1, 128}}) {
+      GpuAttentionShape shape{.depth = depth, .valueDepth = depth, .queries = queries, .keys = keys, .heads = heads};
+      GpuAttentionParts choice = chooseAttentionParts(shape, machine);
+      SCOPED_TRACE(choice.reason);
+      EXPECT_LT(choice.cycles, choice.wholeCycles / 2);
+      EXPECT_GE(choice.parts * heads, std::min<int64_t>(machine.multiprocessors, keys / 128 * heads));
+      // None is empty at this length, and the program that is written for them fits.
+      int64_t length = (keys + choice.parts - 1) / choice.parts;
+      length = (length + choice.unit - 1) / choice.unit * choice.unit;
+      EXPECT_LT((choice.parts - 1) * length, keys);
+      shape.unit = choice.unit, shape.keys = length, shape.heads = heads * choice.parts;
+      std::optional<GpuAttentionSchedule> schedule = chooseGpuAttentionSchedule(shape, machine);
+      ASSERT_TRUE(schedule);
+      EXPECT_EQ(schedule->blockKeys, choice.unit);
+      EXPECT_GT(gpuAttentionCost(*schedule, shape, machine).resident, 0);
+    }
+  }
+}
+
+TEST(GpuAttentionParts, NotWhereLittleIsGained) {
+  GpuMachine machine = gpuMachineOf(90);
+  // As many heads as fill the machine, a short cache, a prompt, lengths that are not known.
+  for (GpuAttentionShape shape :
+       {GpuAttentionShape{.depth = 128, .valueDepth = 128, .queries = 4, .keys = 8192, .heads = 256},
+        GpuAttentionShape{.queries = 1, .keys = 64, .heads = 12},
+        GpuAttentionShape{.queries = 512, .keys = 512, .heads = 12}, GpuAttentionShape{.queries = 1, .heads = 12},
+        GpuAttentionShape{.keys = 1024, .heads = 12}, GpuAttentionShape{.queries = 1, .keys = 1024}}) {
+    GpuAttentionParts choice = chooseAttentionParts(shape, machine);
+    EXPECT_EQ(choice.parts, 1) << choice.reason;
+    EXPECT_EQ(choice.reason, "");
+  }
+}
+
+// With two places for keys and values each, shared memory counts both and a step waits for one copy, not for two.
+TEST(GpuAttentionParts, CopiesAStepAhead) {
+  GpuMachine machine = gpuMachineOf(90);
+  GpuAttentionShape shape{.queries = 1, .keys = 4096, .heads = 12, .unit = 64};
+  GpuAttentionSchedule one{16, 64, 1, 1, ""}, two{16, 64, 1, 2, ""};
+  GpuAttentionCost slow = gpuAttentionCost(one, shape, machine), fast = gpuAttentionCost(two, shape, machine);
+  EXPECT_EQ(fast.sharedBytes - slow.sharedBytes, 64 * 128 * 2);
+  EXPECT_LT(fast.cycles, 0.7 * slow.cycles);
+  EXPECT_EQ(fast.memoryCycles, slow.memoryCycles);
 }

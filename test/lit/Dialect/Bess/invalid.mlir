@@ -211,6 +211,53 @@ func.func @groups_of_integers(%x: tensor<4x8xi8>, %w: tensor<2x8x4xi8>, %o: tens
   // expected-error @+2 {{expected rows of floats, got 'tensor<4x8xi8>'}}
   // expected-error @+1 {{failed to infer returned types}}
   %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xi8>, tensor<2x8x4xi8>, tensor<3xi64>) -> tensor<4x4xi8>
+  return
+}
+
+// -----
+
+func.func @group_offsets(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<2xi64>) {
+  // expected-error @+2 {{expected groups + 1 and offsets to be equal, got 3 and 2}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<2xi64>) -> tensor<4x4xf16>
+  return
+}
+
+// -----
+
+func.func @group_depth(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi64>) {
+  // expected-error @+2 {{expected K dimensions to be equal, got 8 and 4}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o {transpose_b} : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi64>) -> tensor<4x8xf16>
+  return
+}
+
+// -----
+
+func.func @group_offsets_i32(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi32>) {
+  // expected-error @+2 {{expected offsets of i64, got 'tensor<3xi32>'}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi32>) -> tensor<4x4xf16>
+  return
+}
+
+// -----
+
+func.func @group_bias(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi64>, %b: tensor<3x4xf16>) {
+  // expected-error @+2 {{expected groups of w and bias to be equal, got 2 and 3}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o, %b : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi64>, tensor<3x4xf16>) -> tensor<4x4xf16>
+  return
+}
+
+// -----
+
+func.func @free_groups(%x: tensor<4x8xf16>, %w: tensor<?x8x4xf16, #bess.dims<"e", "8", "4">>, %o: tensor<3xi64>) {
+  // expected-error @+2 {{expected a known number of groups, 1 at least, got}}
+  // expected-error @+1 {{failed to infer returned types}}
+  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<?x8x4xf16, #bess.dims<"e", "8", "4">>, tensor<3xi64>) -> tensor<4x4xf16>
+  return
+}
 
 // -----
 
@@ -223,26 +270,12 @@ func.func @no_parts(%x: tensor<1x2x1x8xf16>) {
 
 // -----
 
-func.func @group_offsets(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<2xi64>) {
-  // expected-error @+2 {{expected groups + 1 and offsets to be equal, got 3 and 2}}
-  // expected-error @+1 {{failed to infer returned types}}
-  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<2xi64>) -> tensor<4x4xf16>
-
-// -----
-
 func.func @integer_attention(%x: tensor<1x2x1x8xi8>) {
   // expected-error @+2 {{expected q, k and v of floats, got 'tensor<1x2x1x8xi8>'}}
   // expected-error @+1 {{failed to infer returned types}}
   %0:3 = bess.attention_parts %x, %x, %x {scale = 1.0 : f64, parts = 2 : i64, unit = 32 : i64, operandSegmentSizes = array<i32: 1, 1, 1, 0, 0>} : (tensor<1x2x1x8xi8>, tensor<1x2x1x8xi8>, tensor<1x2x1x8xi8>) -> (tensor<2x1x2x1x8xf32>, tensor<2x1x2x1xf32>, tensor<2x1x2x1xf32>)
   return
 }
-
-// -----
-
-func.func @group_depth(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi64>) {
-  // expected-error @+2 {{expected K dimensions to be equal, got 8 and 4}}
-  // expected-error @+1 {{failed to infer returned types}}
-  %0 = bess.grouped_matmul %x, %w, %o {transpose_b} : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi64>) -> tensor<4x8xf16>
 
 // -----
 
@@ -255,13 +288,6 @@ func.func @half_parts(%y: tensor<2x3x8xf16>, %s: tensor<2x3xf32>) {
 
 // -----
 
-func.func @group_offsets_i32(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi32>) {
-  // expected-error @+2 {{expected offsets of i64, got 'tensor<3xi32>'}}
-  // expected-error @+1 {{failed to infer returned types}}
-  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi32>) -> tensor<4x4xf16>
-
-// -----
-
 func.func @free_number_of_parts(%y: tensor<?x3x8xf32, #bess.dims<"p", "3", "8">>, %s: tensor<?x3xf32, #bess.dims<"p", "3">>) {
   // expected-error @+2 {{expected parts [P, .., D], P known or `most_parts`, got}}
   // expected-error @+1 {{failed to infer returned types}}
@@ -271,26 +297,12 @@ func.func @free_number_of_parts(%y: tensor<?x3x8xf32, #bess.dims<"p", "3", "8">>
 
 // -----
 
-func.func @group_bias(%x: tensor<4x8xf16>, %w: tensor<2x8x4xf16>, %o: tensor<3xi64>, %b: tensor<3x4xf16>) {
-  // expected-error @+2 {{expected groups of w and bias to be equal, got 2 and 3}}
-  // expected-error @+1 {{failed to infer returned types}}
-  %0 = bess.grouped_matmul %x, %w, %o, %b : (tensor<4x8xf16>, tensor<2x8x4xf16>, tensor<3xi64>, tensor<3x4xf16>) -> tensor<4x4xf16>
-
-// -----
-
 func.func @columns_of_parts(%y: tensor<2x3x8xf32>, %s: tensor<2x3x1xf32>) {
   // expected-error @+2 {{expected a number for each row of 'tensor<2x3x8xf32>', got 'tensor<2x3x1xf32>'}}
   // expected-error @+1 {{failed to infer returned types}}
   %0 = bess.combine_parts %y, %s, %s {to = f16} : (tensor<2x3x8xf32>, tensor<2x3x1xf32>, tensor<2x3x1xf32>) -> tensor<3x8xf16>
   return
 }
-
-// -----
-
-func.func @free_groups(%x: tensor<4x8xf16>, %w: tensor<?x8x4xf16, #bess.dims<"e", "8", "4">>, %o: tensor<3xi64>) {
-  // expected-error @+2 {{expected a known number of groups, 1 at least, got}}
-  // expected-error @+1 {{failed to infer returned types}}
-  %0 = bess.grouped_matmul %x, %w, %o : (tensor<4x8xf16>, tensor<?x8x4xf16, #bess.dims<"e", "8", "4">>, tensor<3xi64>) -> tensor<4x4xf16>
 
 // -----
 
