@@ -116,7 +116,8 @@ tile::KernelOp writeRowProgram(ProgramBuilder &p);
 tile::KernelOp writeMatmulProgram(ProgramBuilder &p);
 tile::KernelOp writeSumPartsProgram(ProgramBuilder &p);
 tile::KernelOp writeAttentionProgram(ProgramBuilder &p);
-/// The program for a GPU, also of attention_parts; the one by wgmma, where that is cheaper; and the one that combines parts.
+/// The program for a GPU, also of attention_parts; the one by wgmma, where that is cheaper; and the one that combines
+/// parts.
 tile::KernelOp writeFlashAttentionProgram(ProgramBuilder &p);
 tile::KernelOp writeWgmmaAttentionProgram(ProgramBuilder &p);
 tile::KernelOp writeCombinePartsProgram(ProgramBuilder &p);

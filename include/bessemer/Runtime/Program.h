@@ -158,7 +158,8 @@ struct Kernel {
   int64_t sharedBytes = 0;               ///< of a block, beside what the code declares
   bool takesWorkspace = false;           ///< and goes on to further points of the grid where there are fewer blocks
   std::vector<TensorMapPlan> tensorMaps; ///< of its last parameters, made at each launch
-  bool startsEarly = false; ///< waits itself until all before it is done: it may be launched when the kernel before runs
+  bool startsEarly =
+      false; ///< waits itself until all before it is done: it may be launched when the kernel before runs
 };
 
 /// A weight as the program wants it. Without a `prepare` function it is the bytes of its source.

@@ -272,8 +272,8 @@ template <class Op> struct Expand : OpRewritePattern<Op> {
   std::function<Value(Expressions &, ValueRange)> make;
 };
 
-/// exp(x) = 2^t (1 + r ln 2), t = x log2(e) as f32 has it and r what that lost: eight instructions, within 4 ulp (those of
-/// the instruction are 2). Beyond the bounds it is 0 and infinity already; a NaN passes both.
+/// exp(x) = 2^t (1 + r ln 2), t = x log2(e) as f32 has it and r what that lost: eight instructions, within 4 ulp (those
+/// of the instruction are 2). Beyond the bounds it is 0 and infinity already; a NaN passes both.
 struct ExpByInstruction : OpRewritePattern<math::ExpOp> {
   ExpByInstruction(MLIRContext *context) : OpRewritePattern(context, /*benefit=*/10) {}
 

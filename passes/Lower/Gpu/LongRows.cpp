@@ -31,8 +31,9 @@ using namespace bessemer;
 
 namespace {
 /// Elements of a piece: 16 for each lane of 32 warps, and of four where rows are of unknown length and may be short. A
-/// block of 32 warps has its multiprocessor to itself: rows of three blocks each would not stay in the L2 cache until they
-/// are read again (an H100, 1024 rows of 65536 bf16: every pass came from memory, 48 to 62 % of the copy bandwidth).
+/// block of 32 warps has its multiprocessor to itself: rows of three blocks each would not stay in the L2 cache until
+/// they are read again (an H100, 1024 rows of 65536 bf16: every pass came from memory, 48 to 62 % of the copy
+/// bandwidth).
 constexpr int64_t longPiece = 16384, unknownPiece = 2048;
 
 bool isRow(Value value) {
