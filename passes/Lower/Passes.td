@@ -54,12 +54,12 @@ def CutLongRows : Pass<"bessemer-cut-long-rows", "::mlir::ModuleOp"> {
     %0 = tile.load %x[%row, %zero] dims [1] : ... -> tensor<65536xf32>
     %1 = tile.reduce sum %0 axis 0 : tensor<65536xf32> -> tensor<1xf32>
     // after
-    %s = scf.for %i = %c0 to %c65536 step %c8192 iter_args(%before = %none) -> tensor<8192xf32> {
-      %0 = tile.load %x[%row, %i] dims [1] : ... -> tensor<8192xf32>
-      %next = arith.addf %before, %0 : tensor<8192xf32>
-      scf.yield %next : tensor<8192xf32>
+    %s = scf.for %i = %c0 to %c65536 step %c16384 iter_args(%before = %none) -> tensor<16384xf32> {
+      %0 = tile.load %x[%row, %i] dims [1] : ... -> tensor<16384xf32>
+      %next = arith.addf %before, %0 : tensor<16384xf32>
+      scf.yield %next : tensor<16384xf32>
     } {bess.pieces}
-    %1 = tile.reduce sum %s axis 0 : tensor<8192xf32> -> tensor<1xf32>
+    %1 = tile.reduce sum %s axis 0 : tensor<16384xf32> -> tensor<1xf32>
     ```
   }];
   let dependentDialects = ["::bessemer::tile::TileDialect", "::mlir::scf::SCFDialect", "::mlir::arith::ArithDialect"];

@@ -67,8 +67,12 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(Float8Products, MatchTheReference) {
   auto [architecture, product] = GetParam();
   GpuKernel kernel(product.text(), architecture, GpuModule::machineOf(architecture), addNarrow);
-  EXPECT_EQ(kernel.kernelCount(), 1) << "float8 is converted in a kernel of its own";
-  kernel.matches(product.shapes(), toleranceOf(product.element));
+  // Not the weights: the scales, one or a row of them, become f32 in a kernel of their own.
+  int scales = product.element == "f32" ? 0 : 1 + !product.left.empty();
+  EXPECT_LE(kernel.kernelCount(), 1 + scales) << "float8 is converted in a kernel of its own";
+  // f32 is read from tiles that bytes were widened into, two lanes of a bank at a time.
+  bool conflictsAllowed = product.element == "f32" && product.left.empty();
+  kernel.matches(product.shapes(), toleranceOf(product.element), conflictsAllowed);
   kernel.assembles();
   EXPECT_EQ(kernel.ptx.text.find("mma.sync") == std::string::npos, product.element == "f32" && product.left.empty());
   // An instruction converts, where there is one and the result is f16.
@@ -104,7 +108,11 @@ TEST(Gpu, WgmmaFloat8BlocksThatGoOn) {
   machine.halfFlops = 1;
   Float8Product product{"f16", e4m3, 456, 520, 272, true, true, e4m3};
   GpuKernel kernel(product.text(), "sm_90a", machine, addNarrow);
-  EXPECT_NE(kernel.reason().find("go on to further ones"), std::string::npos) << kernel.reason();
+  std::string reasons;
+  for (auto function : kernel.nestedModule.getOps<mlir::LLVM::LLVMFuncOp>())
+    if (auto text = function->getAttrOfType<mlir::StringAttr>("bess.reason"))
+      reasons += text.str() + "\n";
+  EXPECT_NE(reasons.find("go on to further ones"), std::string::npos) << reasons;
   kernel.matches(product.shapes(), toleranceOf(product.element));
   kernel.assembles();
 }
