@@ -28,6 +28,7 @@ using namespace bessemer::gpu;
 static constexpr int64_t firstWithConversion = 89;
 
 GpuExpander::Registers GpuExpander::fetchNarrow(const SharedCopy &copy, Value base, Value step, Value exists) {
+  copiesWiden = true;
   Registers words;
   Value wanted = both(isOwner(copy.layout), exists);
   Type word = b.getIntegerType(8 * copy.vector);

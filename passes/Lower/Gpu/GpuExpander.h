@@ -164,6 +164,7 @@ private:
   /// (null: there is such a step).
   Registers fetchNarrow(const SharedCopy &copy, Value base, Value step, Value exists);
   void storeNarrow(const SharedCopy &copy, Value base, Value step, const Registers &words);
+  bool copiesWiden = false; ///< a step's bytes are in registers beside the sums
   /// `count` float8 in a word of so many bytes, as f16 or bf16: exact, and NaN stays NaN.
   Value widenFloat8(Value word, int64_t count, mlir::Type from, mlir::Type to);
   /// Starts copying step number `step` (of the tile's size along the depth) to

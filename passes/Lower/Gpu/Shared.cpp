@@ -77,6 +77,8 @@ void GpuExpander::finishShared(func::FuncOp function) {
   constexpr int64_t usualRegisters = 168;
   int64_t threads = function->getAttrOfType<IntegerAttr>("bess.block").getInt();
   int64_t resident = std::min(machine.sharedBytes / sharedSize, machine.registers / (threads * usualRegisters));
+  if (copiesWiden)
+    resident = 1;
   if (!function->hasAttr("bess.least_resident"))
     function->setAttr("bess.least_resident", b.getI32IntegerAttr(std::max<int64_t>(resident, 1)));
 }
