@@ -82,10 +82,10 @@ def test_a_whole_model_agrees_with_onnx_runtime_and_the_sanitizer_is_silent(name
     assert program.findings == ""
 
 
-# The product of queries, keys and values, an append for each of the last two, attention, three products with all that is
-# added to them, two normalizations; of a prompt the queries are cut out. Beside the layers: the embedding, the mask, a
-# normalization, the head.
-@pytest.mark.parametrize("sequence,of_layer", [(1, 9), (5, 10)])
+# The product of queries, keys and values, an append for each of the last two, attention in parts of its keys and what
+# combines them, three products with all that is added to them, two normalizations; of a prompt the queries are cut out.
+# Beside the layers: the embedding, the mask, a normalization, the head.
+@pytest.mark.parametrize("sequence,of_layer", [(1, 10), (5, 11)])
 def test_the_launches_of_a_decoder(sequence, of_layer):
     ended = bessemer("explain", make("gpt2-tiny"), "--json", "--target=cuda:sm_90a", "--dim=batch=1",
                      f"--dim=sequence_length={sequence}", "--dim=past_sequence_length<=100")
