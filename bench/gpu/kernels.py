@@ -68,14 +68,7 @@ def main():
             theirs = lambda: chain(there)  # noqa: E731
         else:
             model = known_models[name]
-            folder = run.HERE / "programs"
-            if not (folder / model.weights.location).exists():
-                model.weights.write(folder)
-            weights = {key: torch.from_numpy(array).cuda() for key, array in model.weights.arrays().items()}
-            feeds = run_models.feeds_of(model, torch, "cuda")
-            caches = run_models.caches_of(model, torch, "cuda", feeds["input_ids"].shape[1])
-            program = bessemer.load(folder / entry["program"])
-            ours = run_models.call_of(program, model, "cuda", feeds, caches)
+            program, ours, weights, feeds, caches = run_models.prepared(torch, "cuda", model, entry, run.HERE / "programs")
             theirs = lambda: model.step(torch, weights, feeds, caches)  # noqa: E731
         if arguments.once:
             ours()

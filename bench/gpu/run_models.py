@@ -83,9 +83,8 @@ def median_seconds(torch, device, engines, rounds):
 MADE = {}  # weights on the device, by the name of their file; the last ones only
 
 
-def run_model(torch, device, model, entry, folder, arguments):
-    """The row of one model."""
-    row = {"case": model.name}
+def prepared(torch, device, model, entry, folder):
+    """(program, call, weights, feeds, caches) of one model, all on the device."""
     if not (folder / model.weights.location).exists():
         model.weights.write(folder)
     if model.weights.location not in MADE:
@@ -94,7 +93,13 @@ def run_model(torch, device, model, entry, folder, arguments):
     weights, feeds = MADE[model.weights.location], feeds_of(model, torch, device)
     caches = caches_of(model, torch, device, feeds["input_ids"].shape[1])
     program = bessemer.load(folder / entry["program"])
-    call = call_of(program, model, device, feeds, caches)
+    return program, call_of(program, model, device, feeds, caches), weights, feeds, caches
+
+
+def run_model(torch, device, model, entry, folder, arguments):
+    """The row of one model."""
+    row = {"case": model.name}
+    program, call, weights, feeds, caches = prepared(torch, device, model, entry, folder)
     row["error"] = check(model, torch, device, weights, feeds, caches, call())
     row["wrong"] = row["error"] > 2e-2
     if row["wrong"] or arguments.check_only:

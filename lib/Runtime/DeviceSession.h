@@ -73,8 +73,8 @@ public:
   Status takeFault(Fault &fault);
   /// Whether all that the run has asked for is one list that waits to go out: then the same run is `repeat`.
   bool isOnePass() const { return queue.hasList() && queue.requests() == requestsAtBegin; }
-  /// The last run once more, with what its tensors hold now; `done` false: it cannot be, and nothing has happened. Then
-  /// come takeFault and `end`.
+  /// The last run once more, with what its tensors hold now; `done` false: it cannot be, and nothing was
+  /// launched. Then come takeFault and `end`.
   Status repeat(bool &done);
   /// takeFault must come before the next launch.
   bool faultsAreFull() const;
