@@ -124,14 +124,16 @@ bool BlockRun::releaseBarriers() {
     if (here.empty() || here.size() * 32 + gone.threads < wanted)
       continue;
     VectorClock joined(warps.size());
-    for (size_t i = 0; i < gone.clock.size(); ++i)
-      joined[i] = gone.clock[i];
+    join(joined, gone.clock);
+    OtherClocks others = std::move(gone.others);
     gone = {};
-    for (const Warp *warp : here)
-      for (size_t i = 0; i < joined.size(); ++i)
-        joined[i] = std::max(joined[i], warp->clock[i]);
+    for (const Warp *warp : here) {
+      join(joined, warp->clock);
+      join(others, warp->others);
+    }
     for (Warp *warp : here) {
       warp->clock = joined;
+      warp->others = others;
       ++warp->clock[warp->index];
       warp->state = WarpState::Running;
     }
@@ -222,7 +224,7 @@ LaunchResult Module::launch(const std::string &name, const LaunchConfig &config,
     return failure;
   }
   LaunchRun launch{*kernel, config, device.memory(), {}, {}, std::vector<AccessStatistics>(kernel->sites.size()),
-                   false};
+                   {},      false};
   for (const TensorMap &map : config.tensorMaps)
     if (std::string bad = checkTensorMap(map); !bad.empty()) {
       failure.findings.push_back({FindingKind::Fault, "launch of '" + name + "': " + bad, "", "", 1});

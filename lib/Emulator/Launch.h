@@ -19,7 +19,8 @@ struct LaunchRun {
   LaunchResult result;
   std::map<std::tuple<FindingKind, uint32_t, uint32_t>, size_t> known; ///< kind, site, other site -> finding
   std::vector<AccessStatistics> statistics;                            ///< by site
-  bool stop = false;                                                   ///< after a fault
+  std::map<const uint8_t *, OtherClocks> released; ///< with a word that a block stored for others: what had happened
+  bool stop = false;                               ///< after a fault
 
   void report(FindingKind kind, uint32_t site, std::string message, uint32_t otherSite);
 };
@@ -35,6 +36,7 @@ struct BlockRun {
   struct Arrivals {
     uint32_t threads = 0;
     VectorClock clock;
+    OtherClocks others;
   };
   std::array<Arrivals, 16> arrivals;
 

@@ -199,7 +199,7 @@ private:
         }
     if (located.readOnly)
       return;
-    Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,
+    Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,  &warp.others,
                 inst.site,        static_cast<uint8_t>(lane), access.atomic};
     Conflict conflict =
         access.write ? region.shadow.write(offset, access.bytes, by) : region.shadow.read(offset, access.bytes, by);

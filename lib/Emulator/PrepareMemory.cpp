@@ -22,18 +22,22 @@ bool isKnownSpace(Type type) {
 // ---- load and store. Operands: a: addresses; list: (slot, offset, lane bytes)
 // for each leaf; b: bytes in all; c: alignment; imm: space, and bit 8 when
 // atomic.
+constexpr int64_t atomicBit = 0x100;
+
 MemoryAccess accessOf(const Inst &inst, bool write) {
   MemoryAccess access;
   access.space = static_cast<Space>(inst.imm & 0xff);
   access.bytes = inst.b;
   access.alignment = inst.c;
   access.write = write;
-  access.atomic = inst.imm & 0x100;
+  access.atomic = inst.imm & atomicBit;
   return access;
 }
 
-void runLoad(Warp &warp, const Inst &inst) {
-  std::array<uint8_t *, 32> host;
+using Places = std::array<uint8_t *, 32>; ///< of the lanes; null where there is no memory
+
+Places load(Warp &warp, const Inst &inst) {
+  Places host;
   accessOf(inst, false).resolve(warp, inst, warp.mask, warp.lanes<uint64_t>(inst.a), host);
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
   for (uint32_t i = 0; i < inst.count; ++i) {
@@ -46,10 +50,28 @@ void runLoad(Warp &warp, const Inst &inst) {
         std::memset(to + l * bytes, 0, bytes);
     });
   }
+  return host;
+}
+void runLoad(Warp &warp, const Inst &inst) { load(warp, inst); }
+
+/// What the block that stored the word had done, and knew, is known from here on.
+void runLoadAcquire(Warp &warp, const Inst &inst) {
+  Places host = load(warp, inst);
+  const auto &released = warp.block->launch.released;
+  warp.each([&](unsigned l) {
+    if (auto known = released.find(host[l]); known != released.end())
+      join(warp.others, known->second);
+  });
+  // Blocks run one after the other: a word that is not there now does not come.
+  constexpr uint32_t mostAcquires = 1 << 16;
+  if (++warp.acquires[inst.site] > mostAcquires) {
+    warp.report(FindingKind::Deadlock, inst, "waits for ever for a word that no block before it has stored");
+    warp.block->launch.stop = true;
+  }
 }
 
-void runStore(Warp &warp, const Inst &inst) {
-  std::array<uint8_t *, 32> host;
+Places store(Warp &warp, const Inst &inst) {
+  Places host;
   accessOf(inst, true).resolve(warp, inst, warp.mask, warp.lanes<uint64_t>(inst.a), host);
   const uint32_t *list = warp.kernel->lists.data() + inst.list;
   for (uint32_t i = 0; i < inst.count; ++i) {
@@ -60,10 +82,27 @@ void runStore(Warp &warp, const Inst &inst) {
         std::memcpy(host[l] + offset, from + l * bytes, bytes);
     });
   }
+  return host;
+}
+void runStore(Warp &warp, const Inst &inst) { store(warp, inst); }
+
+/// Says so with the word: what the warp has done and knows.
+void runStoreRelease(Warp &warp, const Inst &inst) {
+  Places host = store(warp, inst);
+  OtherClocks known = warp.others;
+  known[warp.block->firstAgent] = warp.clock;
+  warp.each([&](unsigned l) { warp.block->launch.released[host[l]] = known; });
+  ++warp.clock[warp.index]; // what comes now is not said
 }
 
+/// A word that orders what other blocks do says so to the whole device; a narrower scope orders nothing between them.
+template <typename Op> bool ordersBlocks(Op op, LLVM::AtomicOrdering ordering) {
+  StringRef scope = op.getSyncscope().value_or("");
+  return (op.getOrdering() == ordering || op.getOrdering() == LLVM::AtomicOrdering::seq_cst) &&
+         (scope.empty() || scope == "device");
+}
 bool emitAccess(Preparer &p, Operation *op, Value address, Type type, ArrayRef<Slot> slots,
-                std::optional<uint64_t> alignment, Handler run) {
+                std::optional<uint64_t> alignment, Handler run, bool isAtomic) {
   if (!isKnownSpace(address.getType()))
     return p.fail(op, "expected a pointer to generic, global, shared, constant "
                       "or local memory");
@@ -77,7 +116,7 @@ bool emitAccess(Preparer &p, Operation *op, Value address, Type type, ArrayRef<S
   inst.count = leaves.size();
   inst.b = leaves.empty() ? 0 : leaves.back().offset + laneBytes(leaves.back().lane);
   inst.c = alignment.value_or(p.alignmentOf(type));
-  inst.imm = static_cast<int64_t>(spaceOf(address.getType()));
+  inst.imm = static_cast<int64_t>(spaceOf(address.getType())) | (isAtomic ? atomicBit : 0);
   return true;
 }
 
@@ -242,11 +281,15 @@ bool bessemer::emulator::prepareMemory(Preparer &p, Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case<LLVM::LoadOp>([&](LLVM::LoadOp load) {
         auto d = llvm::to_vector(p.defineNew(op, load.getRes()));
-        return emitAccess(p, op, load.getAddr(), load.getRes().getType(), d, load.getAlignment(), runLoad);
+        return emitAccess(p, op, load.getAddr(), load.getRes().getType(), d, load.getAlignment(),
+                          ordersBlocks(load, LLVM::AtomicOrdering::acquire) ? runLoadAcquire : runLoad,
+                          load.getOrdering() != LLVM::AtomicOrdering::not_atomic);
       })
       .Case<LLVM::StoreOp>([&](LLVM::StoreOp store) {
         auto from = llvm::to_vector(p.slots(store.getValue()));
-        return emitAccess(p, op, store.getAddr(), store.getValue().getType(), from, store.getAlignment(), runStore);
+        return emitAccess(p, op, store.getAddr(), store.getValue().getType(), from, store.getAlignment(),
+                          ordersBlocks(store, LLVM::AtomicOrdering::release) ? runStoreRelease : runStore,
+                          store.getOrdering() != LLVM::AtomicOrdering::not_atomic);
       })
       .Case<LLVM::GEPOp>([&](LLVM::GEPOp address) { return emitAddress(p, address); })
       .Case<LLVM::AllocaOp>([&](LLVM::AllocaOp alloca) { return emitAlloca(p, alloca); })

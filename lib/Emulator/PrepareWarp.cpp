@@ -265,9 +265,8 @@ void runArrive(Warp &warp, const Inst &inst) {
     return;
   BlockRun::Arrivals &arrivals = warp.block->arrivals[warp.barrier];
   arrivals.threads += 32;
-  arrivals.clock.resize(std::max(arrivals.clock.size(), warp.clock.size()));
-  for (size_t i = 0; i < warp.clock.size(); ++i)
-    arrivals.clock[i] = std::max(arrivals.clock[i], warp.clock[i]);
+  join(arrivals.clock, warp.clock);
+  join(arrivals.others, warp.others);
   ++warp.clock[warp.index];
 }
 

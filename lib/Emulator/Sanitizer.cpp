@@ -6,14 +6,31 @@
 
 using namespace bessemer::emulator;
 
+void bessemer::emulator::join(VectorClock &to, const VectorClock &from) {
+  to.resize(std::max(to.size(), from.size()));
+  for (size_t i = 0; i < from.size(); ++i)
+    to[i] = std::max(to[i], from[i]);
+}
+
+void bessemer::emulator::join(OtherClocks &to, const OtherClocks &from) {
+  for (const auto &[firstAgent, clock] : from)
+    join(to[firstAgent], clock);
+}
+
 /// Has what `stamp` marks happened before `by`?
 static bool isOrdered(const Stamp &stamp, const Accessor &by) {
   if (stamp.agent == 0)
     return true;
   if (stamp.agent == by.agent)
     return stamp.lane == by.lane || stamp.tick < (*by.clock)[by.agent - by.firstAgent];
-  uint32_t warp = stamp.agent - by.firstAgent;
-  return stamp.agent >= by.firstAgent && warp < by.clock->size() && (*by.clock)[warp] >= stamp.tick;
+  auto knows = [&](uint32_t firstAgent, const VectorClock &clock) {
+    uint32_t warp = stamp.agent - firstAgent;
+    return stamp.agent >= firstAgent && warp < clock.size() && clock[warp] >= stamp.tick;
+  };
+  if (knows(by.firstAgent, *by.clock))
+    return true;
+  auto other = by.others->upper_bound(stamp.agent);
+  return other != by.others->begin() && knows(std::prev(other)->first, std::prev(other)->second);
 }
 
 void Shadow::touch(Cell &cell, const Accessor &by, bool isWrite, Conflict &conflict) {

@@ -7,8 +7,9 @@
 // clock of that warp, lane. A barrier joins the clocks of those who meet, then
 // each of them starts a new tick. Two accesses of which one writes race unless
 // the first one's tick is known to the warp of the second. Lanes of one warp
-// are ordered by bar.warp.sync or a barrier only, as from Volta on; blocks are
-// not ordered at all within a launch.
+// are ordered by bar.warp.sync or a barrier only, as from Volta on. Blocks are
+// ordered within a launch by a word that one stores with release and another
+// one loads with acquire, in the scope of the device, and by nothing else.
 //
 //   warp 0 (clock {0: 3, 1: 1}) stores;     stamp (warp 0, tick 3)
 //   both meet at a barrier                  warp 1: {0: 3, 1: 1}, then ticks 4
@@ -20,12 +21,19 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
 namespace bessemer::emulator {
 
 using VectorClock = std::vector<uint32_t>;
+
+/// What is known to have happened in other blocks: their clocks, by the agent of their warp 0.
+using OtherClocks = std::map<uint32_t, VectorClock>;
+/// Adds what `from` knows.
+void join(VectorClock &to, const VectorClock &from);
+void join(OtherClocks &to, const OtherClocks &from);
 
 struct Stamp {
   uint32_t agent = 0; ///< 0: nobody; else number of the warp in the launch + 1
@@ -41,6 +49,7 @@ struct Accessor {
   uint32_t firstAgent; ///< of the block: agent of its warp 0
   uint32_t agent;
   const VectorClock *clock;
+  const OtherClocks *others;
   uint32_t site;
   uint8_t lane;
   bool atomic;

@@ -43,8 +43,10 @@ struct Warp {
   uint32_t index = 0; ///< in its block
   uint64_t instructions = 0, limit = 0;
   std::vector<StackEntry> stack;
-  VectorClock clock;          ///< what has happened before now, by warp
-  std::vector<uint8_t> local; ///< allocas: lane after lane
+  VectorClock clock;                     ///< what has happened before now, by warp
+  OtherClocks others;                    ///< and in other blocks
+  std::map<uint32_t, uint32_t> acquires; ///< loads that wait for another block, by site
+  std::vector<uint8_t> local;            ///< allocas: lane after lane
   // Of the barrier that the warp waits at.
   uint32_t barrier = 0, barrierThreads = 0, barrierSite = 0;
   // Of the mbarrier and the phase that it waits for.

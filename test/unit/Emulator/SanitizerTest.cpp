@@ -186,3 +186,51 @@ TEST(Sanitizer, AShuffleThatNotAllComeTo) {
   EXPECT_TRUE(result.has(FindingKind::BarrierDivergence)) << result.text();
   EXPECT_TRUE(result.has(FindingKind::Uninitialized)) << result.text();
 }
+
+// Block 0 stores a number, and a word that says so; block 1 waits for the word and reads the number.
+static std::string handOver(const std::string &release, const std::string &acquire, const std::string &giver) {
+  return kernelText("%data: !llvm.ptr<1>, %word: !llvm.ptr<1>", R"(
+  %one = llvm.mlir.constant(1 : i32) : i32
+  %giver = llvm.mlir.constant()" + giver + R"( : i32) : i32
+  %block = nvvm.read.ptx.sreg.ctaid.x : i32
+  %gives = llvm.icmp "eq" %block, %giver : i32
+  llvm.cond_br %gives, ^give, ^wait
+^give:
+  llvm.store %one, %data : i32, !llvm.ptr<1>
+  llvm.store %one, %word )" + release + R"( : i32, !llvm.ptr<1>
+  llvm.return
+^wait:
+  %there = llvm.load %word )" + acquire + R"( : !llvm.ptr<1> -> i32
+  %is = llvm.icmp "eq" %there, %one : i32
+  llvm.cond_br %is, ^take, ^wait
+^take:
+  %v = llvm.load %data : !llvm.ptr<1> -> i32
+  llvm.return)");
+}
+static LaunchResult launchHandOver(TestKernel k) {
+  uint64_t data = k.device.allocate("data", 4), word = k.device.allocate("word", 4);
+  uint32_t zero = 0;
+  k.device.write(word, &zero, 4);
+  return k.launch(2, 1, {data, word});
+}
+
+TEST(Sanitizer, AWordThatIsReleasedAndAcquiredOrdersBlocks) {
+  const char *release = "atomic syncscope(\"device\") release {alignment = 4 : i64}",
+             *acquire = "atomic syncscope(\"device\") acquire {alignment = 4 : i64}";
+  LaunchResult fine = launchHandOver(TestKernel(handOver(release, acquire, "0")));
+  EXPECT_TRUE(fine.clean()) << fine.text();
+  // Only both of them do, and for the whole device.
+  const char *relaxed = "atomic syncscope(\"device\") monotonic {alignment = 4 : i64}",
+             *narrow = "atomic syncscope(\"block\") release {alignment = 4 : i64}";
+  EXPECT_TRUE(launchHandOver(TestKernel(handOver(relaxed, acquire, "0"))).has(FindingKind::Race));
+  EXPECT_TRUE(launchHandOver(TestKernel(handOver(release, relaxed, "0"))).has(FindingKind::Race));
+  EXPECT_TRUE(launchHandOver(TestKernel(handOver(narrow, acquire, "0"))).has(FindingKind::Race));
+  EXPECT_TRUE(launchHandOver(TestKernel(handOver("", "", "0"))).has(FindingKind::Race));
+}
+
+TEST(Sanitizer, AWaitForALaterBlockNeverEnds) {
+  const char *release = "atomic syncscope(\"device\") release {alignment = 4 : i64}",
+             *acquire = "atomic syncscope(\"device\") acquire {alignment = 4 : i64}";
+  Finding wait = only(launchHandOver(TestKernel(handOver(release, acquire, "1"))), FindingKind::Deadlock);
+  EXPECT_NE(wait.message.find("no block before it"), std::string::npos) << wait.message;
+}
