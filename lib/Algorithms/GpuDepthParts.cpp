@@ -26,6 +26,7 @@ GpuMatmulShape partShape(const GpuMatmulShape &whole, int64_t parts, int64_t par
   part.batches = whole.batches.value_or(1) * parts;
   part.depth = partDepth;
   part.resultBytes = 4;
+  part.mayStream = false;
   return part;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "bessemer/Algorithms/GpuMatmulSchedule.h"
 
+#include "lib/Algorithms/GpuParts.h"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -20,6 +22,10 @@ constexpr int64_t otherRegisters = 56, mostRegisters = 255;
 constexpr double blockCycles = 1200, barrierCycles = 24;
 /// Of a block whose first operands were copied while the one before was stored.
 constexpr double furtherBlockCycles = 300;
+/// From the last sum that a block has stored to the first that another one reads: a word says so in between. Assumed.
+constexpr double handOverCycles = 2000;
+/// Steps of depth that a block has at least where they are dealt out evenly: fewer do not hide the first copies.
+constexpr int64_t leastShare = 4;
 /// The part of the peak that so many warps of each scheduler reach together:
 /// one waits for its own instructions now and then. Assumed.
 constexpr double issueRate[] = {0.8, 0.8, 0.92, 0.97};
@@ -125,6 +131,14 @@ int64_t sharedOf(const GpuMatmulSchedule &s, int64_t elementBytes) {
   // Two barriers for each stage, before tiles that begin at a multiple of 1024.
   // Blocks that go on store while stages fill: results of two bytes go to rows beside them.
   return isWgmma(s.instruction) ? bytes + 1024 + (s.gridBlocks ? 2 * s.blockRows * s.blockColumns : 0) : bytes;
+}
+
+/// Blocks that a multiprocessor has room for.
+int64_t mostResident(const GpuMatmulSchedule &s, int64_t elementBytes, const GpuMachine &machine) {
+  int64_t threads = 32 * (s.warps() + s.producerWarps), shared = sharedOf(s, elementBytes) + blockReserve;
+  int64_t registers = isWgmma(s.instruction) ? registersAtEntry(threads, machine) : registersOf(s);
+  return std::min({machine.sharedBytes / shared + (shared > machine.sharedBytes),
+                   machine.registers / (registers * threads), machine.threads / threads});
 }
 } // namespace
 
@@ -236,6 +250,8 @@ std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &s, int64_t elementBy
                     s.blockDepth);
   if (s.stages < 2 || s.stages > 8)
     return expected("2 to 8 stages", s.stages);
+  if (s.gridBlocks < 0 || s.streamedBlocks < 0 || (s.streamedBlocks && !s.gridBlocks))
+    return expected("blocks of the grid that have shares of streamed ones", s.gridBlocks);
   if (isWgmma(s.instruction)) {
     if (!machine.wgmmaHalfFlops)
       return "expected a machine with wgmma, sm_90a";
@@ -266,6 +282,18 @@ std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &s, int64_t elementBy
   return {};
 }
 
+std::string checkStreamed(const GpuMatmulSchedule &s, const GpuMatmulShape &shape) {
+  if (!s.streamedBlocks)
+    return {};
+  if (!shape.mayStream)
+    return "expected a product of known size, whole, for streamed blocks";
+  auto blocks = int64_t(blocksOf(s, shape));
+  if (blocks < s.streamedBlocks || (blocks - s.streamedBlocks) % s.gridBlocks)
+    return "expected as many whole blocks for each of " + std::to_string(s.gridBlocks) + " blocks of the grid, got " +
+           std::to_string(blocks) + " of which " + std::to_string(s.streamedBlocks) + " are streamed";
+  return {};
+}
+
 GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &shape, const GpuMachine &machine) {
   GpuMatmulCost cost;
   double leftBytes = shape.leftBytes ? shape.leftBytes : shape.elementBytes,
@@ -280,12 +308,8 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
   cost.sharedBytes = sharedOf(s, shape.elementBytes);
 
   double blocks = double(batches) * ceilDiv(rows, s.blockRows) * ceilDiv(columns, s.blockColumns);
-  double perProcessor = std::ceil(blocks / machine.multiprocessors);
-  cost.resident = std::min({machine.sharedBytes / (cost.sharedBytes + blockReserve) +
-                                (cost.sharedBytes + blockReserve > machine.sharedBytes),
-                            isWgmma(s.instruction) ? machine.registers / (registersAtEntry(threads, machine) * threads)
-                                                   : machine.registers / (cost.registers * threads),
-                            machine.threads / threads, int64_t(perProcessor)});
+  double perProcessor = std::ceil((s.streamedBlocks ? s.gridBlocks : blocks) / machine.multiprocessors);
+  cost.resident = std::min(mostResident(s, shape.elementBytes, machine), int64_t(perProcessor));
 
   // One step of one block, when it has the multiprocessor to itself.
   double flops = flopsOf(s.instruction, machine);
@@ -331,9 +355,21 @@ GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &s, const GpuMatmulShape &sh
     step += barrierCycles / cost.resident;
   double resultBytes = shape.resultBytes ? shape.resultBytes : shape.elementBytes;
   double outside = blockCycles / cost.resident + resultBytes * ownRows * ownColumns / machine.l2BytesPerCycle;
-  double own = perProcessor * (ceilDiv(depth, s.blockDepth) * step + outside);
-  if (s.gridBlocks)
+  int64_t steps = ceilDiv(depth, s.blockDepth);
+  double own = perProcessor * (steps * step + outside);
+  if (s.streamedBlocks) {
+    // Each stores its blocks, and hands sums on and takes others'.
+    double stored = std::ceil(blocks / s.gridBlocks);
+    double whole = (blocks - double(s.streamedBlocks)) / double(s.gridBlocks) * double(steps);
+    int64_t share = s.streamedShare(steps), takes = ceilDiv(steps - 1, share); // of one block, at most
+    double partial = double(cost.resident * s.partialBytes()) / machine.l2BytesPerCycle;
+    own = perProcessor * ((double(share) + whole) * step + stored * outside) + handOverCycles + partial +
+          double(takes) * (partial + machine.copyLatency);
+    if (isWgmma(s.instruction))
+      own -= (stored - 1) * (blockCycles - furtherBlockCycles);
+  } else if (s.gridBlocks) {
     own -= std::max(0.0, perProcessor / cost.resident - 1) * (blockCycles - furtherBlockCycles);
+  }
   double operandRows = rows, operandColumns = columns;
   if ((rows * leftBytes + columns * rightBytes) * depth > cachedPart * machine.l2Bytes) {
     int64_t atATime = std::min<int64_t>(machine.multiprocessors * cost.resident, int64_t(blocks / batches));
@@ -406,12 +442,24 @@ std::string scheduleText(const GpuMatmulSchedule &s) {
          " of the depth at a time, " + text(s.warpRows) + " x " + text(s.warpColumns) + " warps" +
          (s.producerWarps ? " and " + text(s.producerWarps) + " for the copies, " : ", ") + text(s.stages) + " stages" +
          (s.rowGroup ? ", in groups of " + text(s.rowGroup) + " along the rows" : "") +
-         (s.gridBlocks ? ", " + text(s.gridBlocks) + " blocks that go on to further ones" : "");
+         (s.streamedBlocks ? ", " + text(s.streamedBlocks) + " of the blocks in even shares for " + text(s.gridBlocks)
+          : s.gridBlocks   ? ", " + text(s.gridBlocks) + " blocks that go on to further ones"
+                           : "");
 }
 
 void forEachGpuMatmulSchedule(
     const GpuMatmulShape &shape, const GpuMachine &machine,
     const std::function<void(const GpuMatmulSchedule &schedule, const GpuMatmulCost &cost)> &visit) {
+  // The last blocks, which would leave multiprocessors idle, with as many more as keep all of them busy.
+  auto stream = [&](GpuMatmulSchedule s, const GpuMatmulShape &shape, int64_t resident) {
+    s.gridBlocks = machine.multiprocessors * resident;
+    int64_t blocks = int64_t(blocksOf(s, shape)), further = blocks % s.gridBlocks;
+    s.streamedBlocks = further + (blocks > s.gridBlocks ? s.gridBlocks : 0);
+    if (!shape.mayStream || !further || s.streamedShare(ceilDiv(*shape.depth, s.blockDepth)) < leastShare ||
+        !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
+      return;
+    visit(s, gpuMatmulCost(s, shape, machine));
+  };
   auto consider = [&](MatmulInstruction instruction, const GpuMatmulShape &shape) {
     int64_t mostWarpRows = isWgmma(instruction) ? 8 : 4;
     constexpr int64_t mostStages = 8;
@@ -432,17 +480,23 @@ void forEachGpuMatmulSchedule(
                 s.rowGroup = chooseRowGroup(s, shape, machine);
                 if (s.warps() > 8 || !checkGpuMatmulSchedule(s, shape.elementBytes, machine).empty())
                   continue;
-                visit(s, gpuMatmulCost(s, shape, machine));
+                GpuMatmulCost own = gpuMatmulCost(s, shape, machine);
+                visit(s, own);
+                if (!isWgmma(instruction)) {
+                  for (int64_t resident = 1; resident <= mostResident(s, shape.elementBytes, machine); ++resident)
+                    stream(s, shape, resident);
+                  continue;
+                }
                 GpuMatmulSchedule further = s;
                 further.gridBlocks = machine.multiprocessors;
                 shareRegisters(further, machine);
-                if (!isWgmma(instruction) || shape.mayBeEmpty ||
-                    !checkGpuMatmulSchedule(further, shape.elementBytes, machine).empty())
+                if (shape.mayBeEmpty || !checkGpuMatmulSchedule(further, shape.elementBytes, machine).empty())
                   continue;
                 GpuMatmulCost cost = gpuMatmulCost(further, shape, machine);
                 further.gridBlocks *= cost.resident;
                 if (blocksOf(s, shape) > further.gridBlocks)
                   visit(further, cost);
+                stream(further, shape, mostResident(further, shape.elementBytes, machine));
               }
   };
   consider(shape.instruction, shape);
@@ -463,20 +517,27 @@ std::optional<GpuMatmulSchedule> chooseGpuMatmulSchedule(const GpuMatmulShape &s
   std::vector<std::pair<GpuMatmulSchedule, GpuMatmulCost>> candidates;
   double least = std::numeric_limits<double>::infinity();
   bool waits = false; // the cheapest one, for the memory
+  double leastStreamed = least;
   forEachGpuMatmulSchedule(shape, machine, [&](const GpuMatmulSchedule &candidate, const GpuMatmulCost &cost) {
     if (candidate.sums() > mostSums)
       return;
     candidates.emplace_back(candidate, cost);
-    if (cost.cycles < least)
+    if (candidate.streamedBlocks)
+      leastStreamed = std::min(leastStreamed, cost.cycles);
+    else if (cost.cycles < least)
       least = cost.cycles, waits = cost.memoryCycles > cost.cycles / 2;
   });
+  // Blocks that wait for each other must gain what parts of the depth must.
+  bool isStreamed = leastStreamed < least * (1 - leastPartsGain);
+  if (isStreamed)
+    least = leastStreamed;
   // Of those that cost about as much: a memory that has much to do answers late, and wants to be asked for most at a
   // time; else the one that takes least of the multiprocessor.
   std::optional<GpuMatmulSchedule> best;
   GpuMatmulCost bestCost;
   double bestOnTheWay = 0;
   for (const auto &[candidate, cost] : candidates) {
-    if (cost.cycles > least * (waits ? waitingMargin : margin))
+    if ((candidate.streamedBlocks > 0) != isStreamed || cost.cycles > least * (waits ? waitingMargin : margin))
       continue;
     double onTheWay = bytesOnTheWay(candidate, cost, shape, machine);
     if (best && (waits ? onTheWay <= bestOnTheWay : cost.sharedBytes >= bestCost.sharedBytes))

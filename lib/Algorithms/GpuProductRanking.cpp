@@ -13,7 +13,7 @@ namespace {
 auto classOf(const GpuProductCandidate &c) {
   const GpuMatmulSchedule &s = c.schedule;
   return std::tuple(c.parts, s.instruction, s.blockRows, s.blockColumns, isWgmma(s.instruction) ? s.warpRows : 0,
-                    s.gridBlocks > 0);
+                    s.gridBlocks > 0, s.streamedBlocks > 0);
 }
 
 /// What functions behind sums that have to be guarded leave.
@@ -45,6 +45,8 @@ std::string checkGpuProduct(const NamedProduct &product, const GpuProductCandida
   if (std::string wrong = checkGpuMatmulSchedule(s, shape.elementBytes, machine); !wrong.empty())
     return wrong;
   bool inParts = candidate.parts > 1;
+  if (std::string wrong = checkStreamed(s, shape); !wrong.empty() || (inParts && s.streamedBlocks))
+    return wrong.empty() ? "expected no streamed blocks of a product in parts of its depth" : wrong;
   if (candidate.parts < 1 ||
       (inParts && (candidate.partDepth < 1 || candidate.partDepth * candidate.parts < *shape.depth ||
                    candidate.partDepth * (candidate.parts - 1) >= *shape.depth ||

@@ -136,6 +136,7 @@ std::optional<NamedProduct> readProduct(const Json &json, std::string &error) {
       reader.fail("expected elements of 2 or 4 bytes in a product, got " + std::to_string(bytes));
   error = reader.error;
   shape.bulkOperands = copyEngineFits(shape);
+  shape.mayStream = true;
   return reader.ok() ? std::optional(product) : std::nullopt;
 }
 

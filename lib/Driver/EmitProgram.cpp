@@ -34,8 +34,12 @@ void ProgramEmitter::collectKernels() {
         continue;
       kernels[kernel.getSymName()] = program.kernels.size();
       kernelOps[kernel.getSymName()] = kernel;
-      runtime::Kernel made{kernel.getSymName().str(), textAttr(kernel, "bess.kind"), textAttr(kernel, "bess.reason"),
-                           exprAttr(kernel, "bess.flops"), exprAttr(kernel, "bess.bytes")};
+      runtime::Kernel made;
+      made.symbol = kernel.getSymName().str();
+      made.kind = textAttr(kernel, "bess.kind");
+      made.reason = textAttr(kernel, "bess.reason");
+      made.flops = exprAttr(kernel, "bess.flops");
+      made.bytes = exprAttr(kernel, "bess.bytes");
       auto number = [&](StringRef name) {
         auto value = kernel->getAttrOfType<IntegerAttr>(name);
         return value ? value.getInt() : 0;
@@ -46,6 +50,7 @@ void ProgramEmitter::collectKernels() {
       made.takesWorkspace = kernel->hasAttr("bess.takes_workspace");
       made.tensorMaps = readTensorMaps(kernel);
       made.startsEarly = kernel->hasAttr("bess.starts_early");
+      made.partialBytes = number("bess.partial");
       program.kernels.push_back(std::move(made));
     }
   }

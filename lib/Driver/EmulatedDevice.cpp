@@ -187,6 +187,7 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
   seen.buffers = windows;
   open(seen.workspace);
   open(seen.fault);
+  open(seen.turns);
   open(seen.words, /*readOnly=*/true);
   emulator::LaunchConfig config;
   config.grid = {static_cast<uint32_t>(launch.blocks)};

@@ -159,8 +159,13 @@ private:
   }
 
   Kernel kernel(const Json &json) {
-    Fields f = fields(json, "kernel", 11);
-    Kernel out{text(f[0]), text(f[1]), text(f[2]), expr(f[3]), expr(f[4])};
+    Fields f = fields(json, "kernel", 12);
+    Kernel out;
+    out.symbol = text(f[0]);
+    out.kind = text(f[1]);
+    out.reason = text(f[2]);
+    out.flops = expr(f[3]);
+    out.bytes = expr(f[4]);
     out.threads = static_cast<int32_t>(integer(f[5], 0, 1024));
     out.outputs = static_cast<int32_t>(integer(f[6], 0, INT32_MAX));
     out.sharedBytes = integer(f[7], 0, INT32_MAX);
@@ -170,6 +175,7 @@ private:
       out.tensorMaps.push_back({i32(m[0]), i32(m[1]), i32(m[2]), exprList(m[3]), i64s(m[4])});
     });
     out.startsEarly = boolean(f[10]);
+    out.partialBytes = integer(f[11], 0, INT32_MAX);
     return out;
   }
   Constant constant(const Json &json, std::span<const uint8_t> section) {

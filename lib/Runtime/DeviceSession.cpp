@@ -30,6 +30,10 @@ void addDeviceParameters(const DeviceLaunch &launch, const Kernel &kernel, std::
     parameters.push_back(static_cast<uint64_t>(launch.workspaceStride));
     parameters.push_back(launch.fault.address);
   }
+  if (kernel.partialBytes) {
+    parameters.push_back(launch.workspace.address);
+    parameters.push_back(launch.turns.address);
+  }
 }
 
 Status makeTensorMaps(const DeviceLaunch &launch, const Kernel &kernel, std::vector<TensorMap> &maps) {
@@ -94,7 +98,7 @@ DeviceSession::~DeviceSession() {
       device->release(range.address);
   for (const auto &[capacity, address] : spare)
     device->release(address);
-  for (MappedRange *range : {&workspace, &faults})
+  for (MappedRange *range : {&workspace, &faults, &turns})
     if (range->address)
       device->release(range->address);
 }
@@ -385,6 +389,38 @@ Status DeviceSession::write(DeviceAddress to, const void *from, int64_t bytes) {
   return queue.wait();
 }
 
+/// Memory of at least so many bytes, which hold nothing then, if it must be made.
+Status DeviceSession::growScratch(std::string_view name, int64_t bytes, MappedRange &range) {
+  if (bytes <= range.capacity)
+    return {};
+  if (range.address) {
+    if (Status status = queue.wait(); !status.ok())
+      return status;
+    device->release(range.address);
+  }
+  range = {};
+  if (Status status = device->allocate(name, bytes, range.address); !status.ok())
+    return status;
+  range.capacity = bytes;
+  return {};
+}
+
+/// What blocks hand on to each other, and the words that say that it is there.
+Status DeviceSession::takePartials(const Kernel &kernel, DeviceLaunch &launch) {
+  int64_t total = kernel.partialBytes * launch.blocks, words = launch.blocks * int64_t{sizeof(int32_t)};
+  if (Status status = growScratch("workspace", total, workspace); !status.ok())
+    return status;
+  bool isNew = words > turns.capacity;
+  if (Status status = growScratch("turns", words, turns); !status.ok())
+    return status;
+  if (isNew)
+    if (Status status = queue.fill(turns.address, 0, words, /*ahead=*/true); !status.ok())
+      return status;
+  launch.workspace = {workspace.address, total, true, "workspace"};
+  launch.turns = {turns.address, words, false, "turns"};
+  return {};
+}
+
 static constexpr int64_t faultSlots = 1024;
 
 Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunch &launch, int64_t tasks, int64_t room,
@@ -396,23 +432,17 @@ Status DeviceSession::launch(const Step &step, const Kernel &kernel, DeviceLaunc
     if (tasks > mostBlocks)
       return Status::error(StatusCode::Unsupported,
                            "expected a grid of at most 2^31 - 1 blocks, got " + std::to_string(tasks));
+    if (kernel.partialBytes)
+      if (Status status = takePartials(kernel, launch); !status.ok())
+        return status;
     return queue.launch(launch, tasks);
   }
   launch.workspaceStride = (workspaceBytes + alignment - 1) / alignment * alignment;
   if (launch.workspaceStride > 0)
     launch.blocks = std::min(launch.blocks, device->blocksAtOnce());
   int64_t total = launch.workspaceStride * launch.blocks;
-  if (total > workspace.capacity) {
-    if (workspace.address) {
-      if (Status status = queue.wait(); !status.ok())
-        return status;
-      device->release(workspace.address);
-    }
-    workspace = {};
-    if (Status status = device->allocate("workspace", total, workspace.address); !status.ok())
-      return status;
-    workspace.capacity = total;
-  }
+  if (Status status = growScratch("workspace", total, workspace); !status.ok())
+    return status;
   launch.workspace = {workspace.address, total, true, "workspace"};
   if (!faults.address) {
     if (Status status = device->allocate("faults", faultSlots * 8, faults.address); !status.ok())

@@ -108,6 +108,8 @@ private:
   void split(MappedRange &range, int64_t offset);
   void set(MappedRange &range, int64_t offset, int64_t bytes, uint8_t where);
   Status missing(const void *host, int64_t bytes) const;
+  Status growScratch(std::string_view name, int64_t bytes, MappedRange &range);
+  Status takePartials(const Kernel &kernel, DeviceLaunch &launch);
 
   std::shared_ptr<Device> device;
   const DeviceImage &image;
@@ -117,7 +119,7 @@ private:
   std::vector<const char *> edgeRanges;        ///< of these, the edges' of this run
   std::multimap<int64_t, DeviceAddress> spare; ///< memory of earlier edges, by capacity
   std::map<std::string, DeviceAddress, std::less<>> lastPlaces; ///< of an edge: it gets it again, for the graph's sake
-  MappedRange workspace, faults;
+  MappedRange workspace, faults, turns;
   std::vector<const Step *> faultSteps;     ///< launches since the faults were last looked at
   std::vector<const Step *> lastFaultSteps; ///< as they were before
   struct Staged {

@@ -39,7 +39,7 @@ public:
 
   Json one(const Kernel &k) {
     return tuple({k.symbol, k.kind, k.reason, expr(k.flops), expr(k.bytes), k.threads, k.outputs, k.sharedBytes,
-                  k.takesWorkspace, list(k.tensorMaps), k.startsEarly});
+                  k.takesWorkspace, list(k.tensorMaps), k.startsEarly, k.partialBytes});
   }
   Json one(const TensorMapPlan &map) {
     return tuple({map.buffer, map.elementBytes, map.swizzleBytes, list(map.dims), list(map.box)});

@@ -4,6 +4,7 @@ data, and found again by the compiler; a pack is measured by bench/gpu/tune.py."
 
 import json
 import math
+import re
 import subprocess
 import sys
 import tarfile
@@ -75,6 +76,37 @@ def test_a_model_is_tuned_in_the_emulator(tmp_path):
     error = program(feeds)["y"].astype(np.float64) - expected
     assert np.linalg.norm(error) < 2e-2 * np.linalg.norm(expected)
     assert program.findings == ""
+
+
+def test_products_in_even_shares(tmp_path):
+    """Stream-K: blocks of the grid that share blocks of a product; run after run, and as a recorded graph."""
+    model, tuned = two_products(tmp_path / "m.onnx"), tmp_path / "tuned.json"
+    assert bessemer("tune", model, TARGET, "--emulate", "--candidates=1", "--rounds=1", "-o", tuned, timeout=300).code == 0
+    streamed = json.loads(tuned.read_text())
+    for entry in streamed["products"]:
+        grid, blocks = (3, 4) if entry["product"]["columns"] == 64 else (5, 6)
+        entry["schedule"] = {"instruction": "mma_half", "block_rows": 32, "block_columns": 32, "block_depth": 32, "warp_rows": 1,
+                             "warp_columns": 1, "stages": 2, "grid_blocks": grid, "streamed_blocks": blocks}
+    tuned.write_text(json.dumps(streamed))
+    program = package.compile(str(model), target="cuda:sm_90a", emulate=True, sanitize=True, tuned=str(tuned))
+    assert [re.search(r"(\d+) of the blocks in even shares for (\d+)", kernel["reason"]).groups() for kernel in program.report["kernels"]] == [
+        ("4", "3"), ("6", "5")]
+    generator = np.random.default_rng(4)
+    for _ in range(4):
+        feeds = {name: generator.standard_normal(shape).astype(ml_dtypes.bfloat16)
+                 for name, shape in {"x": (64, 128), "w": (128, 64), "v": (64, 96), "b": (96,)}.items()}
+        x, w, v, b = (feeds[name].astype(np.float64) for name in "xwvb")
+        z = x @ w @ v + b
+        expected = z / 2 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
+        error = program(feeds)["y"].astype(np.float64) - expected
+        assert np.linalg.norm(error) < 2e-2 * np.linalg.norm(expected)
+    assert program.findings == ""
+    # Shares that do not add up to the product are no schedule.
+    streamed["products"][0]["schedule"]["streamed_blocks"] = 3
+    tuned.write_text(json.dumps(streamed))
+    reasons, warnings = kernels_of(model, f"--tuned={tuned}")
+    assert "expected as many whole blocks" in warnings
+    assert sum("even shares" in reason for reason in reasons) == 1
 
 
 def test_products_in_parts(tmp_path):

@@ -79,6 +79,8 @@ struct GpuMatmulShape {
   bool bulkFloat8 = false;
   /// Blocks may find that they have no rows: none goes on to further ones.
   bool mayBeEmpty = false;
+  /// Steps of depth may be dealt out evenly (GpuMatmulSchedule::streamedBlocks).
+  bool mayStream = false;
 };
 
 /// Whether the copy engine can bring the operands of a product of these sizes: it brings rows of known lengths that are
@@ -93,9 +95,13 @@ struct GpuMatmulSchedule {
   /// Blocks run in groups of so many along the rows, in each group rows fastest, so that those that run at a time read
   /// few rows and few columns; 0: columns fastest.
   int64_t rowGroup = 0;
-  /// Of wgmma: blocks of the grid at most; each goes on to further ones, and copies for the next one run while it
+  /// Blocks of the grid at most; each goes on to further ones, and by wgmma copies for the next one run while it
   /// stores. 0: a block of the grid for each.
   int64_t gridBlocks = 0;
+  /// Of the first so many blocks of the product, the steps of depth are dealt out evenly to the blocks of the grid
+  /// (stream-K; Osama et al., 2023): a block of the product that several have a share of is stored by the one with its
+  /// first step, to which the others hand their sums. The rest goes block by block, as many to each. 0: all of it.
+  int64_t streamedBlocks = 0;
   /// Of wgmma: warps that only start copies, a warp group of them, and how the two kinds of warps share the
   /// registers; 0: as the compiler deals them out.
   int64_t producerWarps = 0, producerRegisters = 0, consumerRegisters = 0;
@@ -103,6 +109,10 @@ struct GpuMatmulSchedule {
 
   /// That multiply.
   int64_t warps() const { return warpRows * warpColumns; }
+  /// Of streamed blocks of `steps` steps: how many of these each block of the grid has, the last ones fewer or none.
+  int64_t streamedShare(int64_t steps) const { return (streamedBlocks * steps + gridBlocks - 1) / gridBlocks; }
+  /// Of a block of the grid, in f32, for the one that adds them.
+  int64_t partialBytes() const { return streamedBlocks ? 4 * blockRows * blockColumns : 0; }
   /// Of a lane.
   int64_t sums() const { return blockRows / warpRows * (blockColumns / warpColumns) / 32; }
   /// Of wgmma: groups of four warps along the rows; what one instruction has of the columns.
@@ -131,6 +141,7 @@ inline constexpr GpuScheduleField gpuScheduleFields[] = {
     {"stages", &GpuMatmulSchedule::stages},
     {"row_group", &GpuMatmulSchedule::rowGroup, true},
     {"grid_blocks", &GpuMatmulSchedule::gridBlocks, true},
+    {"streamed_blocks", &GpuMatmulSchedule::streamedBlocks, true},
     {"producer_warps", &GpuMatmulSchedule::producerWarps, true},
     {"producer_registers", &GpuMatmulSchedule::producerRegisters, true},
     {"consumer_registers", &GpuMatmulSchedule::consumerRegisters, true},
@@ -150,6 +161,9 @@ struct GpuMatmulCost {
 int64_t chooseRowGroup(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
 /// Nothing when the schedule can be run on the machine, else what is wrong.
 std::string checkGpuMatmulSchedule(const GpuMatmulSchedule &schedule, int64_t elementBytes, const GpuMachine &machine);
+/// The same of its streamed blocks and the product: what is left of its blocks goes round as often in each block of the
+/// grid.
+std::string checkStreamed(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape);
 /// For a schedule that `checkGpuMatmulSchedule` accepts.
 GpuMatmulCost gpuMatmulCost(const GpuMatmulSchedule &schedule, const GpuMatmulShape &shape, const GpuMachine &machine);
 /// "blocks of 128 x 256, 64 of the depth at a time, 8 x 1 warps and 4 for the copies, 4 stages".

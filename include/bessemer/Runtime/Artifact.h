@@ -34,7 +34,7 @@
 
 namespace bessemer::runtime {
 
-constexpr uint32_t artifactVersion = 6;
+constexpr uint32_t artifactVersion = 7;
 constexpr const char *compilerVersion = "0.1.0";
 
 struct WriteOptions {

@@ -40,15 +40,16 @@ struct DeviceArgument {
 /// The order of a kernel's parameters: a pointer for each buffer; where it has symbols, a pointer to
 /// 1 + their number words, how many of the launch's blocks have work (those with a lower number) and the symbols; when
 /// Kernel::takesWorkspace, pointer to the workspace, its bytes for each
-/// block, pointer to the i64 that tile.check writes to; a tensor map, by value, for each of
-/// Kernel::tensorMaps.
+/// block, pointer to the i64 that tile.check writes to; when it has Kernel::partialBytes, pointer to the workspace, so
+/// many bytes for each block, and pointer to an i32 for each block, which are zero before and after; a tensor map, by
+/// value, for each of Kernel::tensorMaps.
 struct DeviceLaunch {
   int32_t kernel = 0; ///< of Program::kernels
   std::span<const DeviceArgument> buffers;
   std::span<const int64_t> symbols; ///< on the host, for tensor maps
   DeviceArgument words;             ///< on the device; no bytes without symbols
   int64_t blocks = 0;
-  DeviceArgument workspace, fault;
+  DeviceArgument workspace, fault, turns;
   int64_t workspaceStride = 0;
 };
 

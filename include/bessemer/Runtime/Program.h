@@ -158,8 +158,10 @@ struct Kernel {
   int64_t sharedBytes = 0;               ///< of a block, beside what the code declares
   bool takesWorkspace = false;           ///< and goes on to further points of the grid where there are fewer blocks
   std::vector<TensorMapPlan> tensorMaps; ///< of its last parameters, made at each launch
-  bool startsEarly =
-      false; ///< waits itself until all before it is done: it may be launched when the kernel before runs
+  /// Waits itself until all before it is done: it may be launched when the kernel before runs.
+  bool startsEarly = false;
+  /// Of a workspace, what each block hands on to another one; 0: blocks have nothing to do with each other.
+  int64_t partialBytes = 0;
 };
 
 /// A weight as the program wants it. Without a `prepare` function it is the bytes of its source.

@@ -73,6 +73,7 @@ std::optional<NamedProduct> commands::parseProductOption(const std::string &text
     shape.instruction = machine.tf32 ? MatmulInstruction::MmaTf32 : MatmulInstruction::Fma;
   shape.elementBytes = shape.resultBytes = isFloat ? 4 : 2;
   shape.bulkOperands = copyEngineFits(shape);
+  shape.mayStream = true;
   return product;
 }
 

@@ -128,6 +128,11 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
   if (!typeA.isDynamicDim(depthDim))
     knownSteps = llvm::divideCeil(typeA.getDimSize(depthDim), schedule.blockDepth);
   steps = knownSteps ? index(*knownSteps) : steps;
+  Value firstStep = index(0);
+  if (stepsOfItem) {
+    firstStep = stepsOfItem->first, steps = stepsOfItem->end;
+    knownSteps.reset();
+  }
   /// The copies of a step, when there is such a step.
   auto start = [&](Value step, Value stage, std::optional<bool> exists) {
     OpBuilder::InsertionGuard guard(b);
@@ -155,13 +160,13 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
     });
   };
   auto exists = [&](int64_t step) { return knownSteps ? std::optional(step < *knownSteps) : std::nullopt; };
-  for (int64_t step = 0; step + 1 < stages; ++step) {
-    Value stage = constant(step * stageBytes);
-    start(index(step), stage, exists(step));
+  for (int64_t number = 0; number + 1 < stages; ++number) {
+    Value stage = constant(number * stageBytes), step = add(firstStep, index(number));
+    start(step, stage, exists(number));
     NVVM::CpAsyncCommitGroupOp::create(b);
-    if (exists(step).value_or(true)) {
-      Value isThere = exists(step) ? Value() : below(index(step), steps);
-      put(index(step), stage, isThere, fetch(copyA, index(step), isThere), fetch(copyB, index(step), isThere));
+    if (exists(number).value_or(true)) {
+      Value isThere = exists(number) ? Value() : below(step, steps);
+      put(step, stage, isThere, fetch(copyA, step, isThere), fetch(copyB, step, isThere));
     }
   }
 
@@ -169,7 +174,7 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
   SmallVector<Value> initial(count, zeroOf(b.getF32Type()));
   initial.push_back(constant(0));                         // where this step is
   initial.push_back(constant((stages - 1) * stageBytes)); // where the copies go
-  auto loop = scf::ForOp::create(b, index(0), steps, index(1), initial);
+  auto loop = scf::ForOp::create(b, firstStep, steps, index(1), initial);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());

@@ -21,6 +21,8 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   auto pointer = LLVM::LLVMPointerType::get(b.getContext(), 1);
   SmallVector<Type> types(kernel.getViews(), pointer);
   types.append(kernel.getSymbols(), b.getI64Type());
+  bool isStreamed = kernel.getSchedule().contains("streamed_blocks");
+  types.append(isStreamed ? 2 : 0, pointer);
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
@@ -30,6 +32,10 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   for (int64_t i = 0; i < static_cast<int64_t>(kernel.getSymbols()); ++i)
     mapping.map(kernel.getSymbolArgument(i), toIndex(entry->getArgument(kernel.getViews() + i)));
 
+  if (isStreamed) {
+    partials = entry->getArgument(types.size() - 2);
+    turns = entry->getArgument(types.size() - 1);
+  }
   Value thread = toIndex(NVVM::ThreadIdXOp::create(b, b.getI32Type()));
   lane = arith::AndIOp::create(b, thread, index(31));
   warp = warpOfBlock = arith::ShRUIOp::create(b, thread, index(5));
@@ -52,12 +58,12 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   });
   inPieces = products == 1 && loops == 0;
   if (auto most = kernel.getSchedule().getAs<IntegerAttr>("grid_blocks"); most && inPieces) {
-    if (failed(expandPersistent(dot, block)))
+    if (failed(expandFurtherBlocks(dot, block)))
       return failure();
     SymbolicExpr blocks = 1;
     for (const SymbolicExpr &extent : grid)
       blocks *= extent;
-    grid = {SymbolicExpr::min(blocks, most.getInt())};
+    grid = {turns ? SymbolicExpr(most.getInt()) : SymbolicExpr::min(blocks, most.getInt())};
   } else {
     mapBlock(block);
     for (Operation &op : kernel.getBody().front().without_terminator())
@@ -76,6 +82,8 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   finishShared(function);
   function->setAttr("bess.grid", bess::getDimsAttr(b.getContext(), grid));
   function->setAttr("bess.workspace", b.getStringAttr("0"));
+  if (turns)
+    function->setAttr("bess.partial", b.getI64IntegerAttr(partialBytes));
   function->setAttr("bess.flops", kernel.getFlopsAttr());
   function->setAttr("bess.bytes", kernel.getBytesAttr());
   function->setAttr("bess.kind", kernel.getKindAttr());

@@ -208,6 +208,26 @@ private:
   Registers readShared(const SharedTile &tile, Value base, const TileLayout &layout, int64_t row, int64_t column);
   Value zeroOf(mlir::Type type);
 
+  // ---- FurtherBlocks.cpp: blocks of the grid that go on to further blocks of the product, or to shares of them
+  /// Steps of depth.
+  struct DepthSteps {
+    Value first, end;
+  };
+  /// All ops of such a kernel.
+  mlir::LogicalResult expandFurtherBlocks(tile::DotOp op, Value blockOfGrid);
+  struct WorkList;
+  mlir::FailureOr<WorkList> makeWorkList(tile::DotOp op, const GpuMatmulSchedule &schedule, Value blockOfGrid);
+  /// A loop over what the block of the grid has to do; `body`: an item of it, where the block of the product is
+  /// mapped.
+  mlir::scf::ForOp workLoop(const WorkList &work, mlir::ValueRange initial);
+  /// Of a block that several have shares of: hands the sums to the one with its first step, in whose branch all goes
+  /// on, with everybody's sums.
+  void shareSums(const WorkList &work, Registers &sums);
+  Value partialPlace(const WorkList &work, Value number);
+  std::optional<DepthSteps> stepsOfItem; ///< of the product; else all
+  Value partials, turns;                 ///< parameters: sums that are handed on, and a word for each block
+  int64_t partialBytes = 0;              ///< of each block
+
   // ---- Wgmma.cpp
   mlir::LogicalResult expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedule &schedule, tile::LoadOp a,
                                      tile::LoadOp right);
@@ -248,10 +268,8 @@ private:
   Value word(int64_t value); ///< i32
   /// One thread of the producers does what `produce` makes; then the branch of the others.
   mlir::scf::IfOp partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce);
-  RingPlace startBlockCopies(const WgmmaRing &ring, const RingPlace &from);
-  Registers multiplyBlock(const WgmmaRing &ring, RingPlace &place, bool goesOn);
-  /// All ops of a kernel whose blocks go on to further ones of the grid.
-  mlir::LogicalResult expandPersistent(tile::DotOp op, Value firstBlock);
+  RingPlace startBlockCopies(const WgmmaRing &ring, const RingPlace &from, const DepthSteps &steps);
+  Registers multiplyBlock(const WgmmaRing &ring, RingPlace &place, const DepthSteps &steps, bool goesOn);
   std::optional<WgmmaRing> persistentRing;
   RingPlace consumerPlace;
   int64_t consumerThreads = 0; ///< of those who multiply, while the others copy

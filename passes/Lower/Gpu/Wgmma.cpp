@@ -186,9 +186,10 @@ GpuExpander::RingPlace GpuExpander::following(const WgmmaRing &ring, const RingP
   return {arith::SelectOp::create(b, wraps, word(0), next), arith::SelectOp::create(b, wraps, turned, place.parity)};
 }
 
-/// The copies of all steps of a block, by one thread.
-GpuExpander::RingPlace GpuExpander::startBlockCopies(const WgmmaRing &ring, const RingPlace &from) {
-  auto loop = scf::ForOp::create(b, index(0), index(ring.steps), index(1), ValueRange{from.stage, from.parity});
+/// The copies of these steps of a block, by one thread.
+GpuExpander::RingPlace GpuExpander::startBlockCopies(const WgmmaRing &ring, const RingPlace &from,
+                                                     const DepthSteps &steps) {
+  auto loop = scf::ForOp::create(b, steps.first, steps.end, index(1), ValueRange{from.stage, from.parity});
   OpBuilder::InsertionGuard inLoop(b);
   b.setInsertionPointToStart(loop.getBody());
   RingPlace at{loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]};
@@ -230,63 +231,25 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
                                           tile::LoadOp right) {
   if (persistentRing) {
     // A block of those that this one computes: the ring is where the block before left it.
-    tiles[op.getTile()] = multiplyBlock(*persistentRing, consumerPlace, /*goesOn=*/true);
+    tiles[op.getTile()] = multiplyBlock(*persistentRing, consumerPlace, *stepsOfItem, /*goesOn=*/true);
     return success();
   }
   FailureOr<WgmmaRing> ring = makeRing(op, schedule, a, right);
   if (failed(ring))
     return failure();
+  auto all = [&] { return DepthSteps{index(0), index(ring->steps)}; };
   // The first time all stages are empty: as if the phase before were complete.
-  partRoles(*ring, [&] { startBlockCopies(*ring, {word(0), word(1)}); });
+  partRoles(*ring, [&] { startBlockCopies(*ring, {word(0), word(1)}, all()); });
   RingPlace place{word(0), word(0)};
-  tiles[op.getTile()] = multiplyBlock(*ring, place, /*goesOn=*/false);
+  tiles[op.getTile()] = multiplyBlock(*ring, place, all(), /*goesOn=*/false);
   releaseShared(ring->arena);
   sharedUsed = true;
   return success();
 }
 
-LogicalResult GpuExpander::expandPersistent(tile::DotOp op, Value firstBlock) {
-  FailureOr<GpuMatmulSchedule> schedule = scheduleOf(op);
-  auto a = op.getA().getDefiningOp<tile::LoadOp>(), right = op.getB().getDefiningOp<tile::LoadOp>();
-  if (failed(schedule))
-    return failure();
-  if (!isWgmma(schedule->instruction) || !a || !right)
-    return op.emitError("expected a product of loads by wgmma in blocks that go on to further ones");
-  FailureOr<WgmmaRing> ring = makeRing(op, *schedule, a, right);
-  if (failed(ring))
-    return failure();
-  Value blocks = index(1);
-  for (const SymbolicExpr &extent : bess::parseDims(kernel.getGrid()))
-    blocks = mul(blocks, fromExpr(extent));
-  // Not the grid's size: a launch may have more blocks than work, which leave at once.
-  Value stride = b.createOrFold<arith::MinUIOp>(blocks, index(schedule->gridBlocks));
-  auto ops = kernel.getBody().front().without_terminator();
-  partRoles(*ring, [&] {
-    auto loop = scf::ForOp::create(b, firstBlock, blocks, stride, ValueRange{word(0), word(1)});
-    b.setInsertionPointToStart(loop.getBody());
-    mapBlock(loop.getInductionVar());
-    for (Operation &o : ops) // where the operands are
-      if (isScalar(o))
-        b.clone(o, mapping);
-    RingPlace next = startBlockCopies(*ring, {loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]});
-    scf::YieldOp::create(b, ValueRange{next.stage, next.parity});
-  });
-  persistentRing = *ring;
-  auto loop = scf::ForOp::create(b, firstBlock, blocks, stride, ValueRange{word(0), word(0)});
-  b.setInsertionPointToStart(loop.getBody());
-  consumerPlace = {loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]};
-  mapBlock(loop.getInductionVar());
-  // The stages stay taken. What the block before had in the rest of shared memory may be in use still.
-  sharedUsed = true;
-  for (Operation &o : ops)
-    if (failed(expandOp(o)))
-      return failure();
-  scf::YieldOp::create(b, ValueRange{consumerPlace.stage, consumerPlace.parity});
-  return success();
-}
-
-/// All steps of a block, by those who multiply. `goesOn`: the last stage is given back, too; `place` moves on.
-GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPlace &place, bool goesOn) {
+/// These steps of a block, by those who multiply. `goesOn`: the last stage is given back, too; `place` moves on.
+GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPlace &place, const DepthSteps &steps,
+                                                  bool goesOn) {
   const GpuMatmulSchedule &schedule = ring.schedule;
   const BulkCopy &copyA = ring.a, &copyB = ring.b;
   bool transposed = ring.transposedB, transposedA = ring.transposedA;
@@ -336,7 +299,7 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
         all.push_back(LLVM::ExtractValueOp::create(b, product, i));
     return all;
   };
-  auto loop = scf::ForOp::create(b, index(0), index(ring.steps), index(1), initial);
+  auto loop = scf::ForOp::create(b, steps.first, steps.end, index(1), initial);
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
@@ -372,7 +335,7 @@ GpuExpander::Registers GpuExpander::multiplyBlock(const WgmmaRing &ring, RingPla
       giveBack(ring.isFirstLane, at.stage);
     } else {
       NVVM::WgmmaWaitGroupSyncOp::create(b, 1);
-      Value hasBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loop.getInductionVar(), index(0));
+      Value hasBefore = arith::CmpIOp::create(b, arith::CmpIPredicate::ne, loop.getInductionVar(), steps.first);
       giveBack(arith::AndIOp::create(b, hasBefore, ring.isFirstLane), before);
     }
     RingPlace next = following(ring, at);

@@ -125,6 +125,45 @@ TEST(GpuMatmulSchedule, CutsTheDepthOfFewBlocks) {
   }
 }
 
+// 72 blocks of 128 x 256 leave half of the multiprocessors idle: their steps are dealt out evenly, without a second
+// kernel.
+TEST(GpuMatmulSchedule, DealsOutTheStepsOfBlocksThatDoNotGoRound) {
+  for (int64_t architecture : {80, 90}) {
+    GpuMachine machine = gpuMachineOf(architecture);
+    auto chosen = [&](int64_t m, int64_t n, int64_t k, bool mayStream = true) {
+      GpuMatmulShape shape = shapeOf(m, n, k, MatmulInstruction::MmaHalf);
+      shape.bulkOperands = architecture == 90;
+      shape.mayStream = mayStream;
+      GpuMatmulSchedule s = *chooseGpuMatmulSchedule(shape, machine);
+      EXPECT_EQ(checkStreamed(s, shape), "");
+      if (s.streamedBlocks) {
+        EXPECT_NE(s.reason.find("in even shares for"), std::string::npos);
+        EXPECT_GT(s.streamedBlocks % s.gridBlocks, 0);
+        EXPECT_LT(s.streamedBlocks, 2 * s.gridBlocks);
+        int64_t steps = (k + s.blockDepth - 1) / s.blockDepth, share = s.streamedShare(steps);
+        EXPECT_GE(share * s.gridBlocks, s.streamedBlocks * steps);
+        EXPECT_LT((share - 1) * s.gridBlocks, s.streamedBlocks * steps);
+        GpuMatmulShape other = shape;
+        other.mayStream = false;
+        EXPECT_LT(gpuMatmulCost(s, shape, machine).cycles,
+                  0.95 * gpuMatmulCost(*chooseGpuMatmulSchedule(other, machine), other, machine).cycles);
+      }
+      return s.streamedBlocks > 0;
+    };
+    EXPECT_TRUE(chosen(256, 4096, 6144));
+    EXPECT_FALSE(chosen(256, 4096, 6144, false));
+    EXPECT_EQ(chosen(3072, 768, 3072), architecture == 90);
+    EXPECT_FALSE(chosen(4096, 4096, 4096)); // nearly full waves
+    EXPECT_FALSE(chosen(512, 768, 64));     // too short to share
+    // Not beside parts of the depth: whoever adds is one or the other.
+    GpuMatmulShape shape = shapeOf(256, 4096, 14336, MatmulInstruction::MmaHalf);
+    shape.bulkOperands = architecture == 90;
+    shape.mayStream = true;
+    EXPECT_EQ(chooseDepthParts(shape, machine).parts, 1);
+    EXPECT_FALSE(partShape(shape, 2, 7168).mayStream);
+  }
+}
+
 // Blocks that run at a time: some along the rows read less than all columns for two.
 TEST(GpuMatmulSchedule, GroupsBlocksForTheCache) {
   GpuMachine machine = gpuMachineOf(90);
@@ -170,6 +209,15 @@ TEST(GpuMatmulSchedule, RefusesWhatDoesNotFit) {
   EXPECT_EQ(with([](auto &x) { x.blockDepth = 128, x.stages = 4; }),
             "expected at most 166912 bytes of shared memory, got 262144");
   EXPECT_NE(with([](auto &x) { x.warpRows = x.warpColumns = 1; }), ""); // 512 sums a lane
+  EXPECT_EQ(with([](auto &x) { x.streamedBlocks = 4; }),
+            "expected blocks of the grid that have shares of streamed ones, got 0");
+  GpuMatmulShape shape = shapeOf(1024, 1024, 512, MatmulInstruction::MmaHalf); // 64 blocks
+  shape.mayStream = true;
+  s.gridBlocks = 24;
+  for (auto [streamed, fits] : {std::pair(64, true), {40, true}, {39, false}, {88, false}}) {
+    s.streamedBlocks = streamed;
+    EXPECT_EQ(checkStreamed(s, shape).empty(), fits) << streamed;
+  }
 }
 
 // Each sum lies somewhere, once; a lane's are as many as the block divided by

@@ -142,13 +142,15 @@ class GpuKernel : public GpuModule {
 public:
   GpuKernel(const std::string &text, const std::string &architecture)
       : GpuKernel(text, architecture, machineOf(architecture)) {}
-  /// `addFirst`: passes of phases before, on which the test depends.
+  /// `addFirst`: passes of phases before, on which the test depends. `tuned`: schedules of products.
   GpuKernel(const std::string &text, const std::string &architecture, const GpuMachine &machine,
-            llvm::function_ref<void(mlir::OpPassManager &)> addFirst = nullptr)
+            llvm::function_ref<void(mlir::OpPassManager &)> addFirst = nullptr, const TunedSchedules &tuned = {})
       : GpuModule(architecture) {
     if (!parse(text, machine))
       return;
     graph = module->clone();
+    if (!tuned.empty())
+      tile::setTunedSchedules(*module, tuned);
     mlir::PassManager passes(&context);
     if (addFirst)
       addFirst(passes);
@@ -234,6 +236,12 @@ private:
         arguments.push_back(device.allocate("symbols", words.size() * 8));
         device.write(arguments.back(), words.data(), words.size() * 8);
       }
+      uint64_t turns = 0, turnBytes = 4 * config.grid.x;
+      if (auto partial = kernel->getAttrOfType<mlir::IntegerAttr>("bess.partial")) {
+        arguments.push_back(device.allocate("workspace", config.grid.x * partial.getInt()));
+        arguments.push_back(turns = device.allocate("turns", turnBytes));
+        device.write(turns, std::vector<uint8_t>(turnBytes).data(), turnBytes);
+      }
       if (auto shared = kernel->getAttrOfType<mlir::IntegerAttr>("bess.shared"))
         config.dynamicSharedBytes = uint32_t(shared.getInt());
       for (const emulator::KernelInfo &info : kernels->kernels())
@@ -248,6 +256,11 @@ private:
       }
       launched = kernels->launch(kernel.getSymName().str(), config, arguments, device);
       EXPECT_TRUE(launched.clean()) << launched.text();
+      if (turns) {
+        std::vector<uint8_t> left(turnBytes);
+        EXPECT_TRUE(device.read(turns, left.data(), turnBytes));
+        EXPECT_EQ(left, std::vector<uint8_t>(turnBytes)) << "the words that the next launch finds";
+      }
       for (const emulator::AccessStatistics &access : launched.statistics)
         if (access.shared && !conflictsAllowed)
           EXPECT_EQ(access.transactions, access.ideal) << "bank conflicts at " << access.where;

@@ -127,3 +127,26 @@ TEST(Gpu, LargeProductsWithFunctions) {
                     instructionName(s.instruction), long(s.blockRows), long(s.blockColumns), resources[0].registers);
     }
 }
+
+// Sums that others add to, and what follows them, fit in registers, too.
+TEST(Gpu, LargeStreamedProducts) {
+  for (std::string architecture : {"sm_80", "sm_90a"})
+    for (Shape shape : {Shape{3072, 768, 3072, "f16", false}, Shape{64, 4096, 14336, "bf16", true},
+                        Shape{256, 4096, 6144, "bf16", false}}) {
+      std::string a = shapeText(shape.rows, shape.depth, shape.element),
+                  b = shape.transposed ? shapeText(shape.columns, shape.depth, shape.element)
+                                       : shapeText(shape.depth, shape.columns, shape.element),
+                  y = shapeText(shape.rows, shape.columns, shape.element),
+                  bias = "tensor<" + std::to_string(shape.columns) + "x" + shape.element + ">";
+      GpuKernel kernel("func.func @main(%a: " + a + ", %b: " + b + ", %c: " + bias + ", %r: " + y + ") -> " + y +
+                           " {\n  %0 = bess.matmul %a, %b" + (shape.transposed ? " {transpose_b}" : "") + " : (" + a +
+                           ", " + b + ") -> " + y + "\n  %1 = bess.add %0, %c : (" + y + ", " + bias + ") -> " + y +
+                           "\n  %2 = bess.gelu %1 : (" + y + ") -> " + y + "\n  %3 = bess.add %2, %r : (" + y + ", " +
+                           y + ") -> " + y + "\n  return %3 : " + y + "\n}\n",
+                       architecture);
+      kernel.assembles();
+      bool isStreamed = kernel.reason().find("in even shares") != std::string::npos;
+      EXPECT_EQ(isStreamed, architecture == "sm_90a" || shape.rows != 3072) << kernel.reason();
+      EXPECT_EQ(countOf(kernel.ptx.text, "ld.acquire.gpu") > 0, isStreamed);
+    }
+}
