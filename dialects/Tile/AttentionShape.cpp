@@ -16,6 +16,19 @@ SmallVector<SymbolicExpr> HeadView::dims() const {
   return {batch, lengthFirst ? length : heads, lengthFirst ? heads : length, depth};
 }
 
+HeadSource HeadSource::of(Value operand, StringRef layout) {
+  auto slice = operand.getDefiningOp<SliceOp>();
+  if (!slice || !llvm::all_of(slice.getSteps(), [](int64_t step) { return step == 1; }))
+    return {operand};
+  auto offsets = parseDims(slice.getOffsets());
+  auto whole = getDims(slice.getX().getType()), part = getDims(operand.getType());
+  size_t heads = layout == "bshd" ? 2 : 1;
+  for (size_t d = 0; d < whole.size(); ++d)
+    if (d != heads && !(offsets[d] == SymbolicExpr(0) && whole[d] == part[d]))
+      return {operand};
+  return {slice.getX(), offsets[heads]};
+}
+
 static bool isOne(const SymbolicExpr &dim) { return dim == SymbolicExpr::constant(1); }
 
 /// Whether the query heads of a key head may be rows of one block: [B, H, S, D] is [B, key heads, group * S, D], too.
@@ -42,6 +55,9 @@ template <class Op> static std::optional<GpuAttention> read(Op op) {
   a.qView = HeadView::of(a.q.getType(), op.getQLayout());
   a.kView = HeadView::of(a.k.getType(), op.getKLayout());
   a.vView = HeadView::of(a.v.getType(), op.getVLayout());
+  a.qSource = HeadSource::of(a.q, op.getQLayout());
+  a.kSource = HeadSource::of(a.k, op.getKLayout());
+  a.vSource = HeadSource::of(a.v, op.getVLayout());
   a.yView = {a.qView.batch, a.qView.heads, a.qView.length, a.vView.depth, op.getYLayout() == "bshd"};
   return a;
 }

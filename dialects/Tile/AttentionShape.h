@@ -23,9 +23,19 @@ struct HeadView {
   llvm::SmallVector<int64_t> tileDims() const { return {lengthFirst ? 1 : 2, 3}; }
 };
 
+/// Where the heads of an operand lie: in a value, or in a slice of its heads that is read without a copy.
+struct HeadSource {
+  mlir::Value value;
+  SymbolicExpr firstHead = 0;
+
+  /// `operand` of an attention in `layout`; its own value where it is no slice of heads.
+  static HeadSource of(mlir::Value operand, llvm::StringRef layout);
+};
+
 /// bess.attention and bess.attention_parts, as a GPU computes them.
 struct GpuAttention {
   mlir::Value q, k, v, mask, valid;
+  HeadSource qSource, kSource, vSource;
   double scale = 1, softcap = 0;
   int64_t parts = 0, unit = 0; ///< of attention_parts
   SymbolicExpr partCount;      ///< `parts`, or 1 for more queries than one

@@ -3,6 +3,7 @@
 #include "passes/Fuse/Rules.h"
 
 #include "dialects/Bess/Views.h"
+#include "dialects/Tile/AttentionShape.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -85,6 +86,7 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       group.insert(&op);
       if (auto concat = dyn_cast<ConcatOp>(op))
         pullMoves(concat, group);
+      pullHeads(&op, group);
       Group best = group;
       // With the channels last, they are the columns of a matrix.
       bool conv = isa<ConvOp>(op) && cast<ConvOp>(op).getLayout() == channelsFirst,
@@ -129,6 +131,8 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
       std::string reason;
       if (absorbed.empty())
         reason = (name + " alone: nothing that reads it is elementwise and its only reader").str();
+      else if (isa<AttentionOp, AttentionPartsOp>(op))
+        reason = name.str() + " reads heads where they lie, through " + absorbed;
       else if (isa<ConcatOp>(op))
         reason = "concat copies rows from where they come, through " + absorbed;
       else
@@ -183,6 +187,24 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
           break;
         group.insert(op);
       }
+    }
+  }
+
+  /// Slices of heads that only the attention reads, of a product for queries, keys and values.
+  void pullHeads(Operation *op, Group &group) {
+    std::optional<tile::GpuAttention> attention = tile::GpuAttention::of(op);
+    if (!attention || !fuse::isForGpu(op))
+      return;
+    std::pair<Value, tile::HeadSource> operands[] = {
+        {attention->q, attention->qSource}, {attention->k, attention->kSource}, {attention->v, attention->vSource}};
+    for (auto &[operand, source] : operands) {
+      auto slice = operand.getDefiningOp<SliceOp>();
+      // Query heads as rows of a block have a view of their own.
+      if (!slice || source.value != slice.getX() || (operand == attention->q && attention->folded) ||
+          contiguousOffset(slice) || slice->getBlock() != op->getBlock() || taken.contains(slice) ||
+          !slice->hasOneUse() || llvm::is_contained(op->getOperands(), source.value))
+        continue;
+      group.insert(slice);
     }
   }
 

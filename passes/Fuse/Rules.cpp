@@ -147,14 +147,13 @@ bool fuse::isConvEpilogueOperand(Type operand, Type result) {
   return dims.size() <= to.size();
 }
 
-bool fuse::readsTransposed(Operation *op) {
+bool fuse::isForGpu(Operation *op) {
   auto module = op->getParentOfType<ModuleOp>();
   return module && tile::getGpuMachine(module);
 }
 
 bool fuse::isTileableAnchor(Operation *op) {
-  auto module = op->getParentOfType<ModuleOp>();
-  bool isForGpu = module && tile::getGpuMachine(module);
+  bool isForGpu = fuse::isForGpu(op);
   // Products on a GPU read float8 as it lies.
   bool readsFloat8 = isForGpu && isa<MatmulOp, MatmulPartsOp>(op);
   auto isFloat8Operand = [&](Type type) {

@@ -27,8 +27,8 @@ bool isCheap(mlir::Operation *op);
 bool isMatmulEpilogueOperand(mlir::Type operand, mlir::Type result);
 bool isConvEpilogueOperand(mlir::Type operand, mlir::Type result);
 
-/// Do the matrix programs of the op's target read a left operand [depth, rows]? A GPU's do.
-bool readsTransposed(mlir::Operation *op);
+/// Is the op's module for a GPU?
+bool isForGpu(mlir::Operation *op);
 
 /// Can a tile program compute this matmul, attention, conv, pool?
 bool isTileableAnchor(mlir::Operation *op);

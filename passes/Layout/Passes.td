@@ -74,6 +74,27 @@ def NarrowProducts : Pass<"bessemer-narrow-products", "::mlir::ModuleOp"> {
   }];
 }
 
+def MergeProducts : Pass<"bessemer-merge-products", "::mlir::ModuleOp"> {
+  let summary = "products of one left operand with constant weights are one product on a GPU";
+  let description = [{
+    Queries, keys and values of a layer are three products of one operand, each with few blocks. Their weights, and biases, are put side by side when they are
+    loaded, and what reads the results reads slices of heads: attention and what appends to a cache do so without a copy, so only their operands are merged. The cost model
+    (`bessemer/Algorithms/GpuMatmulSchedule.h`) must expect no more time of the one product than of all.
+    ```mlir
+    %0 = bess.matmul %x, %wq : (tensor<128x768xf16>, tensor<768x768xf16>) -> tensor<128x768xf16>
+    %q = bess.reshape %0 : (tensor<128x768xf16>) -> tensor<1x128x12x64xf16>
+    // ... %k and %v
+    %y = bess.attention %q, %k, %v {q_layout = "bshd", ...}
+    // becomes
+    %w = bess.concat %wq, %wk, %wv {axis = 1 : i64} : (tensor<768x768xf16>, tensor<768x768xf16>, tensor<768x768xf16>) -> tensor<768x2304xf16>
+    %0 = bess.matmul %x, %w : (tensor<128x768xf16>, tensor<768x2304xf16>) -> tensor<128x2304xf16>
+    %1 = bess.reshape %0 : (tensor<128x2304xf16>) -> tensor<1x128x36x64xf16>
+    %q = bess.slice %1 {offsets = #bess.dims<"0", "0", "0", "0">, ...} : (tensor<1x128x36x64xf16>) -> tensor<1x128x12x64xf16>
+    // ...
+    ```
+  }];
+}
+
 def SplitDepth : Pass<"bessemer-split-depth", "::mlir::ModuleOp"> {
   let summary = "cut matrix products along the depth where a GPU has more multiprocessors than they have blocks";
   let description = [{

@@ -34,6 +34,7 @@ void bessemer::addLayoutPasses(OpPassManager &manager, const Numerics &numerics)
   if (numerics.reassociate)
     manager.addPass(createChooseConvAlgorithm());
   manager.addPass(createNarrowProducts());
+  manager.addPass(createMergeProducts());
   manager.addPass(createPackWeights());
   if (numerics.reassociate) {
     manager.addPass(createSplitDepth());

@@ -4,6 +4,7 @@
 // [batch, sequence, K]. What follows it is computed in the product's shape
 // instead, and the reshape goes behind it: down to its inverse, with which it
 // vanishes, or to an op that needs the shape.
+#include "dialects/Tile/TargetSchedule.h"
 #include "passes/Simplify/Match.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -139,12 +140,17 @@ struct TransposeOfOnes : OpRewritePattern<bess::TransposeOp> {
 };
 
 /// transpose(reshape(slice(x))) where the slice takes whole heads out of the last dimension, which the reshape splits
-/// into heads -> transpose(slice(reshape(x))): slice and transpose then both move whole rows, and become one.
+/// into heads -> transpose(slice(reshape(x))): slice and transpose then both move whole rows, and become one. So does
+/// attention on a GPU, which reads heads out of a slice.
 struct SplitBeforeSlice : OpRewritePattern<bess::ReshapeOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(bess::ReshapeOp op, PatternRewriter &rewriter) const override {
     auto slice = op.getX().getDefiningOp<bess::SliceOp>();
-    if (!slice || !op->hasOneUse() || !isa<bess::TransposeOp>(*op->getUsers().begin()))
+    if (!slice || !op->hasOneUse())
+      return failure();
+    Operation *reader = *op->getUsers().begin();
+    bool attends = isa<bess::AttentionOp>(reader) && tile::getGpuMachine(op->getParentOfType<ModuleOp>());
+    if (!attends && !isa<bess::TransposeOp>(reader))
       return failure();
     Dims whole = dimsOf(slice.getX()), part = dimsOf(slice.getY()), to = dimsOf(op.getY());
     SmallVector<SymbolicExpr> offsets = bess::parseDims(slice.getOffsets());

@@ -50,6 +50,14 @@ public:
 
 private:
   unsigned number(Value value) { return cast<BlockArgument>(value).getArgNumber(); }
+  /// The head's number in the tensor that it is read from.
+  Value headIn(const tile::HeadSource &source, Value number) { return p.add(number, p.indexOf(source.firstHead)); }
+  Value loadHead(const tile::HeadSource &source, const tile::HeadView &view, Value ofHead, Value place, int64_t count,
+                 int64_t depth) {
+    SmallVector<Value> at = view.at(batch, ofHead, place, p.index(0));
+    return p.loadStored(p.view(number(source.value)), at, view.tileDims(), {Extent::of(count), Extent::of(depth)},
+                        isWhole(view.length, count));
+  }
   bool isOne(const SymbolicExpr &dim) { return dim == SymbolicExpr::constant(1); }
 
   void begin() {
@@ -102,11 +110,11 @@ private:
     Type type = getElementTypeOrSelf(a.q.getType());
     Value zero = p.index(0), keys = p.indexOf(k.length);
     Value keyHead = isOne(a.group) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(a.group));
-    Extent d = Extent::of(a.shape.depth), dv = Extent::of(a.shape.valueDepth);
+    Value ofKeys = headIn(a.kSource, keyHead), ofValues = headIn(a.vSource, keyHead);
+    Extent dv = Extent::of(a.shape.valueDepth);
     Type f32 = b.getF32Type();
     SmallVector<Extent> column = {Extent::of(rows), Extent::of(1)}, result = {Extent::of(rows), dv};
-    Value queries = p.loadStored(p.view(number(a.q)), q.at(batch, head, first, zero), q.tileDims(),
-                                 {Extent::of(rows), d}, isWhole(q.length, rows));
+    Value queries = loadHead(a.qSource, q, headIn(a.qSource, head), first, rows, a.shape.depth);
 
     if (a.causal && a.bottomRight)
       shift = p.sub(keys, p.indexOf(a.queries));
@@ -140,8 +148,7 @@ private:
       b.setInsertionPointToStart(loop.getBody());
       Value key = loop.getInductionVar(), largest = loop.getRegionIterArgs()[0], sum = loop.getRegionIterArgs()[1],
             sums = loop.getRegionIterArgs()[2];
-      Value keyTile = p.loadStored(p.view(number(a.k)), k.at(batch, keyHead, key, zero), k.tileDims(),
-                                   {Extent::of(step), d}, isWhole(k.length, step));
+      Value keyTile = loadHead(a.kSource, k, ofKeys, key, step, a.shape.depth);
       Value scores = masked(p.dotTransposed(queries, keyTile), key);
       if (a.causal || ragged) {
         Value all = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, p.add(key, p.index(step)), common);
@@ -160,8 +167,7 @@ private:
       Value newSum = arith::AddFOp::create(b, arith::MulFOp::create(b, sum, old), p.reduce("sum", weights, 1));
       if (type != f32)
         weights = arith::TruncFOp::create(b, tileType(extents, type), weights);
-      Value valueTile = p.loadStored(p.view(number(a.v)), v.at(batch, keyHead, key, zero), v.tileDims(),
-                                     {Extent::of(step), dv}, isWhole(k.length, step));
+      Value valueTile = loadHead(a.vSource, v, ofValues, key, step, a.shape.valueDepth);
       Value scaled = arith::MulFOp::create(b, sums, p.broadcast(old, result));
       Value newSums = arith::AddFOp::create(b, scaled, p.dot(weights, valueTile));
       scf::YieldOp::create(b, ValueRange{newLargest, newSum, newSums});
@@ -266,9 +272,10 @@ private:
 } // namespace
 
 tile::KernelOp tilegen::writeFlashAttentionProgram(ProgramBuilder &p) {
-  Block &body = p.fusion.getBody().front();
-  std::optional<tile::GpuAttention> attention = tile::GpuAttention::of(&body.front());
-  if (!p.gpu || !attention || body.getOperations().size() != 2)
+  // Beside it there are slices of heads alone.
+  Value result = cast<YieldOp>(p.fusion.getBody().front().getTerminator()).getValues()[0];
+  std::optional<tile::GpuAttention> attention = tile::GpuAttention::of(result.getDefiningOp());
+  if (!p.gpu || !attention)
     return {};
   return Writer(p, *attention).write();
 }

@@ -29,6 +29,7 @@ using namespace mlir;
 using namespace bessemer;
 using namespace bessemer::bess;
 using namespace bessemer::tilegen;
+using bessemer::tile::HeadSource;
 using bessemer::tile::HeadView;
 
 namespace {
@@ -39,6 +40,9 @@ public:
     k = HeadView::of(op.getK().getType(), op.getKLayout());
     v = HeadView::of(op.getV().getType(), op.getVLayout());
     y = HeadView::of(op.getY().getType(), op.getYLayout());
+    qSource = HeadSource::of(op.getQ(), op.getQLayout());
+    kSource = HeadSource::of(op.getK(), op.getKLayout());
+    vSource = HeadSource::of(op.getV(), op.getVLayout());
   }
 
   tile::KernelOp write() {
@@ -91,7 +95,14 @@ public:
 
 private:
   static constexpr int64_t rows = WgmmaAttentionSchedule::groupRows;
-  unsigned number(Value value) { return cast<BlockArgument>(value).getArgNumber(); }
+  /// The head's number in the tensor that it is read from.
+  Value headIn(const HeadSource &source, Value number) { return p.add(number, p.indexOf(source.firstHead)); }
+  Value loadHead(const HeadSource &source, const HeadView &view, Value ofHead, Value place, ArrayRef<Extent> extents,
+                 bool inBounds) {
+    SmallVector<Value> at = view.at(batch, ofHead, place, p.index(0));
+    return p.loadStored(p.view(cast<BlockArgument>(source.value).getArgNumber()), at, view.tileDims(), extents,
+                        inBounds);
+  }
 
   /// Of causal attention, heads of all batches that run before the next ones, a divisor of their number; 0: in order.
   int64_t chooseHeadsAtATime(int64_t group) {
@@ -124,11 +135,11 @@ private:
       block = p.sub(p.index(blocks - 1), block);
     Value blockFirst = p.mul(block, p.index(blockRows));
     first = p.add(blockFirst, p.mul(p.gridId(3), p.index(rows)));
-    keyHead = group == SymbolicExpr::constant(1) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(group));
+    Value keyHead = group == SymbolicExpr::constant(1) ? head : b.createOrFold<arith::DivUIOp>(head, p.indexOf(group));
+    ofKeys = headIn(kSource, keyHead), ofValues = headIn(vSource, keyHead);
     Extent d = Extent::of(depth), dv = Extent::of(valueDepth);
     SmallVector<Extent> column = {Extent::of(rows), Extent::of(1)}, result = {Extent::of(rows), dv};
-    Value tile = p.loadStored(p.view(number(op.getQ())), q.at(batch, head, first, zero), q.tileDims(),
-                              {Extent::of(rows), d}, queries % blockRows == 0);
+    Value tile = loadHead(qSource, q, headIn(qSource, head), first, {Extent::of(rows), d}, queries % blockRows == 0);
 
     // Steps that some query of the block sees, the last one first; of these, those that all see whole come last.
     Value steps = p.index((keys + step - 1) / step), whole = p.index(keys / step);
@@ -170,12 +181,11 @@ private:
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(loop.getBody());
     Value largest = loop.getRegionIterArgs()[0], sum = loop.getRegionIterArgs()[1], sums = loop.getRegionIterArgs()[2];
-    Value zero = p.index(0), key = p.mul(p.sub(last, loop.getInductionVar()), p.index(step));
+    Value key = p.mul(p.sub(last, loop.getInductionVar()), p.index(step));
     Type f32 = b.getF32Type();
     SmallVector<Extent> extents = {Extent::of(rows), Extent::of(step)}, column = {Extent::of(rows), Extent::of(1)},
                         result = {Extent::of(rows), Extent::of(valueDepth)};
-    Value keyTile = p.loadStored(p.view(number(op.getK())), k.at(batch, keyHead, key, zero), k.tileDims(),
-                                 {Extent::of(step), Extent::of(depth)}, keys % step == 0);
+    Value keyTile = loadHead(kSource, k, ofKeys, key, {Extent::of(step), Extent::of(depth)}, keys % step == 0);
     Value products = p.dotTransposed(queryTile, keyTile);
     if (masked)
       products = onlySeen(products, key);
@@ -186,8 +196,7 @@ private:
     Value old = math::Exp2Op::create(b, arith::SubFOp::create(b, largest, newLargest));
     Value newSum = arith::AddFOp::create(b, arith::MulFOp::create(b, sum, old), p.reduce("sum", weights, 1));
     weights = arith::TruncFOp::create(b, tileType(extents, type), weights);
-    Value valueTile = p.loadStored(p.view(number(op.getV())), v.at(batch, keyHead, key, zero), v.tileDims(),
-                                   {Extent::of(step), Extent::of(valueDepth)}, keys % step == 0);
+    Value valueTile = loadHead(vSource, v, ofValues, key, {Extent::of(step), Extent::of(valueDepth)}, keys % step == 0);
     Value before = arith::MulFOp::create(b, sums, p.broadcast(old, result));
     scf::YieldOp::create(b,
                          ValueRange{newLargest, newSum, arith::AddFOp::create(b, before, p.dot(weights, valueTile))});
@@ -217,19 +226,21 @@ private:
   ImplicitLocOpBuilder &b;
   AttentionOp op;
   HeadView q, k, v, y;
+  HeadSource qSource, kSource, vSource;
   Type type;
   double scale = 0; ///< times log2(e)
   int64_t queries = 0, keys = 0, depth = 0, valueDepth = 0, blockRows = 0, step = 0;
   int64_t shift = 0;        ///< of causal masks: the key of query 0
   int64_t headsAtATime = 0; ///< 0: heads are two dimensions of the grid
-  Value batch, keyHead, first;
+  Value batch, ofKeys, ofValues, first;
 };
 } // namespace
 
 tile::KernelOp tilegen::writeWgmmaAttentionProgram(ProgramBuilder &p) {
-  Block &body = p.fusion.getBody().front();
-  auto op = dyn_cast<AttentionOp>(body.front());
-  if (!op || body.getOperations().size() != 2)
+  // Beside it there are slices of heads alone.
+  Value result = cast<YieldOp>(p.fusion.getBody().front().getTerminator()).getValues()[0];
+  auto op = result.getDefiningOp<AttentionOp>();
+  if (!op)
     return {};
   return Writer(p, op).write();
 }
