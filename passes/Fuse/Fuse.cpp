@@ -80,12 +80,14 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
   /// matmul, conv, attention, pool, each with the elementwise ops behind it.
   void formAnchored(Block &block, SmallVector<Group> &groups, SmallVector<std::pair<std::string, std::string>> &kinds) {
     for (Operation &op : block) {
-      if (!fuse::isTileableAnchor(&op))
+      if (taken.contains(&op) || !fuse::isTileableAnchor(&op))
         continue;
       Group group;
       group.insert(&op);
-      if (auto concat = dyn_cast<ConcatOp>(op))
+      auto concat = dyn_cast<ConcatOp>(op);
+      if (concat)
         pullMoves(concat, group);
+      bool appendsTwo = concat && takeOtherAppend(concat, group);
       pullHeads(&op, group);
       Group best = group;
       // With the channels last, they are the columns of a matrix.
@@ -133,7 +135,9 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
         reason = (name + " alone: nothing that reads it is elementwise and its only reader").str();
       else if (isa<AttentionOp, AttentionPartsOp>(op))
         reason = name.str() + " reads heads where they lie, through " + absorbed;
-      else if (isa<ConcatOp>(op))
+      else if (appendsTwo)
+        reason = "appends to two caches: concat, " + absorbed;
+      else if (concat)
         reason = "concat copies rows from where they come, through " + absorbed;
       else
         reason =
@@ -188,6 +192,40 @@ struct Fuse : bessemer::impl::FuseBase<Fuse> {
         group.insert(op);
       }
     }
+  }
+
+  /// Keys and values that are appended to caches of one shape are one kernel on a GPU, where a launch takes longer than
+  /// the rows of a step.
+  bool takeOtherAppend(ConcatOp concat, Group &group) {
+    auto appends = [&](ConcatOp each) {
+      return each.getXs().size() == 2 && isa<BlockArgument>(each.getXs()[0]) && each.getXs()[0].hasOneUse() &&
+             each.getAxis() + 2 == getDims(each.getY().getType()).size() &&
+             getDims(each.getY().getType()).back().isConstant() && fuse::isTileableAnchor(each);
+    };
+    if (!fuse::isForGpu(concat) || !appends(concat))
+      return false;
+    for (Operation *next = concat->getNextNode(); next; next = next->getNextNode()) {
+      auto other = dyn_cast<ConcatOp>(next);
+      if (!other || taken.contains(other) || !appends(other) || other.getAxis() != concat.getAxis() ||
+          other->getOperandTypes() != concat->getOperandTypes())
+        continue;
+      // Both are computed where the other stands.
+      bool isBefore = llvm::all_of(concat.getY().getUsers(), [&](Operation *user) {
+        Operation *reader = concat->getBlock()->findAncestorOpInBlock(*user);
+        return reader && other->isBeforeInBlock(reader);
+      });
+      if (!isBefore)
+        return false;
+      Group both = group;
+      both.insert(other);
+      pullMoves(other, both);
+      for (Operation *op : both)
+        if (!group.contains(op) && readsThroughOutside(op, group))
+          return false;
+      group = both;
+      return true;
+    }
+    return false;
   }
 
   /// Slices of heads that only the attention reads, of a product for queries, keys and values.

@@ -36,7 +36,8 @@ def Decompose : Pass<"bessemer-decompose", "::mlir::func::FuncOp"> {
 def Fuse : Pass<"bessemer-fuse", "::mlir::func::FuncOp"> {
   let summary = "group ops that become one kernel, each group with its reason";
   let description = [{
-    Matmul and conv take the elementwise ops that read what they write, concat the slices and transposes of whole rows that it reads; what is left forms groups of elementwise ops, reductions, normalizations
+    Matmul and conv take the elementwise ops that read what they write, concat the slices and transposes of whole rows that it reads, on a GPU attention the slices of heads,
+    and two appends to caches are one; what is left forms groups of elementwise ops, reductions, normalizations
     and moves that are computed a row at a time. An op joins the group of its only reader unless it would be computed
     again and is not cheap.
     ```mlir

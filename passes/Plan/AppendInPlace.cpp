@@ -23,11 +23,29 @@ using namespace bessemer;
 
 namespace {
 
-/// A launch of a kernel that joins two tensors.
-bool isAppend(bess::LaunchOp launch, SymbolTable &table) {
+/// What result `result` of a kernel that joins tensors begins with: the number of an input; -1 where it is not one with
+/// another behind it.
+int64_t pastView(tile::KernelOp kernel, unsigned result) {
+  Value view = kernel.getView(kernel.getViews() - kernel.getOutputs() + result);
+  llvm::SetVector<Value> sources;
+  kernel.getBody().walk([&](tile::StoreOp store) {
+    if (store.getView() != view)
+      return;
+    auto load = store.getTile().getDefiningOp<tile::LoadOp>();
+    sources.insert(load ? load.getView() : Value());
+  });
+  if (sources.size() != 2 || sources.contains(Value()))
+    return -1;
+  return cast<BlockArgument>(sources[0]).getArgNumber();
+}
+
+/// What the result of a launch appends to; null: nothing.
+Value pastOfLaunch(OpResult result, SymbolTable &table) {
+  auto launch = cast<bess::LaunchOp>(result.getOwner());
   auto kernel = table.lookup<tile::KernelOp>(launch.getKernel());
-  return kernel && kernel.getKind() == "concat" && launch.getInputs().size() == 2 && launch->getNumResults() == 1 &&
-         launch.getInputs()[0] != launch.getInputs()[1];
+  int64_t number = kernel && kernel.getKind() == "concat" ? pastView(kernel, result.getResultNumber()) : -1;
+  Value past = number < 0 ? Value() : launch.getInputs()[number];
+  return past && llvm::count(launch.getInputs(), past) == 1 ? past : Value();
 }
 
 /// All values that must change together when one of them gets a capacity:
@@ -55,9 +73,13 @@ public:
         if (!addPresent(call.getOperand(argument.getArgNumber()), group))
           return false;
     } else if (auto launch = value.getDefiningOp<bess::LaunchOp>()) {
-      if (!isAppend(launch, table) || !addPast(launch.getInputs()[0], group))
+      Value past = pastOfLaunch(cast<OpResult>(value), table);
+      if (!past || !addPast(past, group))
         return false;
       group.appends.insert(launch);
+      // Keys and values that one kernel appends stay where they are together.
+      if (!llvm::all_of(launch->getResults(), [&](Value other) { return addPresent(other, group); }))
+        return false;
     } else if (auto call = value.getDefiningOp<func::CallOp>()) {
       auto callee = table.lookup<func::FuncOp>(call.getCallee());
       unsigned k = cast<OpResult>(value).getResultNumber();
@@ -109,9 +131,8 @@ private:
 /// The argument that result `k` of a function appends to, or -1.
 int64_t pastOf(func::FuncOp function, unsigned k, SymbolTable &table) {
   Value value = function.front().getTerminator()->getOperand(k), past;
-  if (auto launch = value.getDefiningOp<bess::LaunchOp>()) {
-    if (isAppend(launch, table))
-      past = launch.getInputs()[0];
+  if (value.getDefiningOp<bess::LaunchOp>()) {
+    past = pastOfLaunch(cast<OpResult>(value), table);
   } else if (auto call = value.getDefiningOp<func::CallOp>()) {
     auto callee = table.lookup<func::FuncOp>(call.getCallee());
     int64_t argument =
@@ -216,7 +237,9 @@ private:
           if (group.appends.contains(launch) || !canStride(launch, use.getOperandNumber(), present, table))
             return false;
       if (auto launch = present.getDefiningOp<bess::LaunchOp>())
-        if (!canStride(launch, launch.getInputs().size(), present, table) || !copiesApart(launch, table))
+        if (unsigned number = cast<OpResult>(present).getResultNumber();
+            !canStride(launch, launch.getInputs().size() + number, present, table) ||
+            !copiesApart(launch, number, table))
           return false;
     }
     return true;
@@ -259,9 +282,9 @@ private:
   }
 
   /// Does nothing but loads and stores touch what the kernel copies of the past?
-  static bool copiesApart(bess::LaunchOp launch, SymbolTable &table) {
+  static bool copiesApart(bess::LaunchOp launch, unsigned result, SymbolTable &table) {
     auto kernel = table.lookup<tile::KernelOp>(launch.getKernel());
-    return llvm::all_of(kernel.getView(0).getUsers(), [](Operation *user) {
+    return llvm::all_of(kernel.getView(pastView(kernel, result)).getUsers(), [](Operation *user) {
       auto load = dyn_cast<tile::LoadOp>(user);
       return load && llvm::all_of(load.getTile().getUsers(), llvm::IsaPred<tile::StoreOp>);
     });
@@ -341,8 +364,12 @@ private:
     ImplicitLocOpBuilder b(kernel.getLoc(), &getContext());
     Value wanted = kernel.getSymbolArgument(kernel.getSymbols() - 1);
     SmallVector<tile::LoadOp> loads;
-    for (Operation *user : kernel.getView(0).getUsers())
-      loads.push_back(cast<tile::LoadOp>(user));
+    SmallVector<int64_t> pasts;
+    for (unsigned result = 0; result < kernel.getOutputs(); ++result) {
+      pasts.push_back(pastView(kernel, result));
+      for (Operation *user : kernel.getView(pasts.back()).getUsers())
+        loads.push_back(cast<tile::LoadOp>(user));
+    }
     for (tile::LoadOp load : loads) {
       SmallVector<Operation *> stores(load.getTile().getUsers());
       Operation *last = stores.front();
@@ -363,7 +390,10 @@ private:
              ((view.getElementType().getIntOrFloatBitWidth() + 7) / 8 * 2);
     };
     SymbolicExpr flag = SymbolicExpr::symbol("s" + std::to_string(kernel.getSymbols() - 1));
-    kernel.setBytes((flag * bytes(0) + bytes(2) - bytes(0)).str());
+    SymbolicExpr all = 0;
+    for (auto [result, past] : llvm::enumerate(pasts))
+      all += flag * bytes(past) + bytes(kernel.getViews() - kernel.getOutputs() + result) - bytes(past);
+    kernel.setBytes(all.str());
     kernel.setReason((kernel.getReason() + "; appends in place when the caller donates the past").str());
   }
 

@@ -9,6 +9,8 @@
 //
 //   concat(past [1, 12, p, 64], transpose(x [1, 512, 12, 64])) on a GPU: grid <1, 12, 16>, for operand 1
 //   for r = %g * 32 to 512 step 16 * 32:  y[0, h, p + r .., ..] = x[0, r .., h, ..]    tiles of [32, 64]
+//
+// Several of one shape, as keys and values that are appended to their caches, are copied side by side.
 #include "passes/Tile/ProgramBuilder.h"
 
 #include "dialects/Tile/RowSchedule.h"
@@ -25,17 +27,18 @@ using namespace bessemer::tilegen;
 namespace {
 class ConcatWriter {
 public:
-  ConcatWriter(ProgramBuilder &p, ConcatOp concat)
-      : p(p), concat(concat), axis(concat.getAxis()), dims(getDims(concat.getY().getType())) {}
+  ConcatWriter(ProgramBuilder &p, ArrayRef<ConcatOp> concats)
+      : p(p), concats(concats), concat(concats.front()), axis(concat.getAxis()),
+        dims(getDims(concat.getY().getType())) {}
 
   tile::KernelOp write() {
     Block &body = p.fusion.getBody().front();
-    isPlain = body.getOperations().size() == 2; // nothing is read through
+    isPlain = body.getOperations().size() == concats.size() + 1; // nothing is read through
     std::optional<int64_t> known = product(ArrayRef(dims).drop_front(axis + 1)).isConstant();
     bool isLast = axis + 1 == int64_t(dims.size());
     // Copies of rows that are not known, or that lie in no dimension of their own, and on a CPU the longest there are.
     if (isPlain && (!p.gpu || !known || isLast))
-      return writeFlat();
+      return concats.size() == 1 ? writeFlat() : tile::KernelOp();
     if (!known || *known < 1 || (!isPlain && axis + 2 != int64_t(dims.size())))
       return {};
     inner = *known;
@@ -43,14 +46,15 @@ public:
     SmallVector<SmallVector<SymbolicExpr>> views;
     for (BlockArgument argument : body.getArguments())
       views.push_back(isPlain ? rowsOf(argument) : getDims(argument.getType()));
-    views.push_back(rowsOf(concat.getY()));
+    firstResult = views.size();
+    views.append(concats.size(), rowsOf(concat.getY()));
     SmallVector<SymbolicExpr> grid(outer);
     if (p.gpu)
       grid.push_back(blocks());
     p.begin(views, grid);
     SymbolicExpr offset = 0;
-    for (Value x : concat.getXs()) {
-      if (!copy(x, offset))
+    for (auto [operand, x] : llvm::enumerate(concat.getXs())) {
+      if (!copy(operand, offset))
         return {};
       offset += getDims(x.getType())[axis];
     }
@@ -105,10 +109,11 @@ private:
     return SymbolicExpr::min(SymbolicExpr::ceilDiv(dims[axis], rowsOfBlock()), most);
   }
 
-  bool copy(Value x, const SymbolicExpr &offset) {
-    SymbolicExpr rows = getDims(x.getType())[axis];
+  /// Operand `operand` of all concats, to `offset` along the axis.
+  bool copy(size_t operand, const SymbolicExpr &offset) {
+    SymbolicExpr rows = getDims(concat.getXs()[operand].getType())[axis];
     if (!p.gpu)
-      return copyRows(x, offset, p.index(0), p.extentOf(rows));
+      return copyRows(operand, offset, p.index(0), p.extentOf(rows));
     int64_t some = rowsOfBlock();
     Value block = p.gridId(outer.size()), count = p.indexOf(rows);
     Value step = p.mul(p.indexOf(p.grid.back()), p.index(some));
@@ -117,29 +122,37 @@ private:
     OpBuilder::InsertionGuard guard(p.b);
     p.b.setInsertionPointToStart(loop.getBody());
     Value first = loop.getInductionVar();
-    return copyRows(x, offset, first, {-1, p.minimum(p.index(some), p.sub(count, first))});
+    return copyRows(operand, offset, first, {-1, p.minimum(p.index(some), p.sub(count, first))});
   }
 
-  /// `count` rows of the operand from `first` on.
-  bool copyRows(Value x, const SymbolicExpr &offset, Value first, Extent count) {
-    SmallVector<Value> at;
+  /// `count` rows of the operand from `first` on; the loads of all before the stores, which they need not wait for.
+  bool copyRows(size_t operand, const SymbolicExpr &offset, Value first, Extent count) {
+    SmallVector<Value> start, tiles;
     for (size_t d = 0; d < outer.size(); ++d)
-      at.push_back(p.gridId(d));
-    SmallVector<Value> to = at;
-    at.append({first, p.index(0)});
+      start.push_back(p.gridId(d));
+    SmallVector<Value> to = start;
+    start.append({first, p.index(0)});
     to.append({p.add(first, p.indexOf(offset)), p.index(0)});
-    int64_t rowDim = axis;
-    Value source = readThrough(x, at, rowDim);
-    if (!source)
-      return false;
-    SmallVector<Extent> extents = {count, Extent::of(inner)};
-    SmallVector<int64_t> from = {rowDim, int64_t(at.size()) - 1}, into = {axis, axis + 1};
-    if (p.gpu && !isGrouped()) { // one row, which is long
-      extents.erase(extents.begin());
-      from.erase(from.begin());
+    SmallVector<int64_t> into = {axis, axis + 1};
+    bool isOneRow = p.gpu && !isGrouped(); // which is long
+    if (isOneRow)
       into.erase(into.begin());
+    for (ConcatOp each : concats) {
+      int64_t rowDim = axis;
+      SmallVector<Value> at = start;
+      Value source = readThrough(each->getOperand(operand), at, rowDim);
+      if (!source)
+        return false;
+      SmallVector<Extent> extents = {count, Extent::of(inner)};
+      SmallVector<int64_t> from = {rowDim, int64_t(at.size()) - 1};
+      if (isOneRow) {
+        extents.erase(extents.begin());
+        from.erase(from.begin());
+      }
+      tiles.push_back(p.loadStored(source, at, from, extents, true));
     }
-    p.store(p.loadStored(source, at, from, extents, true), p.view(p.kernel.getViews() - 1), to, into, true);
+    for (auto [result, tile] : llvm::enumerate(tiles))
+      p.store(tile, p.view(firstResult + result), to, into, true);
     return true;
   }
 
@@ -168,8 +181,10 @@ private:
   }
 
   ProgramBuilder &p;
-  ConcatOp concat;
+  ArrayRef<ConcatOp> concats;
+  ConcatOp concat; ///< the first; the others have its shape, and their operands those of its operands
   int64_t axis;
+  size_t firstResult = 0; ///< the number of its view
   SmallVector<SymbolicExpr> dims, outer;
   int64_t inner = 1; ///< elements behind the axis
   bool isPlain = true;
@@ -178,6 +193,12 @@ private:
 
 tile::KernelOp tilegen::writeConcatProgram(ProgramBuilder &p) {
   auto yield = cast<YieldOp>(p.fusion.getBody().front().getTerminator());
-  auto concat = yield.getValues()[0].getDefiningOp<ConcatOp>();
-  return concat ? ConcatWriter(p, concat).write() : tile::KernelOp();
+  SmallVector<ConcatOp> concats;
+  for (Value result : yield.getValues()) {
+    auto concat = result.getDefiningOp<ConcatOp>();
+    if (!concat)
+      return {};
+    concats.push_back(concat);
+  }
+  return ConcatWriter(p, concats).write();
 }

@@ -96,3 +96,71 @@ tile.kernel @concat_0 grid <"2"> views 3 outputs 1 symbols 2 kind "concat" reaso
   tile.store %u, %y[%row, %n] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
   tile.return
 }
+
+// -----
+
+// Keys and values that one kernel appends: both, or neither.
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: bess.caches = {capacity = "cache.capacity", copied = "cache.copied", pairs = [array<i64: 0, 0, 1>, array<i64: 1, 1, 1>]}
+// CHECK: bess.launch @concat_0_cache(%arg0, %arg2, %arg1) {symbol_args = #bess.dims<"p", "s", "`cache.capacity`", "`cache.copied`">
+func.func @main(%k: tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>, %v: tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>, %x: tensor<2x?x4xf32, #bess.dims<"2", "s", "4">>)
+    -> (tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>) {
+  %0:2 = bess.launch @concat_0(%k, %x, %v) {symbol_args = #bess.dims<"p", "s">}
+    : (tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>)
+    -> (tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>)
+  return %0#0, %0#1 : tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>
+}
+// CHECK: tile.kernel @concat_0_cache {{.*}}symbols 4 {{.*}}bess.strides = [unit, unit, unit, #bess.dims<"4*s2", "1">, #bess.dims<"4*s2", "1">], bytes = "128*s0*s3 + 128*s1"
+tile.kernel @concat_0 grid <"2"> views 5 outputs 2 symbols 2 kind "concat" reason "two" schedule {} {
+^bb0(%a: !tile.view<<"2", "4*s0">, f32>, %b: !tile.view<<"2", "4*s1">, f32>, %c: !tile.view<<"2", "4*s0">, f32>, %y: !tile.view<<"2", "4*s0 + 4*s1">, f32>, %z: !tile.view<<"2", "4*s0 + 4*s1">, f32>, %s0: index, %s1: index, %row: index):
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %s0, %c4 : index
+  // CHECK: scf.if
+  // CHECK-NEXT: tile.load %arg0
+  // CHECK-NEXT: tile.store %{{.*}}, %arg3
+  // CHECK-NEXT: {{^ *}}}
+  // CHECK: scf.if
+  // CHECK-NEXT: tile.load %arg2
+  // CHECK-NEXT: tile.store %{{.*}}, %arg4
+  // CHECK-NEXT: {{^ *}}}
+  %t0 = tile.load %a[%row, %c0] dims [1] sizes(%n) {in_bounds} : <<"2", "4*s0">, f32> -> tensor<?xf32>
+  %t1 = tile.load %c[%row, %c0] dims [1] sizes(%n) {in_bounds} : <<"2", "4*s0">, f32> -> tensor<?xf32>
+  tile.store %t0, %y[%row, %c0] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  tile.store %t1, %z[%row, %c0] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  %m = arith.muli %s1, %c4 : index
+  %u0 = tile.load %b[%row, %c0] dims [1] sizes(%m) {in_bounds} : <<"2", "4*s1">, f32> -> tensor<?xf32>
+  %u1 = tile.load %b[%row, %c0] dims [1] sizes(%m) {in_bounds} : <<"2", "4*s1">, f32> -> tensor<?xf32>
+  tile.store %u0, %y[%row, %n] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  tile.store %u1, %z[%row, %n] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  tile.return
+}
+
+// -----
+
+// The values are returned twice: then one of them would be a copy, and the keys stay apart as well.
+// CHECK-LABEL: func.func @main
+// CHECK-NOT: bess.caches
+func.func @main(%k: tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>, %v: tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>, %x: tensor<2x?x4xf32, #bess.dims<"2", "s", "4">>)
+    -> (tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>) {
+  // CHECK: bess.launch @concat_0(
+  %0:2 = bess.launch @concat_0(%k, %x, %v) {symbol_args = #bess.dims<"p", "s">}
+    : (tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p", "4">>)
+    -> (tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>)
+  return %0#0, %0#1, %0#1 : tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>, tensor<2x?x4xf32, #bess.dims<"2", "p + s", "4">>
+}
+tile.kernel @concat_0 grid <"2"> views 5 outputs 2 symbols 2 kind "concat" reason "two" schedule {} {
+^bb0(%a: !tile.view<<"2", "4*s0">, f32>, %b: !tile.view<<"2", "4*s1">, f32>, %c: !tile.view<<"2", "4*s0">, f32>, %y: !tile.view<<"2", "4*s0 + 4*s1">, f32>, %z: !tile.view<<"2", "4*s0 + 4*s1">, f32>, %s0: index, %s1: index, %row: index):
+  %c0 = arith.constant 0 : index
+  %c4 = arith.constant 4 : index
+  %n = arith.muli %s0, %c4 : index
+  %m = arith.muli %s1, %c4 : index
+  %t0 = tile.load %a[%row, %c0] dims [1] sizes(%n) {in_bounds} : <<"2", "4*s0">, f32> -> tensor<?xf32>
+  tile.store %t0, %y[%row, %c0] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  %t1 = tile.load %c[%row, %c0] dims [1] sizes(%n) {in_bounds} : <<"2", "4*s0">, f32> -> tensor<?xf32>
+  tile.store %t1, %z[%row, %c0] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  %u = tile.load %b[%row, %c0] dims [1] sizes(%m) {in_bounds} : <<"2", "4*s1">, f32> -> tensor<?xf32>
+  tile.store %u, %y[%row, %n] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  tile.store %u, %z[%row, %n] dims [1] {in_bounds} : tensor<?xf32>, <<"2", "4*s0 + 4*s1">, f32>
+  tile.return
+}

@@ -57,6 +57,28 @@ TEST_P(ConcatKernel, ReadsHeadsThroughSliceAndTranspose) {
   kernel.matches({{1, 4, 5, 32}, {1, 150, 12, 32}}, 0);
 }
 
+// Keys and values of one product, behind their caches: one kernel with two results.
+TEST_P(ConcatKernel, AppendsKeysAndValues) {
+  GpuKernel kernel(R"(
+    func.func @main(%k: tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past", "64">>, %v: tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past", "64">>,
+                    %x: tensor<1x9x6x64xf16>)
+        -> (tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past + 9", "64">>, tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past + 9", "64">>) {
+      %0 = bess.slice %x {offsets = #bess.dims<"0", "0", "2", "0">, steps = array<i64: 1, 1, 1, 1>} : (tensor<1x9x6x64xf16>) -> tensor<1x9x2x64xf16>
+      %1 = bess.transpose %0 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x9x2x64xf16>) -> tensor<1x2x9x64xf16>
+      %2 = bess.slice %x {offsets = #bess.dims<"0", "0", "4", "0">, steps = array<i64: 1, 1, 1, 1>} : (tensor<1x9x6x64xf16>) -> tensor<1x9x2x64xf16>
+      %3 = bess.transpose %2 {permutation = array<i64: 0, 2, 1, 3>} : (tensor<1x9x2x64xf16>) -> tensor<1x2x9x64xf16>
+      %y = bess.concat %k, %1 {axis = 2 : i64} : (tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past", "64">>, tensor<1x2x9x64xf16>)
+          -> tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past + 9", "64">>
+      %z = bess.concat %v, %3 {axis = 2 : i64} : (tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past", "64">>, tensor<1x2x9x64xf16>)
+          -> tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past + 9", "64">>
+      return %y, %z : tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past + 9", "64">>, tensor<1x2x?x64xf16, #bess.dims<"1", "2", "past + 9", "64">>
+    }
+  )",
+                   GetParam());
+  copiesRows(kernel, 16);
+  kernel.matches({{1, 2, 40, 64}, {1, 2, 40, 64}, {1, 9, 6, 64}}, 0);
+}
+
 // Rows of several dimensions, of an odd number of elements, and longer than a block's tile; along the first dimension
 // behind one that is not 1, three operands, one of them twice.
 TEST_P(ConcatKernel, CopiesRowsOfAnySize) {
