@@ -235,7 +235,8 @@ BESSEMER_API bessemer_status bessemer_arena_bytes(bessemer_context *context, con
  * program reads the input before it writes the output. An output that is longer
  * than its input may share a buffer with it as bessemer_cache says.
  * The first run of a shape plans its memory; later ones allocate nothing, unless
- * a size depends on the data or the runtime makes the outputs. */
+ * a size depends on the data or the runtime makes the outputs. On a device, a shape that
+ * grows up to the next power of two is not planned again. */
 BESSEMER_API bessemer_status bessemer_run(bessemer_context *context, const bessemer_tensor *inputs, size_t input_count,
                                           bessemer_tensor *outputs, size_t output_count);
 /* Copies a contiguous tensor on the device to `bytes` bytes of the host's memory, or from there. Any tensor of this
@@ -253,9 +254,9 @@ BESSEMER_API void bessemer_tensor_release(bessemer_tensor *tensor);
 BESSEMER_API void bessemer_cancel(bessemer_context *context);
 
 /* What was asked of the device since the context was made, as a JSON object: {"copies_in", "copies_out",
- * "symbol_copies", "launches" (one by one), "graphs" (recorded), "replays"}. A list of launches that comes again is
- * recorded as a (CUDA) graph and replayed; a symbol that varies does not make it another list. Valid until the next
- * call with this context. */
+ * "symbol_copies", "launches" (one by one), "graphs" (recorded), "replays", "plans" (made for shapes, also without a
+ * device)}. A list of launches that comes again is recorded as a (CUDA) graph and replayed; a symbol that varies makes
+ * neither another list nor, up to the next power of two, another plan. Valid until the next call with this context. */
 BESSEMER_API const char *bessemer_device_counts_json(bessemer_context *context);
 
 /* One of the programs of bessemer_time_programs. */

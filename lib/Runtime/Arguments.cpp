@@ -39,8 +39,9 @@ Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes, const 
   if (shapes.size() != source.inputs.size())
     return Status::error(StatusCode::InvalidArgument, "expected " + std::to_string(source.inputs.size()) +
                                                           " inputs, got " + std::to_string(shapes.size()));
-  std::vector<uint8_t> defined(entry.symbols.size(), 0);
-  std::vector<const Argument *> boundBy(entry.symbols.size(), nullptr);
+  std::vector<uint8_t> &defined = bound;
+  defined.assign(entry.symbols.size(), 0);
+  boundBy.assign(entry.symbols.size(), nullptr);
   symbols.assign(entry.symbols.size(), 0);
   for (size_t i = 0; i < shapes.size(); ++i) {
     const Argument &input = source.inputs[i];
@@ -57,7 +58,7 @@ Status Executor::bindShapes(std::span<const std::vector<int64_t>> shapes, const 
         if (*constant != got)
           return mismatch("");
       } else if (auto name = input.dims[d].isSymbol()) {
-        SymbolId id = entry.symbolIds.find(*name)->second;
+        SymbolId id = entry.exprs[entry.inputDims[i][d]].symbols[0].second;
         if (defined[id] && symbols[id] != got)
           return mismatch(", where " + std::string(*name) + " = " + std::to_string(symbols[id]) + " by input '" +
                           boundBy[id]->name + "'");
@@ -133,11 +134,11 @@ Status Executor::prepareMemory(Plan &plan) {
 }
 
 /// The sizes that memory and grids are made for: a symbol that has been seen to vary counts as the next
-/// power of two, within its bound, so that a run with another value of it can be the same graph.
-std::vector<int64_t> Executor::roomFor(const std::vector<int64_t> &symbols) {
-  std::vector<int64_t> room = symbols;
+/// power of two, within its bound, so that a run with another value of it can be the same plan and the same graph.
+void Executor::roomFor(const std::vector<int64_t> &symbols, std::vector<int64_t> &room) {
+  room = symbols;
   if (!session)
-    return room;
+    return;
   const PreparedFunction &entry = *model->prepared().functions.front();
   varies.resize(symbols.size());
   for (size_t i = 0; i < symbols.size(); ++i) {
@@ -155,7 +156,33 @@ std::vector<int64_t> Executor::roomFor(const std::vector<int64_t> &symbols) {
       room[it->second] = std::max(symbols[it->second], std::min(room[it->second], *bound));
   }
   lastSymbols = symbols;
-  return room;
+}
+
+bool Executor::rebind(Plan &plan, const std::vector<int64_t> &symbols) {
+  if (plan.isFixed || !plan.binding->room)
+    return false;
+  if (!plan.rebinding)
+    plan.rebinding = std::make_unique<Rebinding>(plan);
+  plan.isFixed = !plan.rebinding->isPossible();
+  if (plan.isFixed)
+    return false;
+  keyBefore = plan.key;
+  Rebinding::Result result = plan.rebinding->bind(symbols);
+  if (result == Rebinding::Result::Bound)
+    return true;
+  plan.isFixed = result == Rebinding::Result::DoesNotFit;
+  (void)plan.rebinding->bind(keyBefore);
+  return false;
+}
+
+/// A plan with this room, bound to the values; null: there is none.
+Plan *Executor::rebound(const std::vector<int64_t> &symbols, const std::vector<int64_t> &room) {
+  if (!session)
+    return nullptr; // the room is the values
+  for (auto &candidate : plans)
+    if (candidate->room == room && rebind(*candidate, symbols))
+      return candidate.get();
+  return nullptr;
 }
 
 Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches, Plan *&plan) {
@@ -165,16 +192,20 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const Ca
     plan = lastPlan;
     return {};
   }
-  std::vector<int64_t> symbols;
   if (Status status = bindShapes(shapes, caches, symbols); !status.ok())
     return status;
-  std::vector<int64_t> room = roomFor(symbols);
+  roomFor(symbols, room);
   for (auto &candidate : plans)
     if (candidate->key == symbols && candidate->room == room)
       plan = candidate.get();
   if (!plan) {
     if (Status status = checkGuards(symbols); !status.ok())
       return status;
+    // The values of a plan are those of its last run.
+    lastPlan = nullptr;
+    plan = rebound(symbols, room);
+  }
+  if (!plan) {
     std::unique_ptr<Plan> made;
     if (Status status = binder.makePlan(*model->prepared().functions.front(), symbols, room, made); !status.ok())
       return status;
@@ -182,12 +213,13 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const Ca
       auto oldest = std::min_element(plans.begin(), plans.end(),
                                      [](const auto &a, const auto &b) { return a->lastUse < b->lastUse; });
       plans.erase(oldest);
+      last.plan = nullptr;
     }
+    ++plansMade;
     plan = made.get();
     plans.push_back(std::move(made));
   }
   lastPlan = plan;
-  lastDeviceRun = {};
   lastShapes.assign(shapes.begin(), shapes.end());
   lastCaches = caches;
   return {};
@@ -203,7 +235,11 @@ std::vector<int64_t> Executor::staticShape(const Plan &plan, const std::vector<E
 Status Executor::outputShapes(std::span<const std::vector<int64_t>> inputs,
                               std::vector<std::vector<int64_t>> &outputs) {
   Plan *plan = nullptr;
-  if (Status status = findPlan(inputs, {}, plan); !status.ok())
+  // Shapes do not depend on where caches are: the plan of the last run will do.
+  Status status = findPlan(inputs, CacheUse(lastCaches), plan);
+  if (!status.ok())
+    status = findPlan(inputs, {}, plan);
+  if (!status.ok())
     return status;
   outputs.clear();
   for (const auto &dims : plan->function->outputDims)
@@ -307,6 +343,17 @@ Status Executor::packInputs(std::span<const Tensor> inputs, std::span<const Tens
   return {};
 }
 
+Status Executor::allocateOnHost(std::string_view name, int64_t bytes, Tensor &tensor) const {
+  auto block = std::make_shared<MemoryBlock>(MemoryBlock::make(model->loadOptions().allocator, bytes));
+  if (!block->data())
+    return Status::error(StatusCode::OutOfMemory,
+                         "output '" + std::string(name) + "': no memory for " + std::to_string(bytes) + " bytes");
+  tensor.data = block->data();
+  tensor.capacity = block->size();
+  tensor.owned = std::shared_ptr<void>(block, block->data());
+  return {};
+}
+
 Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<void *const> inputs) {
   const Function &source = model->entry();
   if (outputs.size() != source.outputs.size())
@@ -344,12 +391,8 @@ Status Executor::placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<v
         return status;
       output.data = regions.back().block.data();
     } else if (!output.data) {
-      auto block = std::make_shared<MemoryBlock>(MemoryBlock::make(model->loadOptions().allocator, bytes));
-      if (!block->data())
-        return Status::error(StatusCode::OutOfMemory, prefix + "no memory for " + std::to_string(bytes) + " bytes");
-      output.data = block->data();
-      output.capacity = block->size();
-      output.owned = std::shared_ptr<void>(block, block->data());
+      if (Status status = allocateOnHost(argument.name, bytes, output); !status.ok())
+        return status;
     } else if (output.capacity < 0 ? output.shape != shape : output.capacity < bytes) {
       return Status::error(
           StatusCode::BadInput,
@@ -421,10 +464,14 @@ Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
 }
 
 Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  bool done = false;
+  if (last.plan)
+    if (Status status = repeatRun(inputs, outputs, done); !status.ok() || done)
+      return status;
+  last.plan = nullptr;
   auto onDevice = [](const Tensor &tensor) { return tensor.onDevice; };
   if (std::any_of(inputs.begin(), inputs.end(), onDevice) || std::any_of(outputs.begin(), outputs.end(), onDevice))
     return runOnDeviceTensors(inputs, outputs);
-  lastDeviceRun = {};
   return runAtHostAddresses(inputs, outputs);
 }
 
@@ -454,6 +501,10 @@ Status Executor::runAtHostAddresses(std::span<const Tensor> inputs, std::span<Te
   std::vector<void *> pointers(inputs.size());
   if (Status status = packInputs(inputs, outputs, pointers); !status.ok())
     return status;
+  std::vector<std::vector<int64_t>> outputStrides; // as they are given
+  if (session)
+    for (const Tensor &output : outputs)
+      outputStrides.push_back(output.strides);
   if (Status status = placeOutputs(*plan, outputs, pointers); !status.ok())
     return status;
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -473,6 +524,8 @@ Status Executor::runAtHostAddresses(std::span<const Tensor> inputs, std::span<Te
       model->weightStore().forgetMapped(model->program());
   }
   status = endOnDevice(*plan, status);
+  if (status.ok() && onePass > 0 && session->canRepeat())
+    noteRun(*plan, inputs, outputs, pointers, outputStrides);
   if (status.ok())
     status = finishOutputs(*plan, outputs);
   releaseStorage(*plan);

@@ -20,16 +20,11 @@ std::string shapeText(const std::vector<int64_t> &shape) {
   return text + "]";
 }
 
-bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee, const std::vector<int64_t> &values,
-                   const std::vector<uint8_t> &known, const PreparedFunction &caller, std::vector<int64_t> &symbols) {
-  symbols.assign(callee.boundSymbols, 0);
-  std::vector<uint8_t> given(callee.boundSymbols, 0);
-  for (size_t i = 0; i < call.exprs.size(); ++i) {
-    if (!known[call.exprs[i]])
-      return false;
-    symbols[call.symbols[i]] = values[call.exprs[i]];
-    given[call.symbols[i]] = 1;
-  }
+std::vector<ExprId> calleeSources(const PreparedInstruction &call, const PreparedFunction &callee,
+                                  const PreparedFunction &caller) {
+  std::vector<ExprId> sources(callee.boundSymbols, -1);
+  for (size_t i = 0; i < call.exprs.size(); ++i)
+    sources[call.symbols[i]] = call.exprs[i];
   // What the call does not name follows from the shapes of the arguments.
   const auto &op = std::get<Call>(call.source->op);
   for (size_t a = 0; a < op.arguments.size(); ++a) {
@@ -37,15 +32,43 @@ bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &call
     const std::vector<ExprId> &want = callee.inputDims[a];
     for (size_t d = 0; d < want.size() && d < have.size(); ++d) {
       const PreparedExpr &expr = callee.exprs[want[d]];
-      if (!expr.expr.isSymbol() || given[expr.symbols[0].second])
-        continue;
-      if (!known[have[d]])
-        return false;
-      symbols[expr.symbols[0].second] = values[have[d]];
-      given[expr.symbols[0].second] = 1;
+      if (expr.expr.isSymbol() && sources[expr.symbols[0].second] < 0)
+        sources[expr.symbols[0].second] = have[d];
     }
   }
-  return std::all_of(given.begin(), given.end(), [](uint8_t g) { return g; });
+  return sources;
+}
+
+bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee, const std::vector<int64_t> &values,
+                   const std::vector<uint8_t> &known, const PreparedFunction &caller, std::vector<int64_t> &symbols) {
+  std::vector<ExprId> sources = calleeSources(call, callee, caller);
+  symbols.assign(callee.boundSymbols, 0);
+  for (size_t s = 0; s < sources.size(); ++s) {
+    if (sources[s] < 0 || !known[sources[s]])
+      return false;
+    symbols[s] = values[sources[s]];
+  }
+  return true;
+}
+
+int64_t argumentBytes(const Binding &binding, DType dtype, const std::vector<ExprId> &dims) {
+  constexpr size_t usual = 16;
+  int64_t few[usual];
+  std::vector<int64_t> many(dims.size() > usual ? dims.size() : 0);
+  int64_t *shape = many.empty() ? few : many.data();
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (!binding.known[dims[d]])
+      return -1;
+    shape[d] = binding.values[dims[d]];
+  }
+  return checkedByteSize(static_cast<uint8_t>(dtype), shape, dims.size());
+}
+
+bool gridOf(const Binding &binding, const PreparedInstruction &launch, int64_t &tasks) {
+  tasks = 1;
+  return std::all_of(launch.grid.begin(), launch.grid.end(), [&](ExprId id) {
+    return binding.known[id] && binding.values[id] >= 0 && !__builtin_mul_overflow(tasks, binding.values[id], &tasks);
+  });
 }
 
 /// Lays the frame out as it is at the room, when every buffer fits there.

@@ -189,7 +189,8 @@ const char *bessemer_device_counts_json(bessemer_context *context) {
     DeviceCounts counts = context->context.deviceCounts();
     nlohmann::ordered_json all = {
         {"copies_in", counts.copiesIn}, {"copies_out", counts.copiesOut}, {"symbol_copies", counts.symbolCopies},
-        {"launches", counts.launches},  {"graphs", counts.graphs},        {"replays", counts.replays}};
+        {"launches", counts.launches},  {"graphs", counts.graphs},        {"replays", counts.replays},
+        {"plans", counts.plans}};
     context->deviceCounts = all.dump();
     return {};
   });

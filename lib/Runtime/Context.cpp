@@ -57,6 +57,12 @@ Status Context::writeTensor(Tensor &tensor, const void *data, int64_t bytes) try
 DeviceCounts Context::deviceCounts() const { return executor->deviceCounts(); }
 void Context::clearProfile() { executor->clearProfile(); }
 
+DeviceCounts Executor::deviceCounts() const {
+  DeviceCounts counts = session ? session->counted() : DeviceCounts();
+  counts.plans = plansMade;
+  return counts;
+}
+
 std::vector<ProfileEntry> Executor::profile() const {
   std::vector<ProfileEntry> entries;
   for (const auto &[instruction, entry] : profiles)

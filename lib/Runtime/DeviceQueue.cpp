@@ -19,6 +19,7 @@ void DeviceQueue::close() {
   if (stream)
     (void)stream->wait();
   known.clear();
+  lastList = nullptr;
   events.clear();
   stream.reset();
   if (wordsAddress)
@@ -61,7 +62,7 @@ Status DeviceQueue::copyIn(DeviceAddress to, const void *from, int64_t bytes, bo
   if (!ahead)
     if (Status status = flush(); !status.ok())
       return status;
-  ++asked;
+  asked += !ahead;
   ++counts.copiesIn;
   return stream->copyIn(to, from, bytes);
 }
@@ -78,7 +79,7 @@ Status DeviceQueue::fill(DeviceAddress to, uint8_t value, int64_t bytes, bool ah
   if (!ahead)
     if (Status status = flush(); !status.ok())
       return status;
-  ++asked;
+  asked += !ahead;
   return stream->fill(to, value, bytes);
 }
 
@@ -136,8 +137,7 @@ Status DeviceQueue::writeWords(const std::vector<int64_t> &values) {
   return stream->copyIn(wordsAddress, values.data(), static_cast<int64_t>(8 * values.size()));
 }
 
-/// Does a tensor map of the kernel say anything that its buffer and the kernel do not?
-static bool hasVaryingMap(const Kernel &kernel) {
+bool hasVaryingMap(const Kernel &kernel) {
   return std::any_of(kernel.tensorMaps.begin(), kernel.tensorMaps.end(), [](const TensorMapPlan &plan) {
     return std::any_of(plan.dims.begin(), plan.dims.end(), [](const SymbolicExpr &dim) { return !dim.isConstant(); });
   });
@@ -205,16 +205,13 @@ template <typename Ask> Status DeviceQueue::timed(const Ask &ask) {
   return {};
 }
 
-Status DeviceQueue::repeat(bool &done) {
-  auto entry = std::find_if(known.begin(), known.end(), [&](const KnownList &other) { return other.key == key; });
-  done = entry != known.end() && entry->graph;
-  if (!done)
-    return {};
-  entry->lastUse = ++flushes;
+Status DeviceQueue::repeat() {
+  lastList->lastUse = ++flushes;
+  ++asked;
   ++counts.replays;
   if (Status status = writeWords(lastWords); !status.ok())
     return status;
-  return timed([&] { return stream->replay(*entry->graph, sizes); });
+  return timed([&] { return stream->replay(*lastList->graph, sizes); });
 }
 
 Status DeviceQueue::flush() {
@@ -251,6 +248,7 @@ Status DeviceQueue::send() {
   };
   // One launch is as cheap as one replay.
   key.clear();
+  lastList = nullptr;
   if (!canRecord || list.size() < 2)
     return issueAll();
   if (Status status = makeKey(); !status.ok())
@@ -279,6 +277,7 @@ Status DeviceQueue::send() {
   sizes.clear();
   for (const DeviceArgument &buffer : buffers)
     sizes.push_back(buffer.bytes);
+  lastList = &*entry;
   return stream->replay(*entry->graph, sizes);
 }
 

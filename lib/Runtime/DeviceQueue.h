@@ -20,6 +20,9 @@
 
 namespace bessemer::runtime {
 
+/// Does a tensor map of the kernel say anything that its buffer and the kernel do not?
+bool hasVaryingMap(const Kernel &kernel);
+
 class DeviceQueue {
 public:
   DeviceQueue(Device &device, const std::vector<Kernel> &kernels) : device(device), kernels(kernels) {}
@@ -44,11 +47,17 @@ public:
   /// Forgets the list: the run has failed.
   void drop();
 
-  /// What has gone out, lists and copies; see `isOnePass`.
+  /// What has gone out, lists and copies, but for what came ahead of a list.
   uint64_t requests() const { return asked; }
-  bool hasList() const { return !list.empty(); }
-  /// The list that went out last once more, if it is a graph. False: it is none, and nothing was done.
-  Status repeat(bool &done);
+  /// Launches and copies that wait to go out.
+  size_t listed() const { return list.size(); }
+  /// Whether the list that went out last is a graph.
+  bool canRepeat() const { return lastList != nullptr; }
+  /// If it is: what may differ the next time. For each launch with symbols the points of its grid and the symbols; the
+  /// bytes of the buffers of one launch after the other.
+  std::span<int64_t> repeatWords() { return lastWords; }
+  std::span<int64_t> repeatSizes() { return sizes; }
+  Status repeat();
 
   const DeviceCounts &counted() const { return counts; }
 
@@ -93,6 +102,7 @@ private:
   DeviceAddress wordsAddress = 0;
   size_t wordsCapacity = 0;
   std::vector<KnownList> known;
+  KnownList *lastList = nullptr; ///< of these: the one that went out last, when it is a graph
   bool canRecord = true;
   uint64_t flushes = 0, asked = 0;
   DeviceCounts counts;

@@ -124,8 +124,9 @@ static int64_t roomFor(int64_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-Status DeviceSession::allocate(std::string_view name, int64_t bytes, MappedRange &range) {
+Status DeviceSession::allocate(std::string_view name, int64_t bytes, int64_t room, MappedRange &range) {
   range.bytes = bytes;
+  bytes = std::max(bytes, room);
   auto last = lastPlaces.find(name);
   auto fits = [&](const auto &item) { return item.first >= bytes && item.first / 4 <= std::max<int64_t>(bytes, 4096); };
   auto it = last == lastPlaces.end() ? spare.end() : std::find_if(spare.begin(), spare.end(), [&](const auto &item) {
@@ -165,7 +166,7 @@ void DeviceSession::set(MappedRange &range, int64_t offset, int64_t bytes, uint8
   range.where.emplace(offset, where);
 }
 
-Status DeviceSession::map(std::string_view name, void *host, int64_t bytes) {
+Status DeviceSession::map(std::string_view name, void *host, int64_t bytes, int64_t room) {
   auto *at = static_cast<const char *>(host);
   if (auto it = ranges.find(at); it != ranges.end() && it->second.bytes == bytes) {
     it->second.where.clear();
@@ -174,7 +175,7 @@ Status DeviceSession::map(std::string_view name, void *host, int64_t bytes) {
   unmap(host);
   MappedRange range;
   range.host = at;
-  if (Status status = allocate(name, bytes, range); !status.ok())
+  if (Status status = allocate(name, bytes, room, range); !status.ok())
     return status;
   ranges.emplace(at, std::move(range));
   return {};
@@ -190,12 +191,9 @@ void DeviceSession::unmap(void *host) {
 }
 
 Status DeviceSession::begin(std::span<const Edge> edges) {
-  constexpr int64_t mostStagedBytes = int64_t{64} << 10;
   if (Status status = queue.open(); !status.ok())
     return status;
   queue.drop(); // of a run that failed
-  if (!edges.empty())
-    staged.clear();
   if (std::any_of(edges.begin(), edges.end(), [](const Edge &edge) { return edge.address != 0; }))
     if (Status status = queue.waitForCaller(); !status.ok())
       return status;
@@ -210,16 +208,16 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
   std::sort(sorted.begin(), sorted.end(), [](const Edge &a, const Edge &b) { return a.host < b.host; });
   for (size_t i = 0; i < sorted.size();) {
     auto *begin = static_cast<char *>(sorted[i].host), *end = begin + sorted[i].bytes;
+    int64_t room = sorted[i].room;
     size_t next = i + 1;
     for (; next < sorted.size() && static_cast<char *>(sorted[next].host) < end; ++next)
       end = std::max(end, static_cast<char *>(sorted[next].host) + sorted[next].bytes);
     // Small inputs move from run to run where caches stay: a copy costs less than a list that the device has not seen.
     bool isStaged = sorted[i].address && sorted[i].isInput && next == i + 1 && end - begin <= mostStagedBytes;
     if (isStaged) {
-      if (Status status = map(sorted[i].name, begin, end - begin); !status.ok())
+      if (Status status = map(sorted[i].name, begin, end - begin, room); !status.ok())
         return status;
-      staged.push_back({find(begin, 1)->address, sorted[i].address, end - begin});
-      if (Status status = queue.copyAhead(staged.back().to, staged.back().from, end - begin); !status.ok())
+      if (Status status = queue.copyAhead(find(begin, 1)->address, sorted[i].address, end - begin); !status.ok())
         return status;
     } else if (sorted[i].address) {
       unmap(begin);
@@ -228,7 +226,7 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
       range.bytes = end - begin;
       range.address = sorted[i].address;
       ranges.emplace(begin, std::move(range));
-    } else if (Status status = map(sorted[i].name, begin, end - begin); !status.ok()) {
+    } else if (Status status = map(sorted[i].name, begin, end - begin, next == i + 1 ? room : 0); !status.ok()) {
       return status;
     }
     edgeRanges.push_back(begin);
@@ -247,14 +245,25 @@ Status DeviceSession::begin(std::span<const Edge> edges) {
   return {};
 }
 
-Status DeviceSession::repeat(bool &done) {
-  done = false;
-  if (Status status = queue.waitForCaller(); !status.ok())
-    return status;
-  for (const Staged &input : staged)
-    if (Status status = queue.copyAhead(input.to, input.from, input.bytes); !status.ok())
+DeviceSession::Place DeviceSession::placeOf(const Edge &edge) {
+  auto it = ranges.find(static_cast<const char *>(edge.host));
+  bool isCallers = it != ranges.end() && it->second.capacity == 0;
+  if (it == ranges.end() || (!isCallers && it->second.bytes != edge.bytes))
+    return {};
+  return {it->second.address, it->second.capacity};
+}
+
+Status DeviceSession::repeat(std::span<const Moved> inputs, bool seesCaller) {
+  if (seesCaller)
+    if (Status status = queue.waitForCaller(); !status.ok())
       return status;
-  if (Status status = queue.repeat(done); !status.ok() || !done)
+  for (const Moved &input : inputs) {
+    Status status = input.from ? queue.copyAhead(input.to, input.from, input.bytes)
+                               : queue.copyIn(input.to, input.host, input.bytes, /*ahead=*/true);
+    if (!status.ok())
+      return status;
+  }
+  if (Status status = queue.repeat(); !status.ok())
     return status;
   faultSteps = lastFaultSteps;
   return {};
@@ -460,13 +469,13 @@ Status DeviceSession::takeFault(Fault &fault) {
   lastFaultSteps.clear();
   if (faultSteps.empty())
     return {};
-  std::vector<int64_t> found(faultSteps.size());
+  found.assign(faultSteps.size(), 0);
   if (Status status = queue.copyOut(found.data(), faults.address, static_cast<int64_t>(found.size() * 8)); !status.ok())
     return status;
   for (size_t i = 0; i < found.size() && !fault.number; ++i)
     if (found[i])
       fault = {faultSteps[i], found[i]};
-  lastFaultSteps = std::move(faultSteps);
+  lastFaultSteps.swap(faultSteps);
   faultSteps.clear();
   return fault.number ? queue.fill(faults.address, 0, faultSlots * 8, /*ahead=*/false) : Status();
 }

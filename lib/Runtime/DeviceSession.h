@@ -60,6 +60,7 @@ public:
     bool isInput = false;
     std::string_view name;
     DeviceAddress address = 0; ///< the caller's memory on the device, that `host` stands for; 0: none
+    int64_t room = 0;          ///< bytes that it may grow to where it lies, if it is not the caller's
   };
   /// A run begins: these are its inputs and outputs (they may overlap); all else is nowhere.
   Status begin(std::span<const Edge> edges);
@@ -71,16 +72,36 @@ public:
     int64_t number = 0;
   };
   Status takeFault(Fault &fault);
-  /// Whether all that the run has asked for is one list that waits to go out: then the same run is `repeat`.
-  bool isOnePass() const { return queue.hasList() && queue.requests() == requestsAtBegin; }
-  /// The last run once more, with what its tensors hold now; `done` false: it cannot be, and nothing was
-  /// launched. Then come takeFault and `end`.
-  Status repeat(bool &done);
+  /// Launches and copies on the device, if they are all that the run has asked for and wait to go out as one list; else
+  /// 0.
+  size_t onePass() const { return queue.requests() == requestsAtBegin ? queue.listed() : 0; }
+  /// Where launches find an edge of the run. No address: it is a part of something larger.
+  struct Place {
+    DeviceAddress address = 0;
+    int64_t capacity = 0; ///< bytes there; 0: the caller's memory
+  };
+  Place placeOf(const Edge &edge);
+  /// Inputs that lie on the device are moved to a place of ours up to this size.
+  static constexpr int64_t mostStagedBytes = int64_t{64} << 10;
+  /// Whether `repeat` can run the list of the last run once more: for a run with the same places, of which words and
+  /// sizes may differ (see DeviceQueue). Then come takeFault, `copyOut` of results, and `end`.
+  bool canRepeat() const { return queue.canRepeat(); }
+  std::span<int64_t> repeatWords() { return queue.repeatWords(); }
+  std::span<int64_t> repeatSizes() { return queue.repeatSizes(); }
+  struct Moved {
+    DeviceAddress to = 0;
+    const void *host = nullptr;
+    DeviceAddress from = 0; ///< on the device; 0: `host`
+    int64_t bytes = 0;
+  };
+  /// `seesCaller`: there are tensors that the caller has on the device.
+  Status repeat(std::span<const Moved> inputs, bool seesCaller);
+  Status copyOut(void *to, DeviceAddress from, int64_t bytes) { return queue.copyOut(to, from, bytes); }
   /// takeFault must come before the next launch.
   bool faultsAreFull() const;
 
   /// Memory that instructions use between the edges. Mapped again, its bytes are nowhere.
-  Status map(std::string_view name, void *host, int64_t bytes);
+  Status map(std::string_view name, void *host, int64_t bytes, int64_t room = 0);
   void unmap(void *host);
 
   Status toDevice(const void *host, int64_t bytes, DeviceAddress &address);
@@ -104,7 +125,7 @@ public:
 private:
   enum : uint8_t { Nowhere = 0, OnHost = 1, OnDevice = 2 };
   MappedRange *find(const void *host, int64_t bytes);
-  Status allocate(std::string_view name, int64_t bytes, MappedRange &range);
+  Status allocate(std::string_view name, int64_t bytes, int64_t room, MappedRange &range);
   void split(MappedRange &range, int64_t offset);
   void set(MappedRange &range, int64_t offset, int64_t bytes, uint8_t where);
   Status missing(const void *host, int64_t bytes) const;
@@ -122,11 +143,7 @@ private:
   MappedRange workspace, faults, turns;
   std::vector<const Step *> faultSteps;     ///< launches since the faults were last looked at
   std::vector<const Step *> lastFaultSteps; ///< as they were before
-  struct Staged {
-    DeviceAddress to = 0, from = 0;
-    int64_t bytes = 0;
-  };
-  std::vector<Staged> staged; ///< inputs of the last run
+  std::vector<int64_t> found;               ///< faults, of takeFault
   uint64_t requestsAtBegin = 0;
 };
 

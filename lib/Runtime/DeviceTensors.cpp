@@ -95,34 +95,7 @@ Status Executor::allocateOnDevice(std::string_view name, int64_t bytes, Tensor &
   return {};
 }
 
-static bool isSame(const Tensor &a, const Tensor &b) {
-  return a.onDevice && b.onDevice && a.data && a.data == b.data && a.dtype == b.dtype && a.shape == b.shape &&
-         a.strides == b.strides && a.capacity == b.capacity;
-}
-
-bool Executor::isLastDeviceRun(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const {
-  return lastDeviceRun.plan && !profiling && !cancelled.load(std::memory_order_relaxed) &&
-         std::equal(inputs.begin(), inputs.end(), lastDeviceRun.inputs.begin(), lastDeviceRun.inputs.end(), isSame) &&
-         std::equal(outputs.begin(), outputs.end(), lastDeviceRun.outputs.begin(), lastDeviceRun.outputs.end(), isSame);
-}
-
-Status Executor::repeatDeviceRun(std::span<Tensor> outputs, bool &done) {
-  Status status = session->repeat(done);
-  if (!status.ok() || !done)
-    return status;
-  lastDeviceRun.plan->lastUse = ++runs;
-  std::copy(lastDeviceRun.results.begin(), lastDeviceRun.results.end(), outputs.begin());
-  status = takeFault();
-  return status.ok() ? session->end({}) : status;
-}
-
 Status Executor::runOnDeviceTensors(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
-  if (isLastDeviceRun(inputs, outputs)) {
-    bool done = false;
-    if (Status status = repeatDeviceRun(outputs, done); !status.ok() || done)
-      return status;
-  }
-  lastDeviceRun = {};
   const Function &entry = model->entry();
   auto refuse = [&](const std::string &name, const char *what) {
     return Status::error(StatusCode::BadInput, "'" + name + "': " + what);
@@ -140,7 +113,7 @@ Status Executor::runOnDeviceTensors(std::span<const Tensor> inputs, std::span<Te
     if (model->prepared().functions.front()->dynamicOutput[o])
       return refuse(entry.outputs[o].name, "expected memory of the host, as only the data tells the shape");
   }
-  std::vector<Tensor> in(inputs.begin(), inputs.end()), before(outputs.begin(), outputs.end());
+  std::vector<Tensor> in(inputs.begin(), inputs.end());
   std::vector<void *> given(outputs.size());
   for (size_t o = 0; o < outputs.size(); ++o)
     given[o] = outputs[o].data;
@@ -153,8 +126,6 @@ Status Executor::runOnDeviceTensors(std::span<const Tensor> inputs, std::span<Te
   // What stood for the tensors may soon be other memory.
   if (Status forgotten = session->begin({}); status.ok())
     status = forgotten;
-  if (status.ok() && wasOnePass)
-    lastDeviceRun = {{inputs.begin(), inputs.end()}, std::move(before), {outputs.begin(), outputs.end()}, lastPlan};
   return status;
 }
 

@@ -8,17 +8,16 @@
 namespace bessemer::runtime {
 
 /// Bytes of a cache from its first element to its last, where its rows are further apart than they are long.
-int64_t Executor::cacheBytes(const AppendedCache &cache, DType dtype, const std::vector<int64_t> &shape,
+int64_t Executor::cacheBytes(const AppendedCache &cache, DType dtype, std::span<const int64_t> shape,
                              int64_t bytes) const {
   if (lastCaches.capacity < 0 || bytes <= 0)
     return bytes;
-  Tensor whole{dtype, shape, nullptr, std::vector<int64_t>(shape.size())};
-  int64_t stride = 1;
+  int64_t stride = 1, lastElement = 0;
   for (size_t d = shape.size(); d-- > 0;) {
-    whole.strides[d] = stride;
+    lastElement += (shape[d] - 1) * stride;
     stride *= d == static_cast<size_t>(cache.axis) ? lastCaches.capacity : shape[d];
   }
-  return spannedBytes(whole);
+  return (lastElement + 1) * (bitWidth(dtype) / 8);
 }
 
 /// Inputs and those outputs whose size is known. What only the data tells lies in pooled blocks, which are mapped.
@@ -26,6 +25,9 @@ std::vector<DeviceSession::Edge> Executor::edgesOf(Plan &plan, std::span<void *c
   const Function &source = *plan.function->source;
   bool isEntry = plan.function == model->prepared().functions.front().get();
   std::vector<DeviceSession::Edge> edges;
+  auto roomOf = [&](DType dtype, const std::vector<ExprId> &dims) {
+    return plan.binding->room ? argumentBytes(*plan.binding->room, dtype, dims) : 0;
+  };
   for (size_t i = 0; i < inputs.size(); ++i) {
     std::vector<int64_t> shape = staticShape(plan, plan.function->inputDims[i]);
     const Argument &argument = source.inputs[i];
@@ -33,7 +35,8 @@ std::vector<DeviceSession::Edge> Executor::edgesOf(Plan &plan, std::span<void *c
     const AppendedCache *cache = isEntry ? cacheOfInput(i) : nullptr;
     if (cache && !lastCaches.copied)
       bytes = cacheBytes(*cache, argument.dtype, shape, bytes);
-    edges.push_back({inputs[i], bytes, true, argument.name, deviceAddressOf(inputs[i])});
+    edges.push_back({inputs[i], bytes, true, argument.name, deviceAddressOf(inputs[i]),
+                     roomOf(argument.dtype, plan.function->inputDims[i])});
   }
   for (size_t o = 0; o < source.outputs.size(); ++o) {
     void *host = plan.bases[plan.firstOutputBase() + static_cast<int32_t>(o)];
@@ -41,7 +44,8 @@ std::vector<DeviceSession::Edge> Executor::edgesOf(Plan &plan, std::span<void *c
     const AppendedCache *cache = isEntry ? cacheOfOutput(o) : nullptr;
     if (cache)
       bytes = cacheBytes(*cache, source.outputs[o].dtype, staticShape(plan, plan.function->outputDims[o]), bytes);
-    edges.push_back({host, bytes, false, source.outputs[o].name, deviceAddressOf(host)});
+    edges.push_back({host, bytes, false, source.outputs[o].name, deviceAddressOf(host),
+                     roomOf(source.outputs[o].dtype, plan.function->outputDims[o])});
   }
   return edges;
 }
@@ -62,6 +66,7 @@ Status Executor::runTimed(std::span<const Tensor> inputs, std::span<Tensor> outp
 Status Executor::beginOnDevice(Plan &plan, std::span<void *const> inputs) {
   if (!session)
     return {};
+  last.plan = nullptr;
   std::vector<DeviceSession::Edge> edges = edgesOf(plan, inputs);
   spans.clear();
   if (plan.function == model->prepared().functions.front().get() && lastCaches.capacity >= 0)
@@ -75,7 +80,7 @@ Status Executor::endOnDevice(Plan &plan, Status status) {
   if (!session)
     return status;
   // A result that took a detour is copied behind the list.
-  wasOnePass = status.ok() && session->isOnePass() && detours.empty();
+  onePass = status.ok() && detours.empty() ? session->onePass() : 0;
   if (status.ok())
     status = takeFault();
   if (status.ok())

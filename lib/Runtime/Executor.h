@@ -6,6 +6,8 @@
 #include "bessemer/Runtime/Context.h"
 #include "lib/Runtime/DeviceSession.h"
 #include "lib/Runtime/Plan.h"
+#include "lib/Runtime/Rebind.h"
+#include "lib/Runtime/RepeatableRun.h"
 #include "lib/Runtime/WeightStreamer.h"
 
 #include <atomic>
@@ -46,13 +48,6 @@ private:
   bool refused = false; // by the limit
 };
 
-/// How a run finds the caches that it appends to (Program::caches).
-struct CacheUse {
-  int64_t capacity = -1; ///< places along the axis; -1: outputs are contiguous
-  bool copied = true;    ///< false: what is appended to lies in the outputs already
-  bool operator==(const CacheUse &) const = default;
-};
-
 /// From the first byte of a tensor to its last.
 int64_t spannedBytes(const Tensor &tensor);
 
@@ -83,7 +78,7 @@ public:
   void setProfiling(bool on) { profiling = on; }
   std::vector<ProfileEntry> profile() const;
   void clearProfile() { profiles.clear(); }
-  DeviceCounts deviceCounts() const { return session ? session->counted() : DeviceCounts(); }
+  DeviceCounts deviceCounts() const;
 
 private:
   // Arguments.cpp: the entry's inputs and outputs.
@@ -91,7 +86,9 @@ private:
                     std::vector<int64_t> &symbols);
   Status checkGuards(const std::vector<int64_t> &symbols);
   Status findPlan(std::span<const std::vector<int64_t>> shapes, const CacheUse &caches, Plan *&plan);
-  std::vector<int64_t> roomFor(const std::vector<int64_t> &symbols);
+  void roomFor(const std::vector<int64_t> &symbols, std::vector<int64_t> &room);
+  Plan *rebound(const std::vector<int64_t> &symbols, const std::vector<int64_t> &room);
+  bool rebind(Plan &plan, const std::vector<int64_t> &symbols);
   Status checkInputs(std::span<const Tensor> inputs);
   Status packInputs(std::span<const Tensor> inputs, std::span<const Tensor> outputs, std::vector<void *> &pointers);
   Status placeOutputs(Plan &plan, std::span<Tensor> outputs, std::span<void *const> inputs);
@@ -106,15 +103,6 @@ private:
   Status addRegion(DeviceAddress address, int64_t bytes);
   Status allocateOnDevice(std::string_view name, int64_t bytes, Tensor &tensor);
   Status checkTransfer(const Tensor &tensor, int64_t bytes) const;
-  /// The last run of runOnDeviceTensors, if it was launches alone, on tensors that all lay on the device: the same once
-  /// more is one replay, and nothing is planned, placed or looked up for it.
-  struct LastDeviceRun {
-    std::vector<Tensor> inputs, outputs, results; ///< as they were given, and what outputs became
-    Plan *plan = nullptr;                         ///< null: there is none
-  };
-  LastDeviceRun lastDeviceRun;
-  bool isLastDeviceRun(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
-  Status repeatDeviceRun(std::span<Tensor> outputs, bool &done);
   /// Of memory in a region; else 0.
   DeviceAddress deviceAddressOf(const void *host) const;
   /// Device memory of this run, or the last one, and what stands for it on the host.
@@ -124,7 +112,29 @@ private:
     MemoryBlock block;
   };
   std::vector<DeviceRegion> regions;
-  bool wasOnePass = false; ///< the run that has just ended, see DeviceSession::isOnePass
+  size_t onePass = 0; ///< of the run that has just ended, see DeviceSession
+
+  // RepeatRun.cpp
+  RepeatableRun last;
+  void noteRun(Plan &plan, std::span<const Tensor> inputs, std::span<const Tensor> outputs,
+               std::span<void *const> pointers, std::span<const std::vector<int64_t>> outputStrides);
+  bool noteSteps(Plan &plan);
+  bool noteEdges(Plan &plan, std::span<const Tensor> inputs, std::span<const Tensor> outputs,
+                 std::span<void *const> pointers, std::span<const std::vector<int64_t>> outputStrides);
+  void noteSizes(Plan &plan, std::span<void *const> pointers);
+  /// `done` false: it is another run, and nothing was launched.
+  Status repeatRun(std::span<const Tensor> inputs, std::span<Tensor> outputs, bool &done);
+  bool isInLastPlaces(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
+  bool bindLastPlan(std::span<const Tensor> inputs, std::span<const Tensor> outputs);
+  bool isLastList();
+  bool moveInputs(std::span<const Tensor> inputs);
+  bool fitOutputs(std::span<const Tensor> outputs);
+  Status allocateOnHost(std::string_view name, int64_t bytes, Tensor &tensor) const;
+  std::vector<std::vector<int64_t>> shapes; ///< of inputs, while they are bound
+  std::vector<int64_t> symbols, room, keyBefore;
+  std::vector<uint8_t> bound;
+  std::vector<const Argument *> boundBy;
+  int64_t plansMade = 0;
 
   // Caches.cpp
   Status findCaches(std::span<const Tensor> inputs, std::span<const Tensor> outputs, CacheUse &use) const;
@@ -151,7 +161,7 @@ private:
   std::vector<DeviceSession::Edge> edgesOf(Plan &plan, std::span<void *const> inputs) const;
   Status launchOnDevice(const Step &step, void *const *buffers, const int64_t *integers, int64_t tasks,
                         int64_t workspaceBytes);
-  int64_t cacheBytes(const AppendedCache &cache, DType dtype, const std::vector<int64_t> &shape, int64_t bytes) const;
+  int64_t cacheBytes(const AppendedCache &cache, DType dtype, std::span<const int64_t> shape, int64_t bytes) const;
   /// Caches of this run whose rows lie apart, by address: bytes from the first element to the last.
   std::map<const void *, int64_t> spans;
   Status takeFault();

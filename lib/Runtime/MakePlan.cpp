@@ -3,6 +3,7 @@
 // Second half of making a plan: frames, addresses and steps.
 #include "lib/Runtime/Guards.h"
 #include "lib/Runtime/Plan.h"
+#include "lib/Runtime/Rebind.h"
 #include "lib/Runtime/Weights.h"
 
 #include <algorithm>
@@ -60,16 +61,6 @@ public:
   }
 
 private:
-  static int64_t argumentBytes(const Binding &binding, DType dtype, const std::vector<ExprId> &dims) {
-    std::vector<int64_t> shape;
-    for (ExprId dim : dims) {
-      if (!binding.known[dim])
-        return -1;
-      shape.push_back(binding.values[dim]);
-    }
-    return checkedByteSize(static_cast<uint8_t>(dtype), shape.data(), shape.size());
-  }
-
   /// The base of a weight that contexts load by themselves.
   int32_t weightBase(int32_t weight) {
     auto [it, isNew] = weightBases.try_emplace(weight, 0);
@@ -153,7 +144,7 @@ private:
   /// Adds an activation of the function and its steps.
   Status addFrame(const PreparedFunction &function, std::shared_ptr<const Binding> binding,
                   const std::vector<Address> &inputs, const std::vector<Address> &outputs, const Address &frameMemory,
-                  StepList &steps, bool top) {
+                  StepList &steps, bool top, const Frame *caller = nullptr, const PreparedInstruction *call = nullptr) {
     if (plan.frames.size() >= maxFrames)
       return Status::error(StatusCode::Unsupported,
                            "the program calls functions more than " + std::to_string(maxFrames) + " times");
@@ -161,6 +152,8 @@ private:
     Frame &frame = *plan.frames.back();
     frame.binding = binding;
     frame.function = &function;
+    frame.caller = caller;
+    frame.call = call;
     frame.symbols.assign(function.symbols.size(), 0);
     frame.defined.assign(function.symbols.size(), 0);
     std::copy(binding->symbols.begin(), binding->symbols.end(), frame.symbols.begin());
@@ -222,8 +215,10 @@ private:
         if (frame.binding->known[lhs] && frame.binding->known[rhs]) {
           const auto &guard = std::get<Guard>(instruction.source->op);
           int64_t left = frame.binding->values[lhs], right = frame.binding->values[rhs];
-          if (guardHolds(guard, left, right))
+          if (guardHolds(guard, left, right)) {
+            plan.guards.push_back({&instruction, &frame});
             continue;
+          }
           if (top)
             return Status::error(StatusCode::BadInput, guardText(guard, instruction.source->provenance, left, right));
         }
@@ -285,7 +280,7 @@ private:
     if (inner->frameBytes > 0 && (memory.base < 0 || memory.bytes < inner->frameBytes))
       return {};
     done = true;
-    return addFrame(callee, inner, inputs, outputs, memory, steps, top);
+    return addFrame(callee, inner, inputs, outputs, memory, steps, top, &frame, &instruction);
   }
 
   bool known(const Frame &frame, const std::vector<ExprId> &ids) const {
@@ -360,13 +355,6 @@ private:
     return false;
   }
 
-  static bool gridOf(const Binding &binding, const PreparedInstruction &instruction, int64_t &tasks) {
-    tasks = 1;
-    return std::all_of(instruction.grid.begin(), instruction.grid.end(), [&](ExprId id) {
-      return binding.known[id] && binding.values[id] >= 0 && !__builtin_mul_overflow(tasks, binding.values[id], &tasks);
-    });
-  }
-
   bool bufferKnown(const Frame &frame, const PreparedInstruction &instruction) const {
     BufferId id = std::get<FromDims>(instruction.source->op).buffer;
     return addresses[frame.firstSlot + id].base >= 0;
@@ -383,6 +371,9 @@ private:
 };
 
 } // namespace
+
+Plan::Plan() = default;
+Plan::~Plan() = default;
 
 Status Binder::makePlan(const PreparedFunction &function, const std::vector<int64_t> &symbols,
                         const std::vector<int64_t> &room, std::unique_ptr<Plan> &plan) {

@@ -45,6 +45,8 @@ struct DynamicStorage {
 struct Frame {
   std::shared_ptr<const Binding> binding;
   const PreparedFunction *function = nullptr;
+  const Frame *caller = nullptr; ///< null: the plan's own function
+  const PreparedInstruction *call = nullptr;
   std::vector<int64_t> symbols;
   std::vector<uint8_t> defined;
   uint32_t firstSlot = 0;              ///< Plan::slots[firstSlot + buffer] is its address
@@ -54,6 +56,7 @@ struct Frame {
 struct Step;
 using StepList = std::vector<Step>;
 struct Plan;
+class Rebinding;
 
 /// An operand of a fallback kernel, ready but for its address and, when dynamic,
 /// its shape.
@@ -91,7 +94,15 @@ struct Address {
   int64_t bytes = 0; ///< from there on
 };
 
+/// A guard that holds for the values of the plan, so that no step is needed for it.
+struct PlanGuard {
+  const PreparedInstruction *instruction = nullptr;
+  const Frame *frame = nullptr;
+};
+
 struct Plan {
+  Plan();
+  ~Plan();
   static constexpr int32_t absoluteBase = 0, arenaBase = 1, firstInputBase = 2;
 
   const PreparedFunction *function = nullptr;
@@ -100,6 +111,9 @@ struct Plan {
   std::shared_ptr<const Binding> binding;
   std::vector<std::unique_ptr<Frame>> frames; ///< the function's own first
   StepList steps;
+  std::vector<PlanGuard> guards;
+  std::unique_ptr<Rebinding> rebinding; ///< made when other values come, see rebind
+  bool isFixed = false;                 ///< it cannot be bound to others
   std::vector<void *> slots;
   std::vector<int64_t> integers;
   int64_t arenaBytes = 0;
@@ -159,6 +173,14 @@ private:
 /// Text of a dimension list with the values that are known: "[2, seq=?]".
 std::string shapeText(const std::vector<int64_t> &shape);
 
+/// Bytes of a tensor with these dimensions; -1: not known, or not a size.
+int64_t argumentBytes(const Binding &binding, DType dtype, const std::vector<ExprId> &dims);
+/// Tasks of a launch; false when they are not known, or no number.
+bool gridOf(const Binding &binding, const PreparedInstruction &launch, int64_t &tasks);
+
+/// By symbol of a call's callee that is bound on entry: the caller's expression for it; -1: there is none.
+std::vector<ExprId> calleeSources(const PreparedInstruction &call, const PreparedFunction &callee,
+                                  const PreparedFunction &caller);
 /// Symbol values of a call's callee, in its order; false when one is not known.
 bool calleeSymbols(const PreparedInstruction &call, const PreparedFunction &callee, const std::vector<int64_t> &values,
                    const std::vector<uint8_t> &known, const PreparedFunction &caller, std::vector<int64_t> &symbols);

@@ -357,10 +357,16 @@ std::optional<int64_t> evaluate(const PreparedExpr &expr, const std::vector<int6
     SymbolId id = expr.symbols[0].second;
     return defined[id] ? std::optional<int64_t>(symbols[id]) : std::nullopt;
   }
-  return expr.expr.evaluate([&](std::string_view name) -> std::optional<int64_t> {
-    for (const auto &[symbol, id] : expr.symbols)
+  // Captured as one pointer: std::function allocates for more.
+  struct {
+    const PreparedExpr &expr;
+    const std::vector<int64_t> &symbols;
+    const std::vector<uint8_t> &defined;
+  } given{expr, symbols, defined};
+  return expr.expr.evaluate([&given](std::string_view name) -> std::optional<int64_t> {
+    for (const auto &[symbol, id] : given.expr.symbols)
       if (symbol == name)
-        return defined[id] ? std::optional<int64_t>(symbols[id]) : std::nullopt;
+        return given.defined[id] ? std::optional<int64_t>(given.symbols[id]) : std::nullopt;
     return std::nullopt;
   });
 }

@@ -13,7 +13,7 @@ Inputs are NumPy arrays or anything that speaks DLPack; outputs are NumPy arrays
 """
 
 from ._errors import BadFile, BadInput, Cancelled, Error, Failed, InvalidArgument, OutOfMemory, Unsupported
-from ._cache import Cache
+from ._cache import BoundSteps, Cache
 from ._compile import compile, supported_nodes
 from ._device import DeviceArray
 from ._custom import SameAs, register_op, unregister_op
@@ -23,6 +23,6 @@ from ._library import version
 __version__ = version()
 
 __all__ = [
-    "Argument", "BadFile", "BadInput", "BoundRun", "Cache", "Cancelled", "DeviceArray", "Error", "Failed", "InvalidArgument", "OutOfMemory", "Program",
+    "Argument", "BadFile", "BadInput", "BoundRun", "BoundSteps", "Cache", "Cancelled", "DeviceArray", "Error", "Failed", "InvalidArgument", "OutOfMemory", "Program",
     "SameAs", "Unsupported", "compile", "load", "register_op", "supported_nodes", "time_programs", "unregister_op", "version",
 ]

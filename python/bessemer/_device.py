@@ -2,6 +2,7 @@
 """Tensors in a GPU's memory: inputs and outputs that are not copied, to and from frameworks by DLPack."""
 
 import ctypes
+import math
 from ctypes import CFUNCTYPE, PYFUNCTYPE, c_char_p, c_int, c_void_p, py_object
 
 import numpy as np
@@ -47,7 +48,7 @@ class DeviceArray:
     def first(self, axis, length):
         """The first `length` places along an axis, in the same memory: a cache with room for more, see bessemer.Cache."""
         shape = list(self.shape)
-        strides = [int(np.prod(shape[d + 1:], dtype=np.int64)) for d in range(len(shape))]
+        strides = [math.prod(shape[d + 1:]) for d in range(len(shape))]
         shape[axis] = length
         part = _copy(self._tensor)
         part.shape[:part.rank] = shape

@@ -177,7 +177,8 @@ class Program:
 
     def bind(self, *args, out=None, on_device=False, **kwargs):
         """A run on these very tensors, whatever they hold, as often as it is called: a BoundRun. What a call costs besides
-        the run is a few microseconds, and on a GPU a run of the same tensors is one replay of its graph."""
+        the run is a few microseconds, and on a GPU a run of the same tensors is one replay of its graph. For caches that grow
+        see Cache.bind."""
         return BoundRun(self, self._ordered(args, kwargs), out, on_device)
 
     def __call__(self, *args, out=None, on_device=False, **kwargs):
@@ -224,7 +225,8 @@ class Program:
     @property
     def device_counts(self):
         """What this thread's runs have asked of the GPU: copies_in, copies_out, symbol_copies, launches (one by one), graphs
-        (recorded) and replays. A list of launches that comes again is a (CUDA) graph, whatever its symbols."""
+        (recorded) and replays. A list of launches that comes again is a (CUDA) graph, whatever its symbols. And plans: how many
+        were made for shapes; sizes that grow up to the next power of two are one plan on a GPU."""
         return json.loads(LIBRARY.bessemer_device_counts_json(self._context).decode())
 
     @property

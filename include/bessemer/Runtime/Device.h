@@ -63,12 +63,13 @@ struct RecordedLaunch {
   std::vector<int64_t> symbols;
 };
 
-/// What was asked of a device, since the beginning. See lib/Runtime/DeviceQueue.h for graphs.
+/// What was asked of a device, since the beginning. See lib/Runtime/DeviceQueue.h for graphs, Rebind.h for plans.
 struct DeviceCounts {
   int64_t copiesIn = 0, copiesOut = 0;
   int64_t symbolCopies = 0; ///< of the symbols of all launches of a run
   int64_t launches = 0;     ///< one by one
   int64_t graphs = 0, replays = 0;
+  int64_t plans = 0; ///< made; also of a program of the host
 };
 
 /// Appends the launch's parameters, a word each; tensor maps follow them.
