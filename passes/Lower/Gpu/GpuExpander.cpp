@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Lower/Gpu/GpuExpander.h"
 #include "passes/Lower/Gpu/DeviceMath.h"
+#include "passes/Lower/Gpu/Faults.h"
 
 #include "dialects/Tile/GroupBlocks.h"
 #include "dialects/Tile/IndexExpr.h"
@@ -23,6 +24,9 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   types.append(kernel.getSymbols(), b.getI64Type());
   bool isStreamed = kernel.getSchedule().contains("streamed_blocks");
   types.append(isStreamed ? 2 : 0, pointer);
+  bool checks = kernel.getBody().walk([](tile::CheckOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  if (checks) // the parameters of a kernel with a workspace, which has none
+    types.append({pointer, b.getI64Type(), pointer});
   function = func::FuncOp::create(b, kernel.getSymName(), b.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
@@ -32,6 +36,8 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   for (int64_t i = 0; i < static_cast<int64_t>(kernel.getSymbols()); ++i)
     mapping.map(kernel.getSymbolArgument(i), toIndex(entry->getArgument(kernel.getViews() + i)));
 
+  if (checks)
+    faults = entry->getArguments().back();
   if (isStreamed) {
     partials = entry->getArgument(types.size() - 2);
     turns = entry->getArgument(types.size() - 1);
@@ -64,11 +70,15 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
     for (const SymbolicExpr &extent : grid)
       blocks *= extent;
     grid = {turns ? SymbolicExpr(most.getInt()) : SymbolicExpr::min(blocks, most.getInt())};
+  } else if (checks) {
+    if (products > 0)
+      return kernel.emitError("expected no checks in a kernel with matrix products");
+    if (failed(expandPoints(block)))
+      return failure();
   } else {
     mapBlock(block);
-    for (Operation &op : kernel.getBody().front().without_terminator())
-      if (failed(expandOp(op)))
-        return failure();
+    if (failed(expandBody()))
+      return failure();
   }
   b.setLoc(kernel.getLoc());
   b.setInsertionPointToEnd(entry); // warps with a role of their own end here, too
@@ -82,6 +92,8 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   finishShared(function);
   function->setAttr("bess.grid", bess::getDimsAttr(b.getContext(), grid));
   function->setAttr("bess.workspace", b.getStringAttr("0"));
+  if (checks)
+    function->setAttr("bess.takes_workspace", b.getUnitAttr());
   if (turns)
     function->setAttr("bess.partial", b.getI64IntegerAttr(partialBytes));
   function->setAttr("bess.flops", kernel.getFlopsAttr());
@@ -90,6 +102,30 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
   function->setAttr("bess.reason", kernel.getReasonAttr());
   if (Attribute cycles = kernel->getAttr("bess.cycles"))
     function->setAttr("bess.cycles", cycles);
+  return success();
+}
+
+LogicalResult GpuExpander::expandBody() {
+  for (Operation &op : kernel.getBody().front().without_terminator())
+    if (failed(expandOp(op)))
+      return failure();
+  return success();
+}
+
+/// As a launch counts blocks of kernels that take a workspace: there may be more of them than points, or fewer.
+LogicalResult GpuExpander::expandPoints(Value block) {
+  Value points = index(1);
+  for (const SymbolicExpr &extent : bess::parseDims(kernel.getGrid()))
+    points = mul(points, fromExpr(extent));
+  Value blocks = arith::IndexCastUIOp::create(b, b.getIndexType(), NVVM::GridDimXOp::create(b, b.getI32Type()));
+  auto loop = scf::ForOp::create(b, block, points, blocks);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  mapBlock(loop.getInductionVar());
+  if (failed(expandBody()))
+    return failure();
+  b.setLoc(kernel.getLoc());
+  blockBarrier(); // of what warps share, before the next point
   return success();
 }
 
@@ -158,6 +194,8 @@ LogicalResult GpuExpander::expandOp(Operation &op) {
     return expandIf(branch);
   if (auto load = dyn_cast<tile::LoadScalarOp>(op))
     return expandLoadScalar(load);
+  if (auto check = dyn_cast<tile::CheckOp>(op))
+    return expandCheck(check);
   if (auto gather = dyn_cast<tile::GatherOp>(op))
     return expandGather(gather);
   if (auto store = dyn_cast<tile::StoreOp>(op))
@@ -181,6 +219,17 @@ LogicalResult GpuExpander::expandOp(Operation &op) {
   if (onTiles)
     return op.emitError("expected an op that the GPU lowering has code for");
   b.clone(op, mapping);
+  return success();
+}
+
+LogicalResult GpuExpander::expandCheck(tile::CheckOp op) {
+  if (isa<RankedTensorType>(op.getOk().getType()))
+    return op.emitError("expected a check of one value");
+  auto isZero = [&](Value number) -> Value {
+    return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, number, index(0));
+  };
+  Value isFirst = arith::AndIOp::create(b, isZero(lane), isZero(warpOfBlock));
+  recordFault(b, arith::AndIOp::create(b, isFirst, negated(b, mapped(op.getOk()))), faults, op.getWhat());
   return success();
 }
 

@@ -85,6 +85,10 @@ private:
   int64_t loadWidth(tile::LoadOp op, const TileLayout &layout);
   Registers loadRegisters(tile::LoadOp op, const TileLayout &layout, int64_t first, int64_t width);
   mlir::LogicalResult expandLoadScalar(tile::LoadScalarOp op);
+  mlir::LogicalResult expandCheck(tile::CheckOp op);
+  /// All points of the block's, of a kernel with checks.
+  mlir::LogicalResult expandPoints(mlir::Value block);
+  mlir::LogicalResult expandBody();
   mlir::LogicalResult expandGather(tile::GatherOp op);
   mlir::LogicalResult expandStore(tile::StoreOp op);
   /// Whether the coordinates are within the tile, and, unless `inBounds`,
@@ -225,6 +229,7 @@ private:
   void shareSums(const WorkList &work, Registers &sums);
   Value partialPlace(const WorkList &work, Value number);
   std::optional<DepthSteps> stepsOfItem; ///< of the product; else all
+  Value faults;                          ///< parameter: the word for tile.check
   Value partials, turns;                 ///< parameters: sums that are handed on, and a word for each block
   int64_t partialBytes = 0;              ///< of each block
 

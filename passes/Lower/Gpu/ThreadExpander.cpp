@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Lower/Gpu/ThreadExpander.h"
+#include "passes/Lower/Gpu/Faults.h"
 
-#include "bessemer/Support/KernelFault.h"
 #include "dialects/Tile/IndexExpr.h"
 #include "passes/Lower/TileParts.h"
 
@@ -366,19 +366,9 @@ LogicalResult ThreadExpander::expandStores(ArrayRef<tile::StoreOp> group) {
 
 /// The fault's number goes to the word that the executor looks at after the launch.
 LogicalResult ThreadExpander::expandCheck(tile::CheckOp op) {
-  auto record = [&](Value wrong) {
-    auto branch = scf::IfOp::create(b, wrong, /*withElseRegion=*/false);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(branch.thenBlock());
-    Value number = arith::ConstantOp::create(b, b.getI64IntegerAttr(kernelFaultNumber(op.getWhat().str())));
-    LLVM::AtomicRMWOp::create(b, LLVM::AtomicBinOp::umax, faults, number, LLVM::AtomicOrdering::monotonic);
-  };
-  auto negate = [&](Value ok) -> Value {
-    return arith::XOrIOp::create(b, ok, arith::ConstantOp::create(b, b.getBoolAttr(true)));
-  };
   if (!isTile(op.getOk())) {
     Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, thread, index(0));
-    record(arith::AndIOp::create(b, isFirst, negate(mapped(op.getOk()))));
+    recordFault(b, arith::AndIOp::create(b, isFirst, negated(b, mapped(op.getOk()))), faults, op.getWhat());
     return success();
   }
   if (failed(prepare(op.getOk())))
@@ -388,7 +378,7 @@ LogicalResult ThreadExpander::expandCheck(tile::CheckOp op) {
   LogicalResult done = forEachElement(op.getOk(), readsCarried(op.getOk()), [&](Place &at) -> LogicalResult {
     FailureOr<Value> ok = evaluate(op.getOk(), at);
     if (succeeded(ok))
-      record(negate(*ok));
+      recordFault(b, negated(b, *ok), faults, op.getWhat());
     return ok;
   });
   endRoot(/*writes=*/false);

@@ -170,6 +170,7 @@ public:
 
   /// Elements of arguments of i64, instead of random ones.
   std::map<size_t, std::vector<int64_t>> given;
+  int64_t fault = 0; ///< that the last kernel with checks has found
   mlir::OwningOpRef<mlir::ModuleOp> graph;
 
 private:
@@ -193,6 +194,7 @@ private:
     }
 
     emulator::Device device;
+    uint64_t faultsAt = 0;
     llvm::DenseMap<mlir::Value, uint64_t> addresses;
     auto main = module->lookupSymbol<mlir::func::FuncOp>("main");
     // A reshape is the same bytes.
@@ -242,6 +244,12 @@ private:
         arguments.push_back(turns = device.allocate("turns", turnBytes));
         device.write(turns, std::vector<uint8_t>(turnBytes).data(), turnBytes);
       }
+      if (kernel->hasAttr("bess.takes_workspace")) { // none, and a word for faults
+        arguments.insert(arguments.end(), {0, 0, device.allocate("faults", 8)});
+        int64_t none = 0;
+        device.write(arguments.back(), &none, 8);
+        faultsAt = arguments.back();
+      }
       if (auto shared = kernel->getAttrOfType<mlir::IntegerAttr>("bess.shared"))
         config.dynamicSharedBytes = uint32_t(shared.getInt());
       for (const emulator::KernelInfo &info : kernels->kernels())
@@ -265,6 +273,9 @@ private:
         if (access.shared && !conflictsAllowed)
           EXPECT_EQ(access.transactions, access.ideal) << "bank conflicts at " << access.where;
     });
+    fault = 0;
+    if (faultsAt)
+      ASSERT_TRUE(device.read(faultsAt, &fault, 8));
     if (!tolerance)
       return;
     auto terminator = mlir::cast<mlir::func::ReturnOp>(main.getBody().front().getTerminator());
