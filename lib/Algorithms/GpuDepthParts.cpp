@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // Into how many parts of its depth a product is cut on a GPU.
-#include "bessemer/Algorithms/GpuMatmulSchedule.h"
+#include "bessemer/Algorithms/GpuDepthParts.h"
 
 #include "lib/Algorithms/GpuParts.h"
 
@@ -48,14 +48,16 @@ std::vector<GpuDepthCut> gpuDepthCuts(const GpuMatmulShape &shape, const GpuMach
   return cuts;
 }
 
-GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &machine) {
+/// `behind`: cycles of what follows a whole product and is done by the second kernel behind parts.
+static GpuDepthParts chooseParts(const GpuMatmulShape &shape, const GpuMachine &machine, double behind,
+                                 const std::string &what) {
   GpuDepthParts best;
   best.partDepth = shape.depth.value_or(0);
   std::optional<GpuMatmulSchedule> whole = chooseGpuMatmulSchedule(shape, machine);
   if (!whole)
     return best;
   GpuMatmulCost wholeCost = gpuMatmulCost(*whole, shape, machine);
-  best.cycles = best.wholeCycles = wholeCost.cycles;
+  best.cycles = best.wholeCycles = wholeCost.cycles + behind;
   double peakCycles = wholeCost.peak * wholeCost.cycles, memoryCycles = 0;
   for (const GpuDepthCut &cut : gpuDepthCuts(shape, machine)) {
     // What no cut can be faster than: neither the arithmetic nor the memory gets less.
@@ -74,11 +76,21 @@ GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &ma
   if (best.parts > 1) {
     auto text = [](double n) { return std::to_string(std::lround(n)); };
     best.reason = "in " + text(best.parts) + " parts of " + text(best.partDepth) +
-                  " of the depth: " + text(best.cycles) + " cycles expected with the sum of the parts, " +
+                  " of the depth: " + text(best.cycles) + " cycles expected with the sum of the parts" + what + ", " +
                   text(best.wholeCycles) + " without; " + text(100 * memoryCycles / best.cycles) +
                   " % of the memory's bandwidth";
   }
   return best;
+}
+
+GpuDepthParts chooseDepthParts(const GpuMatmulShape &shape, const GpuMachine &machine) {
+  return chooseParts(shape, machine, 0, "");
+}
+
+GpuDepthParts chooseNormalizedDepthParts(const GpuMatmulShape &shape, const GpuMachine &machine) {
+  double bytes = double(shape.batches.value_or(1)) * double(shape.rows.value_or(0)) *
+                 double(shape.columns.value_or(0)) * double(shape.resultBytes ? shape.resultBytes : shape.elementBytes);
+  return chooseParts(shape, machine, combineCycles(bytes, bytes, machine), " and the normalization");
 }
 
 } // namespace bessemer

@@ -99,7 +99,7 @@ def SplitDepth : Pass<"bessemer-split-depth", "::mlir::ModuleOp"> {
   let summary = "cut matrix products along the depth where a GPU has more multiprocessors than they have blocks";
   let description = [{
     A cost model (`chooseDepthParts`, `bessemer/Algorithms/GpuMatmulSchedule.h`) weighs the multiprocessors that get work against the traffic of partial sums in f32 and
-    a second launch; a product that was measured (`bess.tuned` of the module, `bessemer tune`) has the parts that were fastest. The parts are added in a fixed order: results are the same bits each time. What followed the product follows the sum.
+    a second launch, which is no further one where the rows of the result are normalized; a product that was measured (`bess.tuned` of the module, `bessemer tune`) has the parts that were fastest. The parts are added in a fixed order: results are the same bits each time. What followed the product follows the sum.
     ```mlir
     %y = bess.matmul %x, %w : (tensor<64x14336xf16>, tensor<14336x4096xf16>) -> tensor<64x4096xf16>
     // becomes (sm_90a)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "bessemer/Algorithms/GpuDepthParts.h"
 #include "dialects/Tile/ProductShape.h"
 #include "dialects/Tile/TargetSchedule.h"
 #include "passes/Layout/Passes.h"
@@ -25,6 +26,23 @@ struct SplitDepth : bessemer::impl::SplitDepthBase<SplitDepth> {
       split(matmul, *machine, tuned);
   }
 
+  /// Are the rows of what follows the product, element by element, normalized? Then the kernel that adds parts does
+  /// that, too (passes/Fuse/Fuse.cpp).
+  static bool isNormalized(MatmulOp matmul) {
+    constexpr int mostOps = 4;
+    Value value = matmul.getY();
+    for (int i = 0; i < mostOps; ++i) {
+      for (Operation *user : value.getUsers())
+        if (isa<LayerNormOp, RmsNormOp>(user) && user->getOperand(0) == value)
+          return true;
+      Operation *next = value.hasOneUse() ? *value.getUsers().begin() : nullptr;
+      if (!next || !next->hasTrait<Elementwise>() || getDims(next->getResult(0).getType()) != getDims(value.getType()))
+        return false;
+      value = next->getResult(0);
+    }
+    return false;
+  }
+
   static void split(MatmulOp matmul, const GpuMachine &machine, const TunedSchedules &tuned) {
     auto product = tile::ProductOp::of(matmul);
     Type result = getElementTypeOrSelf(matmul.getY().getType());
@@ -39,7 +57,7 @@ struct SplitDepth : bessemer::impl::SplitDepthBase<SplitDepth> {
       choice.parts = measured->parts, choice.partDepth = measured->partDepth;
       choice.reason = "in parts of its depth, as was measured";
     } else {
-      choice = chooseDepthParts(*shape, machine);
+      choice = isNormalized(matmul) ? chooseNormalizedDepthParts(*shape, machine) : chooseDepthParts(*shape, machine);
     }
     if (choice.parts == 1)
       return;

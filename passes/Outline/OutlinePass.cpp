@@ -6,6 +6,7 @@
 
 #include "bessemer/Algorithms/RepeatFinder.h"
 #include "dialects/Bess/Bess.h"
+#include "dialects/Tile/TargetSchedule.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
@@ -183,6 +184,12 @@ struct OutlineRepeatsPass : outline::impl::OutlineRepeatsBase<OutlineRepeatsPass
     for (Operation *op : llvm::reverse(weights))
       op->moveBefore(&body, body.begin());
 
+    // On a GPU a normalization may be in one kernel with the sum of the product before it.
+    bool joinsNorms = tile::getGpuMachine(module).has_value();
+    auto joins = [&](Operation *op) {
+      return op->hasTrait<bess::Elementwise>() || (joinsNorms && isa<bess::LayerNormOp, bess::RmsNormOp>(op));
+    };
+
     SmallVector<Operation *> ops;
     llvm::DenseMap<Operation *, int32_t> positions;
     std::vector<RepeatOp> sequence;
@@ -193,7 +200,7 @@ struct OutlineRepeatsPass : outline::impl::OutlineRepeatsBase<OutlineRepeatsPass
       for (Value operand : op.getOperands()) {
         auto it = positions.find(operand.getDefiningOp());
         repeat.producers.push_back(it == positions.end() ? -1 : it->second);
-        repeat.joinsProducer |= op.hasTrait<bess::Elementwise>() && it != positions.end();
+        repeat.joinsProducer |= joins(&op) && it != positions.end();
       }
       positions[&op] = ops.size();
       ops.push_back(&op);

@@ -7,7 +7,8 @@ def OutlineRepeats : Pass<"bessemer-outline", "::mlir::ModuleOp"> {
   let summary = "turn repeated layers into calls of one function";
   let description = [{
     Repeats are found by structure: op names, attributes and types without locations, and the values of small constants. Weights
-    and what else differs from layer to layer become arguments. The layer is cut where the fewest values live.
+    and what else differs from layer to layer become arguments. The layer is cut where the fewest values live; of such places, before an op
+    that is in no kernel with its producer (elementwise ops are; on a GPU normalizations, too).
 
     ```mlir
     // before: twice, with %w0 and %w1

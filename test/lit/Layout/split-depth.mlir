@@ -4,13 +4,31 @@
 // Few blocks, a long depth.
 module attributes {bess.target = {name = "cuda", architecture = 90 : i64}} {
   // CHECK-LABEL: func.func @few
-  // CHECK: %[[P:.*]] = bess.matmul_parts %arg0, %arg1 {bess.product = {{.*}}, bess.reason = "in 4 parts of 3584 of the depth: {{.*}}", part_depth = 3584 : i64} : (tensor<64x14336xf16>, tensor<14336x2048xf16>) -> tensor<4x64x2048xf32>
-  // CHECK: %[[Y:.*]] = bess.sum_parts %[[P]] {{.*}}to = f16} : (tensor<4x64x2048xf32>) -> tensor<64x2048xf16>
+  // CHECK: %[[P:.*]] = bess.matmul_parts %arg0, %arg1 {bess.product = {{.*}}, bess.reason = "in 16 parts of 896 of the depth: {{.*}}", part_depth = 896 : i64} : (tensor<16x14336xf16>, tensor<14336x512xf16>) -> tensor<16x16x512xf32>
+  // CHECK: %[[Y:.*]] = bess.sum_parts %[[P]] {{.*}}to = f16} : (tensor<16x16x512xf32>) -> tensor<16x512xf16>
   // CHECK: bess.relu %[[Y]]
-  func.func @few(%x: tensor<64x14336xf16>, %w: tensor<14336x2048xf16>) -> tensor<64x2048xf16> {
-    %0 = bess.matmul %x, %w : (tensor<64x14336xf16>, tensor<14336x2048xf16>) -> tensor<64x2048xf16>
-    %1 = bess.relu %0 : (tensor<64x2048xf16>) -> tensor<64x2048xf16>
-    return %1 : tensor<64x2048xf16>
+  func.func @few(%x: tensor<16x14336xf16>, %w: tensor<14336x512xf16>) -> tensor<16x512xf16> {
+    %0 = bess.matmul %x, %w : (tensor<16x14336xf16>, tensor<14336x512xf16>) -> tensor<16x512xf16>
+    %1 = bess.relu %0 : (tensor<16x512xf16>) -> tensor<16x512xf16>
+    return %1 : tensor<16x512xf16>
+  }
+  // The second kernel takes the normalization behind the residual, for which there would be a launch anyway: parts pay earlier.
+  // CHECK-LABEL: func.func @normalized
+  // CHECK: bess.matmul_parts %arg0, %arg1 {{.*}}cycles expected with the sum of the parts and the normalization, {{.*}} without
+  // CHECK-LABEL: func.func @added
+  // CHECK-NOT: parts
+  // CHECK: return
+  func.func @normalized(%x: tensor<128x3072xf16>, %w: tensor<3072x768xf16>, %r: tensor<128x768xf16>, %s: tensor<768xf16>) -> tensor<128x768xf16> {
+    %0 = bess.matmul %x, %w : (tensor<128x3072xf16>, tensor<3072x768xf16>) -> tensor<128x768xf16>
+    %1 = bess.add %0, %s : (tensor<128x768xf16>, tensor<768xf16>) -> tensor<128x768xf16>
+    %2 = bess.add %1, %r : (tensor<128x768xf16>, tensor<128x768xf16>) -> tensor<128x768xf16>
+    %3 = bess.layer_norm %2, %s, %s {axis = 1 : i64, epsilon = 1.0e-05 : f64} : (tensor<128x768xf16>, tensor<768xf16>, tensor<768xf16>) -> tensor<128x768xf16>
+    return %3 : tensor<128x768xf16>
+  }
+  func.func @added(%x: tensor<128x3072xf16>, %w: tensor<3072x768xf16>, %r: tensor<128x768xf16>) -> tensor<128x768xf16> {
+    %0 = bess.matmul %x, %w : (tensor<128x3072xf16>, tensor<3072x768xf16>) -> tensor<128x768xf16>
+    %1 = bess.add %0, %r : (tensor<128x768xf16>, tensor<128x768xf16>) -> tensor<128x768xf16>
+    return %1 : tensor<128x768xf16>
   }
   // Leading dimensions are rows; the last part is shorter.
   // CHECK-LABEL: func.func @ragged
