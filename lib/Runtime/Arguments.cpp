@@ -212,8 +212,8 @@ Status Executor::findPlan(std::span<const std::vector<int64_t>> shapes, const Ca
     if (plans.size() >= maxPlans) {
       auto oldest = std::min_element(plans.begin(), plans.end(),
                                      [](const auto &a, const auto &b) { return a->lastUse < b->lastUse; });
+      std::erase_if(repeatable, [&](const auto &run) { return run->plan == oldest->get(); });
       plans.erase(oldest);
-      last.plan = nullptr;
     }
     ++plansMade;
     plan = made.get();
@@ -465,10 +465,9 @@ Status Executor::finishOutputs(Plan &plan, std::span<Tensor> outputs) {
 
 Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
   bool done = false;
-  if (last.plan)
+  if (!repeatable.empty())
     if (Status status = repeatRun(inputs, outputs, done); !status.ok() || done)
       return status;
-  last.plan = nullptr;
   auto onDevice = [](const Tensor &tensor) { return tensor.onDevice; };
   if (std::any_of(inputs.begin(), inputs.end(), onDevice) || std::any_of(outputs.begin(), outputs.end(), onDevice))
     return runOnDeviceTensors(inputs, outputs);
@@ -524,7 +523,7 @@ Status Executor::runAtHostAddresses(std::span<const Tensor> inputs, std::span<Te
       model->weightStore().forgetMapped(model->program());
   }
   status = endOnDevice(*plan, status);
-  if (status.ok() && onePass > 0 && session->canRepeat())
+  if (status.ok() && onePass > 0 && session->listed().lastList())
     noteRun(*plan, inputs, outputs, pointers, outputStrides);
   if (status.ok())
     status = finishOutputs(*plan, outputs);

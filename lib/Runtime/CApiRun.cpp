@@ -190,7 +190,7 @@ const char *bessemer_device_counts_json(bessemer_context *context) {
     nlohmann::ordered_json all = {
         {"copies_in", counts.copiesIn}, {"copies_out", counts.copiesOut}, {"symbol_copies", counts.symbolCopies},
         {"launches", counts.launches},  {"graphs", counts.graphs},        {"replays", counts.replays},
-        {"plans", counts.plans}};
+        {"plans", counts.plans},        {"repeats", counts.repeats}};
     context->deviceCounts = all.dump();
     return {};
   });

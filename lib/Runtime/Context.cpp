@@ -60,6 +60,7 @@ void Context::clearProfile() { executor->clearProfile(); }
 DeviceCounts Executor::deviceCounts() const {
   DeviceCounts counts = session ? session->counted() : DeviceCounts();
   counts.plans = plansMade;
+  counts.repeats = runsRepeated;
   return counts;
 }
 

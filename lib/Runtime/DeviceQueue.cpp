@@ -19,7 +19,7 @@ void DeviceQueue::close() {
   if (stream)
     (void)stream->wait();
   known.clear();
-  lastList = nullptr;
+  lastNumber = 0;
   events.clear();
   stream.reset();
   if (wordsAddress)
@@ -114,6 +114,7 @@ Status DeviceQueue::placeWords() {
       device.release(wordsAddress);
       wordsAddress = 0;
     }
+    ++wordsMoved;
     wordsCapacity = std::max<size_t>(words.size(), 512);
     if (Status status = device.allocate("symbols", static_cast<int64_t>(8 * wordsCapacity), wordsAddress);
         !status.ok()) {
@@ -205,13 +206,19 @@ template <typename Ask> Status DeviceQueue::timed(const Ask &ask) {
   return {};
 }
 
-Status DeviceQueue::repeat() {
-  lastList->lastUse = ++flushes;
+bool DeviceQueue::canRepeat(uint64_t number) const {
+  return std::any_of(known.begin(), known.end(),
+                     [&](const KnownList &entry) { return entry.number == number && entry.graph; });
+}
+
+Status DeviceQueue::repeat(uint64_t number, const std::vector<int64_t> &words, std::span<const int64_t> sizes) {
+  auto entry = std::find_if(known.begin(), known.end(), [&](const KnownList &entry) { return entry.number == number; });
+  entry->lastUse = ++flushes;
   ++asked;
   ++counts.replays;
-  if (Status status = writeWords(lastWords); !status.ok())
+  if (Status status = writeWords(words); !status.ok())
     return status;
-  return timed([&] { return stream->replay(*lastList->graph, sizes); });
+  return timed([&] { return stream->replay(*entry->graph, sizes); });
 }
 
 Status DeviceQueue::flush() {
@@ -248,7 +255,7 @@ Status DeviceQueue::send() {
   };
   // One launch is as cheap as one replay.
   key.clear();
-  lastList = nullptr;
+  lastNumber = 0;
   if (!canRecord || list.size() < 2)
     return issueAll();
   if (Status status = makeKey(); !status.ok())
@@ -258,7 +265,7 @@ Status DeviceQueue::send() {
     if (known.size() >= mostLists)
       known.erase(std::min_element(known.begin(), known.end(),
                                    [](const KnownList &a, const KnownList &b) { return a.lastUse < b.lastUse; }));
-    known.push_back({key, nullptr, ++flushes});
+    known.push_back({key, nullptr, ++flushes, ++numbers});
     return issueAll();
   }
   entry->lastUse = ++flushes;
@@ -277,7 +284,7 @@ Status DeviceQueue::send() {
   sizes.clear();
   for (const DeviceArgument &buffer : buffers)
     sizes.push_back(buffer.bytes);
-  lastList = &*entry;
+  lastNumber = entry->number;
   return stream->replay(*entry->graph, sizes);
 }
 

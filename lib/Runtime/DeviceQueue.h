@@ -51,13 +51,17 @@ public:
   uint64_t requests() const { return asked; }
   /// Launches and copies that wait to go out.
   size_t listed() const { return list.size(); }
-  /// Whether the list that went out last is a graph.
-  bool canRepeat() const { return lastList != nullptr; }
-  /// If it is: what may differ the next time. For each launch with symbols the points of its grid and the symbols; the
-  /// bytes of the buffers of one launch after the other.
-  std::span<int64_t> repeatWords() { return lastWords; }
-  std::span<int64_t> repeatSizes() { return sizes; }
-  Status repeat();
+  /// The number of the list that went out last, if it is a graph; else 0. What may differ when it is repeated: for each
+  /// launch with symbols the points of its grid and the symbols; the bytes of the buffers of one launch after the
+  /// other.
+  uint64_t lastList() const { return lastNumber; }
+  const std::vector<int64_t> &lastListWords() const { return lastWords; }
+  const std::vector<int64_t> &lastListSizes() const { return sizes; }
+  /// Whether its graph is still there.
+  bool canRepeat(uint64_t number) const;
+  Status repeat(uint64_t number, const std::vector<int64_t> &words, std::span<const int64_t> sizes);
+  /// Changes when graphs name words that are no longer there.
+  uint64_t version() const { return wordsMoved; }
 
   const DeviceCounts &counted() const { return counts; }
 
@@ -80,7 +84,7 @@ private:
   struct KnownList {
     std::vector<uint64_t> key;
     std::unique_ptr<DeviceGraph> graph; ///< from the second time on
-    uint64_t lastUse = 0;
+    uint64_t lastUse = 0, number = 0;
   };
 
   DeviceLaunch launchOf(const Work &work) const;
@@ -102,7 +106,7 @@ private:
   DeviceAddress wordsAddress = 0;
   size_t wordsCapacity = 0;
   std::vector<KnownList> known;
-  KnownList *lastList = nullptr; ///< of these: the one that went out last, when it is a graph
+  uint64_t lastNumber = 0, numbers = 0, wordsMoved = 0;
   bool canRecord = true;
   uint64_t flushes = 0, asked = 0;
   DeviceCounts counts;

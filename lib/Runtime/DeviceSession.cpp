@@ -253,7 +253,9 @@ DeviceSession::Place DeviceSession::placeOf(const Edge &edge) {
   return {it->second.address, it->second.capacity};
 }
 
-Status DeviceSession::repeat(std::span<const Moved> inputs, bool seesCaller) {
+Status DeviceSession::repeat(uint64_t list, const std::vector<int64_t> &words, std::span<const int64_t> sizes,
+                             const std::vector<const Step *> &faults, std::span<const Moved> inputs, bool seesCaller) {
+  queue.drop(); // of a run that failed
   if (seesCaller)
     if (Status status = queue.waitForCaller(); !status.ok())
       return status;
@@ -263,9 +265,9 @@ Status DeviceSession::repeat(std::span<const Moved> inputs, bool seesCaller) {
     if (!status.ok())
       return status;
   }
-  if (Status status = queue.repeat(); !status.ok())
+  if (Status status = queue.repeat(list, words, sizes); !status.ok())
     return status;
-  faultSteps = lastFaultSteps;
+  faultSteps.assign(faults.begin(), faults.end());
   return {};
 }
 

@@ -83,19 +83,20 @@ public:
   Place placeOf(const Edge &edge);
   /// Inputs that lie on the device are moved to a place of ours up to this size.
   static constexpr int64_t mostStagedBytes = int64_t{64} << 10;
-  /// Whether `repeat` can run the list of the last run once more: for a run with the same places, of which words and
-  /// sizes may differ (see DeviceQueue). Then come takeFault, `copyOut` of results, and `end`.
-  bool canRepeat() const { return queue.canRepeat(); }
-  std::span<int64_t> repeatWords() { return queue.repeatWords(); }
-  std::span<int64_t> repeatSizes() { return queue.repeatSizes(); }
+  const DeviceQueue &listed() const { return queue; }
+  const std::vector<const Step *> &lastFaults() const { return lastFaultSteps; }
+  /// Changes when graphs name memory of ours that is no longer there.
+  uint64_t version() const { return workspaceMoved + queue.version(); }
   struct Moved {
     DeviceAddress to = 0;
     const void *host = nullptr;
     DeviceAddress from = 0; ///< on the device; 0: `host`
     int64_t bytes = 0;
   };
-  /// `seesCaller`: there are tensors that the caller has on the device.
-  Status repeat(std::span<const Moved> inputs, bool seesCaller);
+  /// A list once more, of a run with the same places (see DeviceQueue). Then come takeFault, `copyOut` of results, and
+  /// `end`. `seesCaller`: there are tensors that the caller has on the device.
+  Status repeat(uint64_t list, const std::vector<int64_t> &words, std::span<const int64_t> sizes,
+                const std::vector<const Step *> &faults, std::span<const Moved> inputs, bool seesCaller);
   Status copyOut(void *to, DeviceAddress from, int64_t bytes) { return queue.copyOut(to, from, bytes); }
   /// takeFault must come before the next launch.
   bool faultsAreFull() const;
@@ -143,7 +144,8 @@ private:
   MappedRange workspace, faults, turns;
   std::vector<const Step *> faultSteps;     ///< launches since the faults were last looked at
   std::vector<const Step *> lastFaultSteps; ///< as they were before
-  std::vector<int64_t> found;               ///< faults, of takeFault
+  uint64_t workspaceMoved = 0;
+  std::vector<int64_t> found; ///< faults, of takeFault
   uint64_t requestsAtBegin = 0;
 };
 

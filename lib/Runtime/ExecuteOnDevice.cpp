@@ -66,7 +66,6 @@ Status Executor::runTimed(std::span<const Tensor> inputs, std::span<Tensor> outp
 Status Executor::beginOnDevice(Plan &plan, std::span<void *const> inputs) {
   if (!session)
     return {};
-  last.plan = nullptr;
   std::vector<DeviceSession::Edge> edges = edgesOf(plan, inputs);
   spans.clear();
   if (plan.function == model->prepared().functions.front().get() && lastCaches.capacity >= 0)

@@ -115,26 +115,28 @@ private:
   size_t onePass = 0; ///< of the run that has just ended, see DeviceSession
 
   // RepeatRun.cpp
-  RepeatableRun last;
+  std::vector<std::unique_ptr<RepeatableRun>> repeatable;
   void noteRun(Plan &plan, std::span<const Tensor> inputs, std::span<const Tensor> outputs,
                std::span<void *const> pointers, std::span<const std::vector<int64_t>> outputStrides);
-  bool noteSteps(Plan &plan);
-  bool noteEdges(Plan &plan, std::span<const Tensor> inputs, std::span<const Tensor> outputs,
+  bool noteSteps(RepeatableRun &run, Plan &plan) const;
+  bool noteEdges(RepeatableRun &run, Plan &plan, std::span<const Tensor> inputs, std::span<const Tensor> outputs,
                  std::span<void *const> pointers, std::span<const std::vector<int64_t>> outputStrides);
-  void noteSizes(Plan &plan, std::span<void *const> pointers);
-  /// `done` false: it is another run, and nothing was launched.
+  void noteSizes(RepeatableRun &run, Plan &plan, std::span<void *const> pointers) const;
+  /// `done` false: it is none of those that were noted, and nothing was launched.
   Status repeatRun(std::span<const Tensor> inputs, std::span<Tensor> outputs, bool &done);
-  bool isInLastPlaces(std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
-  bool bindLastPlan(std::span<const Tensor> inputs, std::span<const Tensor> outputs);
-  bool isLastList();
-  bool moveInputs(std::span<const Tensor> inputs);
-  bool fitOutputs(std::span<const Tensor> outputs);
+  Status repeatRun(RepeatableRun &run, std::span<const Tensor> inputs, std::span<Tensor> outputs, bool &done);
+  bool isInPlaces(const RepeatableRun &run, std::span<const Tensor> inputs, std::span<const Tensor> outputs) const;
+  bool bindPlan(RepeatableRun &run, std::span<const Tensor> inputs, std::span<const Tensor> outputs);
+  bool moveInputs(RepeatableRun &run, std::span<const Tensor> inputs) const;
+  bool fitOutputs(RepeatableRun &run, std::span<const Tensor> outputs) const;
+  bool isList(RepeatableRun &run) const;
+  Status makeOutputs(const RepeatableRun &run, std::span<Tensor> outputs, bool &inPlace);
   Status allocateOnHost(std::string_view name, int64_t bytes, Tensor &tensor) const;
   std::vector<std::vector<int64_t>> shapes; ///< of inputs, while they are bound
   std::vector<int64_t> symbols, room, keyBefore;
   std::vector<uint8_t> bound;
   std::vector<const Argument *> boundBy;
-  int64_t plansMade = 0;
+  int64_t plansMade = 0, runsRepeated = 0;
 
   // Caches.cpp
   Status findCaches(std::span<const Tensor> inputs, std::span<const Tensor> outputs, CacheUse &use) const;

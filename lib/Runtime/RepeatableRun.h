@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// The last run on a device, when it was one list of launches that is a graph by now. A run
+// A run on a device that was one list of launches, which is a graph by now. A run
 // on tensors in the same places is this list again; where sizes have grown within the room of the plan, with
 // other words and other windows:
 //
 //   shapes -> symbols -> Rebinding -> words, sizes; inputs to their places; one replay; results from theirs
 //
 // Nothing is placed, walked or looked up for it. Executor::repeatRun says what must be as it was; whatever is not makes
-// the run one like any other.
+// the run one like any other. A few of them are kept: sequences may take turns. Between runs nothing lives in memory
+// that is ours, so their places may be the same.
 #pragma once
 
 #include "lib/Runtime/DeviceSession.h"
@@ -42,7 +43,7 @@ struct RepeatableRun {
   };
   /// Bytes of a launch's buffer that follow from shapes.
   struct Size {
-    size_t at = 0; ///< in DeviceSession::repeatSizes
+    size_t at = 0; ///< in `sizes` of the list
     const Frame *frame = nullptr;
     BufferId buffer = 0;
     int32_t span = -1; ///< of `spans`: it is a cache whose rows lie apart
@@ -50,11 +51,16 @@ struct RepeatableRun {
 
   Plan *plan = nullptr;     ///< null: there is none
   std::vector<int64_t> key; ///< of the plan, when it was recorded
+  uint64_t list = 0;        ///< DeviceQueue::lastList
+  uint64_t version = 0;     ///< DeviceSession::version
+  uint64_t lastUse = 0;
+  std::vector<int64_t> words, sizes;    ///< of the list, see DeviceQueue
+  std::vector<const Step *> faultSteps; ///< in the order of their faults
   CacheUse caches;
   std::vector<Edge> inputs, outputs;
   std::vector<const Step *> launches; ///< with symbols: their words, in this order
   std::vector<Listed> same;           ///< the others, and copies
-  std::vector<Size> sizes;
+  std::vector<Size> varying;
   /// By cache: which span its past and its present are part of.
   std::vector<std::pair<int32_t, int32_t>> spanOf;
   std::vector<int64_t> spans;

@@ -226,7 +226,8 @@ class Program:
     def device_counts(self):
         """What this thread's runs have asked of the GPU: copies_in, copies_out, symbol_copies, launches (one by one), graphs
         (recorded) and replays. A list of launches that comes again is a (CUDA) graph, whatever its symbols. And plans: how many
-        were made for shapes; sizes that grow up to the next power of two are one plan on a GPU."""
+        were made for shapes (sizes that grow up to the next power of two are one plan on a GPU), and repeats: runs that were nothing
+        but a replay."""
         return json.loads(LIBRARY.bessemer_device_counts_json(self._context).decode())
 
     @property

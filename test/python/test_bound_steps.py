@@ -81,7 +81,7 @@ def test_steps_through_the_powers_of_two(program, reference):
         after = program.device_counts
         assert middle["plans"] - inside["plans"] <= 2
         assert after["plans"] == middle["plans"] and after["graphs"] == middle["graphs"], (middle, after)
-        assert after["replays"] - middle["replays"] == 6 and after["launches"] == middle["launches"]
+        assert after["repeats"] - middle["repeats"] == 6 and after["launches"] == middle["launches"], (middle, after)
     assert program.findings == ""
 
 
@@ -91,6 +91,10 @@ def test_sequences_take_turns(program, reference):
     for _ in range(5):
         one.advance()
         other.advance()
+    before = program.device_counts
+    one.advance()
+    other.advance()
+    assert program.device_counts["repeats"] - before["repeats"] == (2 if is_device else 0)
     one.check(one.cache.run(one.feeds(2))["logits"], 2)
     one.advance()
     other.advance()
@@ -102,7 +106,7 @@ def test_caches_on_the_host_of_a_device(reference):
     sequence = Sequence(program, reference, False, 6, seed=7)
     for _ in range(4):
         sequence.advance()
-    assert program.findings == ""
+    assert program.findings == "" and program.device_counts["repeats"] == 0  # rows of a cache on the host lie apart
 
 
 def test_what_is_refused(program, reference):

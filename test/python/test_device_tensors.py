@@ -47,8 +47,9 @@ def test_steps_of_a_decoder_are_one_graph_and_its_caches_stay_on_the_device(deco
     before = program.device_counts
     cache, past = steps_of(program, reference, 6, on_device=True)
     counts = {name: value - before[name] for name, value in program.device_counts.items()}
-    # The prompt and the first step as they are, the second is recorded. Its past goes from 5 to 9 places.
-    assert counts["graphs"] == 1 and counts["replays"] == 4, counts
+    # The prompt and the first step as they are, the second is recorded. Its past goes from 5 to 9 places: the last step has a
+    # plan of its own, whose list is the same.
+    assert counts["graphs"] == 1 and counts["replays"] == 4 and counts["repeats"] == 2, counts
     # Ids, mask and positions in; logits and what the kernels have found out; the caches: when they are made.
     assert counts["copies_in"] == 6 * 3 + len(program.caches) and counts["copies_out"] == 6 * 2, counts
     for name, array in past.items():
@@ -108,7 +109,8 @@ def test_a_bound_run_is_one_replay(program):
     for _ in range(3):
         assert run() == [y, z]
     counts = {name: value - before[name] for name, value in program.device_counts.items()}
-    assert counts["replays"] == 3 and counts["launches"] == counts["graphs"] == counts["copies_in"] == 0, counts
+    assert counts["replays"] == counts["repeats"] == 3, counts
+    assert counts["launches"] == counts["graphs"] == counts["copies_in"] == 0, counts
     first = x.numpy()
     for count in range(1, 4):
         run(), back()

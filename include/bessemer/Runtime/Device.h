@@ -69,7 +69,8 @@ struct DeviceCounts {
   int64_t symbolCopies = 0; ///< of the symbols of all launches of a run
   int64_t launches = 0;     ///< one by one
   int64_t graphs = 0, replays = 0;
-  int64_t plans = 0; ///< made; also of a program of the host
+  int64_t plans = 0;   ///< made; also of a program of the host
+  int64_t repeats = 0; ///< runs that were a replay and nothing else, see lib/Runtime/RepeatableRun.h
 };
 
 /// Appends the launch's parameters, a word each; tensor maps follow them.

@@ -39,6 +39,7 @@ TEST_F(GrowingSize, IsOnePlanAndOneGraphForARoom) {
   EXPECT_EQ(counts.graphs, 1);
   EXPECT_EQ(counts.replays, 8 - 2);
   EXPECT_EQ(counts.launches, 2 * 3);
+  EXPECT_EQ(counts.repeats, 8 - 3);
   EXPECT_EQ(counts.copiesIn, 8);
   for (int64_t n : {9, 16, 11, 12})
     EXPECT_TRUE(run(context, n, 4).ok());
@@ -51,19 +52,23 @@ TEST_F(GrowingSize, IsOnePlanAndOneGraphForARoom) {
   EXPECT_EQ(context.deviceCounts().graphs, 2);
 }
 
+/// A tensor of zeros on the device.
+Tensor onDevice(Context &context, std::vector<int64_t> shape) {
+  Tensor made{DType::F32, std::move(shape)};
+  made.onDevice = true;
+  std::vector<float> zeros(1);
+  for (int64_t extent : made.shape)
+    zeros.resize(zeros.size() * static_cast<size_t>(extent));
+  Status status = context.writeTensor(made, zeros.data(), static_cast<int64_t>(4 * zeros.size()));
+  EXPECT_TRUE(status.ok()) << status.message;
+  return made;
+}
+
 // Of tensors on the device only the small input may move; it has more room than it takes.
 TEST_F(GrowingSize, OnTheDeviceItIsAReplayOfTheSamePlaces) {
   Context context(makeModel(growingProgram(), 1, options));
-  auto make = [&](std::vector<int64_t> shape) {
-    Tensor made{DType::F32, shape, nullptr, {}};
-    made.onDevice = true;
-    std::vector<float> zeros(3 * shape.back() * (shape.size() > 1 ? 1 : 0) + 3);
-    zeros.resize(shape.size() > 1 ? 3 * shape[1] : shape[0]);
-    Status status = context.writeTensor(made, zeros.data(), static_cast<int64_t>(4 * zeros.size()));
-    EXPECT_TRUE(status.ok()) << status.message;
-    return made;
-  };
-  Tensor from[2] = {make({3, 16}), make({3, 16})}, y = make({3, 16}), sums = make({3});
+  Tensor from[2] = {onDevice(context, {3, 16}), onDevice(context, {3, 16})}, y = onDevice(context, {3, 16}),
+         sums = onDevice(context, {3});
   int waits = 0;
   for (int64_t n = 5; n <= 15; ++n) {
     Tensor &x = from[n % 2];
@@ -84,8 +89,9 @@ TEST_F(GrowingSize, OnTheDeviceItIsAReplayOfTheSamePlaces) {
   EXPECT_EQ(counts.plans, 3); // 5, up to 8, up to 16
   EXPECT_EQ(counts.graphs, 2);
   EXPECT_EQ(counts.replays, 11 - 3);
+  EXPECT_EQ(counts.repeats, 1 + 5); // of each room the first is new, the second recorded
   // Results elsewhere are a list that the graph does not write.
-  Tensor other = make({3, 16});
+  Tensor other = onDevice(context, {3, 16});
   y.shape = other.shape = {3, 15};
   std::vector<float> zeros(45), result(45);
   ASSERT_TRUE(context.writeTensor(y, zeros.data(), 180).ok());
@@ -208,6 +214,85 @@ TEST_F(GrowingSize, AnAddressThatDependsOnItIsAnotherPlan) {
   for (int64_t n : {5, 6, 7, 8, 6})
     EXPECT_TRUE(run(context, n, 10).ok());
   EXPECT_EQ(context.deviceCounts().plans, 4);
+}
+
+// Each has its own places and its own size, and so a list of its own.
+TEST_F(GrowingSize, SequencesTakeTurns) {
+  Context context(makeModel(growingProgram(), 1, options));
+  Tensor x = onDevice(context, {3, 16}), sums = onDevice(context, {3});
+  Tensor y[2] = {onDevice(context, {3, 16}), onDevice(context, {3, 16})};
+  auto step = [&](int which, int64_t n) {
+    std::vector<float> data(3 * n, static_cast<float>(n)), result(3 * n);
+    x.shape = y[which].shape = {3, n};
+    ASSERT_TRUE(context.writeTensor(x, data.data(), 12 * n).ok());
+    std::vector<Tensor> inputs{x}, outputs{y[which], sums};
+    Status status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    ASSERT_TRUE(context.readTensor(outputs[0], result.data(), 12 * n).ok());
+    EXPECT_EQ(result, std::vector<float>(3 * n, 4.0f * n)) << "n = " << n;
+    ASSERT_TRUE(context.readTensor(sums, result.data(), 12).ok());
+    EXPECT_EQ(result[2], 4.0f * n * n);
+  };
+  step(0, 12);
+  for (int64_t n = 9; n < 12; ++n) {
+    step(0, n);
+    step(1, n + 4);
+  }
+  DeviceCounts before = context.deviceCounts();
+  EXPECT_EQ(before.plans, 2);
+  EXPECT_EQ(before.graphs, 2);
+  std::vector<float> other(3 * 100, 1.0f); // in between: a larger arena
+  std::vector<Tensor> inputs{tensor(other, {3, 100})}, outputs(2);
+  ASSERT_TRUE(context.run(inputs, outputs).ok());
+  EXPECT_EQ(values(outputs[0]), std::vector<float>(300, 4.0f));
+  for (int64_t n = 12; n < 15; ++n) {
+    step(0, n);
+    step(1, 28 - n);
+  }
+  DeviceCounts after = context.deviceCounts();
+  EXPECT_EQ(after.graphs - before.graphs, 0);
+  EXPECT_EQ(after.plans - before.plans, 1);
+  EXPECT_EQ(after.replays - before.replays, 6);
+  EXPECT_EQ(after.repeats - before.repeats, 6);
+  EXPECT_EQ(after.launches - before.launches, 3);
+}
+
+// Results that the run makes: where they come to lie in the place of the last ones, it is a replay.
+TEST_F(GrowingSize, ResultsAreMadeOnTheDevice) {
+  Context context(makeModel(growingProgram(), 1, options));
+  Tensor x = onDevice(context, {3, 8});
+  for (int round = 0; round < 5; ++round) {
+    std::vector<Tensor> inputs{x}, outputs(2);
+    std::vector<float> data(24, static_cast<float>(round)), result(24);
+    ASSERT_TRUE(context.writeTensor(x, data.data(), 96).ok());
+    outputs[0].onDevice = outputs[1].onDevice = true;
+    Status status = context.run(inputs, outputs);
+    ASSERT_TRUE(status.ok()) << status.message;
+    ASSERT_TRUE(context.readTensor(outputs[0], result.data(), 96).ok());
+    EXPECT_EQ(result, std::vector<float>(24, 4.0f * round));
+  }
+  EXPECT_EQ(context.deviceCounts().graphs, 1);
+  EXPECT_EQ(context.deviceCounts().replays, 4);
+  EXPECT_EQ(context.deviceCounts().repeats, 3);
+}
+
+// A run that fails on its way leaves nothing that a later replay would send.
+TEST_F(GrowingSize, AfterARunThatFailed) {
+  Program program = growingProgram();
+  program.functions[0].body.back().provenance = "the_sum";
+  Context context(makeModel(std::move(program), 1, options));
+  for (int64_t n : {9, 10, 11, 12})
+    EXPECT_TRUE(run(context, n, 4).ok());
+  std::vector<float> x(36, 1e6f);
+  std::vector<Tensor> inputs{tensor(x, {3, 12})}, outputs(2);
+  Status status = context.run(inputs, outputs);
+  EXPECT_NE(status.message.find("the_sum: expected indices inside"), std::string::npos) << status.message;
+  std::vector<float> large(3 << 20);
+  inputs = {tensor(large, {3, 1 << 20})};
+  outputs = std::vector<Tensor>(2);
+  EXPECT_EQ(context.run(inputs, outputs).code, StatusCode::OutOfMemory);
+  for (int64_t n : {13, 12, 14})
+    EXPECT_TRUE(run(context, n, 4).ok());
 }
 
 // A context for each thread: plans are each context's own.
