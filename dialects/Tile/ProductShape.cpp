@@ -119,8 +119,8 @@ std::optional<GpuMatmulShape> tile::gpuMatmulShape(const ProductOp &product, con
   shape.resultBytes = std::max(1u, getElementTypeOrSelf(product.y.getType()).getIntOrFloatBitWidth() / 8);
   shape.transposedA = product.transposeA;
   shape.transposedB = product.transposeB;
-  shape.mayStream = !sizes.groups && !product.partDepth && shape.batches && shape.rows && shape.columns && shape.depth &&
-                    std::min({*shape.batches, *shape.rows, *shape.columns, *shape.depth}) > 0;
+  shape.mayStream = !sizes.groups && !product.partDepth && shape.batches && shape.rows && shape.columns &&
+                    shape.depth && std::min({*shape.batches, *shape.rows, *shape.columns, *shape.depth}) > 0;
   bool areFloat8 = shape.leftBytes == 1 && shape.rightBytes == 1;
   if (shape.leftBytes == 1 || shape.rightBytes == 1) {
     // The copy engine converts nothing; both operands have their neighbours along the depth.

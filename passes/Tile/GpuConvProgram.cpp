@@ -39,6 +39,7 @@ tile::KernelOp tilegen::writeGpuConv(ProgramBuilder &p, ConvOp conv) {
   product->rows = knownRows;
   product->columns = perGroup;
   product->depth = depth;
+  product->mayStream = knownRows && *knownRows > 0;
   std::optional<GpuMatmulSchedule> schedule = chooseProductSchedule(*p.gpu, *product, body, /*guarded=*/true);
   if (!schedule)
     return {};

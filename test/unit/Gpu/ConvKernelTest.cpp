@@ -133,3 +133,16 @@ TEST(Gpu, PointwiseConvolutionsAreProducts) {
     kernel.assembles();
   }
 }
+
+// One block of the result and a long depth: the multiprocessors share its steps.
+TEST(Gpu, ConvolutionsInEvenShares) {
+  for (std::string architecture : {"sm_80", "sm_90a"}) {
+    Convolution convolution{"f16", 1, 1024, 16, {3, 3}, {3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}, 1, {}, true};
+    GpuMachine machine = GpuModule::machineOf(architecture);
+    machine.multiprocessors = 2;
+    GpuKernel kernel(convolution.text(), architecture, machine, addLayout);
+    EXPECT_NE(reasonOf(kernel).find("1 of the blocks in even shares"), std::string::npos) << reasonOf(kernel);
+    kernel.matches(convolution.shapes(), toleranceOf("f16"));
+    kernel.assembles();
+  }
+}
