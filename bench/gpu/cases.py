@@ -150,4 +150,5 @@ def small():
             matmul(48, 40, 56, "float32"), attention(2, 96, 64, False), attention(2, 80, 64, True, "float16"),
             attention(4, 64, 128, True, key_heads=2),
             attention(4, 520, 64, False, key_heads=2, queries=1), rows("rms_norm", 6, 1024), rows("layer_norm", 6, 1536, "float16"),
-            rows("softmax", 6, 1000), rows("softmax", 3, 2048, "float32")]
+            rows("softmax", 6, 1000), rows("softmax", 3, 2048, "float32"),
+            rows("softmax", 2, 65536), rows("layer_norm", 1056, 1024)]

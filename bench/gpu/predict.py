@@ -112,8 +112,9 @@ def hot_loop(code):
 
 def expected_fractions(reason):
     """Of the instruction's peak and of the memory's bandwidth, as the cost model's reason says them; None where it does not."""
-    found = re.search(r"(\d+) % of the peak(?: and (\d+) % of the memory's bandwidth)? expected", reason)
-    return [int(part) / 100 if part else None for part in found.groups()] if found else [None, None]
+    found = [re.search(pattern, reason) for pattern in (r"(\d+) % of the peak (?:and .*)?expected",
+                                                        r"(\d+) % of the memory's bandwidth expected")]
+    return [int(part[1]) / 100 if part else None for part in found]
 
 
 def predict(case, target, nvdisasm, folder):

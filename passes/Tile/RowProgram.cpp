@@ -290,8 +290,17 @@ private:
       Value x = emit(softmax.getX(), request);
       if (!x)
         return {};
-      Value shifted = arith::SubFOp::create(b, x, p.broadcast(p.reduce("max", x, last), extents));
-      Value e = math::ExpOp::create(b, shifted);
+      Value shifted = arith::SubFOp::create(b, x, p.broadcast(p.reduce("max", x, last), extents)), e;
+      // Of a result of 16 bits f32 has digits to spare: exp(x) = 2^(x log2(e)), within 2^-16 of each as the product is
+      // rounded, is two instructions on a GPU, where all digits take eight.
+      constexpr double log2OfE = 0x1.715476p+0;
+      if (p.gpu && getElementTypeOrSelf(value.getType()).getIntOrFloatBitWidth() == 16)
+        e = math::Exp2Op::create(
+            b,
+            arith::MulFOp::create(
+                b, shifted, p.constant(log2OfE, cast<RankedTensorType>(shifted.getType()).getElementType(), extents)));
+      else
+        e = math::ExpOp::create(b, shifted);
       Value sum = p.reduce("sum", e, last);
       if (softmax.getLog())
         return arith::SubFOp::create(b, shifted, p.broadcast(math::LogOp::create(b, sum), extents));

@@ -44,6 +44,15 @@ def layer(m, n, k, dtype):
     return write, dtype
 
 
+def residual_norm(rows, columns, dtype):
+    """Layer norm of a sum that is a result, too."""
+    def write(graph):
+        y = graph.Add(graph.input("x", dtype, [rows, columns]), graph.input("r", dtype, [rows, columns]))
+        graph.output(y, "sum", dtype, None)
+        return graph.LayerNormalization(y, graph.input("s", dtype, [columns]), graph.input("b", dtype, [columns]), axis=-1)
+    return write
+
+
 def float8_product(m, n, k, dtype, weights=E4M3, activations=False, right=False):
     """x [m, k] by dequantized weights, a scale for each column, with a bias and GELU; `activations`: x is float8, too."""
     def write(graph):
@@ -121,6 +130,13 @@ KERNELS = {
     "erf": applied("Erf", [64, 512]),
     "softmax": applied("Softmax", [128, 4096], dtype=HALF, axis=-1),
     "long rows": applied("Softmax", [4, 65536], axis=-1),
+    "long rows, bf16": applied("LayerNormalization", [400, 65536], [65536], [65536], dtype=BRAIN, axis=-1),
+    "long rows, residual": (residual_norm(300, 50000, HALF), HALF),
+    "long rows, softmax of half": applied("Softmax", [300, 65536], dtype=HALF, axis=-1),
+    "many rows": applied("LayerNormalization", [65536, 1024], [1024], [1024], dtype=BRAIN, axis=-1),
+    "many rows, softmax": applied("Softmax", [32768, 2048], dtype=HALF, axis=-1),
+    "many rows, residual": (residual_norm(8192, 768, HALF), HALF),
+    "many rows, f32": applied("Softmax", [65536, 1024], axis=-1),
     "layer norm": applied("LayerNormalization", [128, 4096], [4096], [4096], dtype=BRAIN, axis=-1),
     "rms norm": applied("RMSNormalization", [128, 1024], [1024], axis=-1),
     "product, half": product(2048, 2048, 2048, HALF),

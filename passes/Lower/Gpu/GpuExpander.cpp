@@ -63,18 +63,23 @@ LogicalResult GpuExpander::expand(ModuleOp kernels) {
     loops += isa<scf::ForOp>(op);
   });
   inPieces = products == 1 && loops == 0;
-  if (auto most = kernel.getSchedule().getAs<IntegerAttr>("grid_blocks"); most && inPieces) {
+  SymbolicExpr blocks = 1;
+  for (const SymbolicExpr &extent : grid)
+    blocks *= extent;
+  auto most = kernel.getSchedule().getAs<IntegerAttr>("grid_blocks");
+  if (most && inPieces) {
     if (failed(expandFurtherBlocks(dot, block)))
       return failure();
-    SymbolicExpr blocks = 1;
-    for (const SymbolicExpr &extent : grid)
-      blocks *= extent;
     grid = {turns ? SymbolicExpr(most.getInt()) : SymbolicExpr::min(blocks, most.getInt())};
   } else if (checks) {
     if (products > 0)
       return kernel.emitError("expected no checks in a kernel with matrix products");
     if (failed(expandPoints(block)))
       return failure();
+  } else if (most && kernel.getSchedule().get(tile::ringPiecesName)) {
+    if (failed(expandKeptRows(block)))
+      return failure();
+    grid = {SymbolicExpr::min(blocks, most.getInt())};
   } else {
     mapBlock(block);
     if (failed(expandBody()))

@@ -296,6 +296,22 @@ private:
   Value warpOfBlock; ///< index; `warp` is that of the point
   llvm::SmallPtrSet<mlir::Operation *, 2> expandedLoops;
 
+  // ---- KeptRows.cpp
+  /// All ops of a kernel whose blocks go on to further rows, with a ring of pieces in shared memory.
+  mlir::LogicalResult expandKeptRows(Value firstBlock);
+  struct KeptRing;
+  std::shared_ptr<KeptRing> keptRing; ///< null: the kernel has none
+  bool goesOnToRows = false;
+  std::shared_ptr<KeptRing> findKeptRing();
+  /// Starts copying the piece whose first element is `position` of the row to a place of the ring.
+  void startKept(Value row, Value position, Value place);
+  /// At the begin and at the end of a loop's step.
+  void waitForKept(mlir::scf::ForOp loop);
+  void refillKept(mlir::scf::ForOp loop);
+  Value keptPlace(Value position);
+  Value keptPointer(int64_t number, int64_t reg, Value place);
+  Registers readKept(tile::LoadOp op, const TileLayout &layout);
+
   // ---- Loop.cpp
   /// scf.for. Operands of products that are loads of the body go through shared
   /// memory while the product before is computed; those from outside of the

@@ -124,6 +124,10 @@ LogicalResult GpuExpander::expandLoad(tile::LoadOp op) {
   FailureOr<TileLayout> layout = layoutOf(op, op.getTile());
   if (failed(layout))
     return failure();
+  if (keptRing && op->hasAttr(keptName)) {
+    tiles[op.getTile()] = readKept(op, *layout);
+    return success();
+  }
   int64_t width = loadWidth(op, *layout);
   Registers results;
   for (int64_t reg = 0; reg < layout->registers(); reg += width)

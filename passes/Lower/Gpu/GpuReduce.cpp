@@ -40,6 +40,9 @@ GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind, const 
     Value offset = arith::IndexCastOp::create(b, b.getI64Type(), number);
     return LLVM::GEPOp::create(b, pointer, stored, base, ArrayRef<LLVM::GEPArg>{offset});
   };
+  // Where blocks go on to further rows, the only reduction of a row has no other barrier behind its reads.
+  if (goesOnToRows && llvm::hasSingleElement(kernel.getBody().getOps<tile::ReduceOp>()))
+    blockBarrier();
   Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, index(0));
   auto branch = scf::IfOp::create(b, isFirst, /*withElseRegion=*/false);
   {

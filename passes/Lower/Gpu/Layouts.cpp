@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "passes/Lower/Gpu/Layouts.h"
 
+#include "bessemer/Algorithms/GpuRowSchedule.h"
 #include "passes/Lower/TileParts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -14,10 +15,9 @@ using namespace mlir;
 using namespace bessemer;
 
 namespace {
-/// Elements of a row that a lane holds, when the row is long enough for it: two
-/// to four 16-byte accesses on their way at once hide the latency of memory.
+/// Of short rows, elements that a lane holds: two to four 16-byte accesses on their way at once.
 constexpr int64_t elementsPerLane = 16;
-/// More warps than this only for rows that would not fit otherwise.
+/// More warps than the usual number only for rows that would not fit otherwise.
 constexpr int64_t usualWarps = 8, mostWarps = 32;
 /// A tile's share of the 255 registers of a lane.
 constexpr int64_t registersPerTile = 128;
@@ -58,9 +58,11 @@ std::optional<TileLayout> rowLayout(ArrayRef<int64_t> bounds, int64_t warps, int
 /// equal), the other lanes and the warps along the rows.
 class GroupedLayouts {
 public:
-  GroupedLayouts(int64_t rows, int64_t columns, int64_t vector) : vector(std::min(vector, columns)) {
+  /// `given`: warps of a block, each with whole rows; 0: as many as the elements keep busy.
+  GroupedLayouts(int64_t rows, int64_t columns, int64_t vector, int64_t given)
+      : vector(std::min(vector, columns)), warps(std::max<int64_t>(given, 1)) {
     int64_t fewest = std::numeric_limits<int64_t>::max();
-    for (int64_t lanes = 32; lanes >= 1; lanes /= 2) {
+    for (int64_t lanes = 32; lanes >= (given ? 32 : 1); lanes /= 2) {
       if (lanes * this->vector < std::min<int64_t>(sectorElements, llvm::PowerOf2Ceil(columns)))
         break;
       if (int64_t padded = llvm::alignTo(columns, lanes * this->vector); padded < fewest) {
@@ -68,7 +70,7 @@ public:
         along = lanes;
       }
     }
-    while (warps < usualWarps && warps * 32 * elementsPerLane < rows * fewest)
+    while (!given && warps < usualWarps && warps * 32 * elementsPerLane < rows * fewest)
       warps *= 2;
   }
   int64_t warpCount() const { return warps; }
@@ -93,7 +95,7 @@ public:
 private:
   /// Neighbours in memory that a warp takes at least: 32 bytes of the narrowest usual type.
   static constexpr int64_t sectorElements = 16;
-  int64_t vector, along = 32, warps = 1;
+  int64_t vector, along = 32, warps;
 };
 
 bool isReadAcross(tile::LoadOp load) {
@@ -184,14 +186,15 @@ LogicalResult bessemer::gpu::assignRowLayouts(tile::KernelOp kernel) {
   });
   if (walked.wasInterrupted())
     return failure();
-  int64_t warps = 1;
+  auto given = kernel.getSchedule().getAs<IntegerAttr>("warps");
+  int64_t warps = given ? given.getInt() : warpsOfRow(longest);
   std::optional<GroupedLayouts> grouped;
   if (auto rows = kernel.getSchedule().getAs<IntegerAttr>(groupedRowsName)) {
-    grouped.emplace(rows.getInt(), longest, vector);
+    grouped.emplace(rows.getInt(), longest, vector, given ? warps : 0);
     warps = grouped->warpCount();
   }
-  while (!grouped && warps < mostWarps &&
-         warps * 32 * (warps < usualWarps || isCut ? elementsPerLane : registersPerTile / 2) < longest)
+  while (!given && !grouped && warps < mostWarps &&
+         warps * 32 * (isCut ? elementsPerLane : registersPerTile / 2) < longest)
     warps *= 2;
 
   walked = kernel.getBody().walk([&](Operation *op) {

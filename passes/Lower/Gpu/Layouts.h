@@ -23,6 +23,7 @@
 namespace bessemer::gpu {
 
 using tile::groupedRowsName;
+using tile::keptName;
 using tile::piecesName;
 
 /// Sets the encodings, and `warps` and `vector` in the kernel's schedule. Fails

@@ -5,7 +5,8 @@
 // second block would be there to read while the first one computes, and with
 // half of them ptxas spills. Each reduction, and the stores together, become a
 // loop over the row that computes what it needs from the loads again. The row
-// was read a moment ago: the later loops find it in the caches.
+// was read a moment ago: where a ring in shared memory has room for it, the
+// later loops find it there (`kept`, KeptRows.cpp), else in the caches.
 //
 // The reductions carry a tile of partial results along, one for each place of
 // a piece, which is reduced behind the loop. What is left of the row behind the
@@ -20,6 +21,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace bessemer {
 #define GEN_PASS_DEF_CUTLONGROWS
@@ -28,12 +30,15 @@ namespace bessemer {
 
 using namespace mlir;
 using namespace bessemer;
+using bessemer::gpu::accessWidth;
+using bessemer::gpu::instructionsOf;
+using bessemer::gpu::rowShape;
 
 namespace {
-/// Elements of a piece: 16 for each lane of 32 warps, and of four where rows are of unknown length and may be short. A
-/// block of 32 warps has its multiprocessor to itself: rows of three blocks each would not stay in the L2 cache until
-/// they are read again (an H100, 1024 rows of 65536 bf16: every pass came from memory, 48 to 62 % of the copy
-/// bandwidth).
+/// Elements of a piece that is not kept: 16 for each lane of 32 warps, and of four where rows are of unknown length and
+/// may be short. A block of 32 warps has its multiprocessor to itself: rows of three blocks each would not stay in the
+/// L2 cache until they are read again (an H100, 1024 rows of 65536 bf16: every pass came from memory, 48 to 62 % of the
+/// copy bandwidth).
 constexpr int64_t longPiece = 16384, unknownPiece = 2048;
 
 bool isRow(Value value) {
@@ -45,14 +50,15 @@ bool isRow(Value value) {
 struct Piece {
   Value first;
   int64_t count = 0;
-  Value countValue;
+  Value countValue = {};
+  bool isKept = false; ///< goes by way of the ring
   DenseMap<Value, Value> done = DenseMap<Value, Value>();
 };
 
 class LongRow {
 public:
   LongRow(tile::KernelOp kernel, const GpuMachine &machine)
-      : kernel(kernel), most(machine.registers / 4), b(kernel.getLoc(), kernel.getContext()) {}
+      : kernel(kernel), machine(machine), most(machine.registers / 4), b(kernel.getLoc(), kernel.getContext()) {}
 
   /// Whether the program has such rows, all of one length, and nothing that must see a whole row but reductions.
   bool isLong() {
@@ -89,6 +95,8 @@ public:
 
   void cut() {
     piece = length ? longPiece : unknownPiece;
+    if (length)
+      chooseRing();
     SmallVector<Operation *> rows;
     SmallVector<tile::StoreOp> stores;
     for (Operation &op : llvm::make_early_inc_range(kernel.getBody().front().without_terminator())) {
@@ -107,6 +115,92 @@ public:
   }
 
 private:
+  /// What several passes read of a row, and no other row does, may stay on the chip.
+  void chooseRing() {
+    GpuRowShape shape = rowShape(kernel, [&](Value, ValueRange offsets) { return isOwn(offsets); });
+    shape.columns = *length;
+    shape.instructions = shape.reductions = 0;
+    DenseMap<Operation *, int64_t> passes;
+    SetVector<Operation *> ofStores;
+    auto count = [&](const SetVector<Operation *> &ops) {
+      for (Operation *op : ops) {
+        shape.instructions += instructionsOf(op);
+        ++passes[op];
+      }
+    };
+    for (Operation &op : kernel.getBody().front().without_terminator()) {
+      if (auto load = dyn_cast<tile::LoadOp>(op); load && isRow(load.getTile()))
+        shape.vector = accessWidth(load.getView(), load.getOffsets(), load.getDims(), shape.vector);
+      auto reduce = dyn_cast<tile::ReduceOp>(op);
+      auto store = dyn_cast<tile::StoreOp>(op);
+      if (store && isRow(store.getTile())) {
+        shape.vector = accessWidth(store.getView(), store.getOffsets(), store.getDims(), shape.vector);
+        ofStores.insert(store);
+        collect(store.getTile(), ofStores);
+      }
+      if (reduce && isRow(reduce.getX())) {
+        SetVector<Operation *> ops;
+        ops.insert(reduce);
+        collect(reduce.getX(), ops);
+        count(ops);
+        ++shape.reductions;
+      }
+    }
+    count(ofStores);
+    for (auto [op, times] : passes)
+      if (auto load = dyn_cast<tile::LoadOp>(op); load && times > 1 && canKeep(load, shape.vector)) {
+        kept.insert(load);
+        shape.keptBytes += bytesOf(load);
+      }
+    ring = chooseRowRing(shape, machine);
+    if (!ring)
+      return;
+    piece = ring->piece();
+    Builder builder(kernel.getContext());
+    NamedAttrList schedule(kernel.getSchedule());
+    for (auto [name, value] : {std::pair<StringRef, int64_t>("warps", ring->warps),
+                               {"grid_blocks", machine.multiprocessors * ring->resident},
+                               {tile::ringPiecesName, ring->pieces},
+                               {tile::keptPiecesName, ring->kept},
+                               {tile::residentName, ring->resident}})
+      schedule.set(name, builder.getI64IntegerAttr(value));
+    kernel.setScheduleAttr(schedule.getDictionary(kernel.getContext()));
+    bessemer::gpu::addReason(kernel, ring->reason);
+  }
+
+  /// The ops that lead to the row, element by element.
+  static void collect(Value row, SetVector<Operation *> &ops) {
+    Operation *op = isRow(row) ? row.getDefiningOp() : nullptr;
+    if (op && ops.insert(op))
+      for (Value operand : op->getOperands())
+        collect(operand, ops);
+  }
+  static int64_t bytesOf(tile::LoadOp load) {
+    return storageType(cast<tile::ViewType>(load.getView().getType()).getElementType()).getIntOrFloatBitWidth() / 8;
+  }
+  /// Offsets that another point of the grid can compute for this one; the arguments that they come from.
+  static bool isComputable(Value offset, SmallPtrSetImpl<Value> &arguments) {
+    Operation *op = offset.getDefiningOp();
+    if (!op)
+      return arguments.insert(offset), true;
+    return isa<arith::ArithDialect>(op->getDialect()) && isPure(op) &&
+           llvm::all_of(op->getOperands(), [&](Value operand) { return isComputable(operand, arguments); });
+  }
+  /// Whether each point of the grid has a place of its own there.
+  bool isOwn(ValueRange offsets) {
+    SmallPtrSet<Value, 4> arguments;
+    bool computable = llvm::all_of(offsets, [&](Value offset) { return isComputable(offset, arguments); });
+    auto grid = bess::parseDims(kernel.getGrid());
+    for (unsigned i = 0; i < grid.size(); ++i)
+      computable &= grid[i] == SymbolicExpr::constant(1) || arguments.contains(kernel.getGridId(i));
+    return computable;
+  }
+  /// A lane copies 4 to 16 bytes at a time, all within the view.
+  bool canKeep(tile::LoadOp load, int64_t vector) {
+    return load->hasAttr("in_bounds") && !load.getCondition() && load.getDims().size() == 1 &&
+           vector * bytesOf(load) >= 4 && isOwn(load.getOffsets());
+  }
+
   static bool isOtherTile(Type type) {
     auto tile = dyn_cast<RankedTensorType>(type);
     return tile && tile.getRank() != 1;
@@ -144,6 +238,9 @@ private:
       offsets[load.getDims()[0]] = add(offsets[load.getDims()[0]], part.first);
       auto own = tile::LoadOp::create(b, type, load.getView(), offsets, sizes, load.getCondition(), load.getDims());
       own->setDiscardableAttrs(load->getDiscardableAttrDictionary());
+      if (part.isKept && kept.contains(load))
+        own->setAttr(tile::keptName,
+                     b.getI64IntegerAttr(keptNumbers.try_emplace(load, int64_t(keptNumbers.size())).first->second));
       result = own;
     } else if (auto broadcast = dyn_cast<tile::BroadcastOp>(op)) {
       result = isRow(broadcast.getX()) ? at(part, broadcast.getX())
@@ -172,22 +269,33 @@ private:
       whole = index(*length / piece * piece);
     else
       whole = arith::SubIOp::create(b, size, arith::RemUIOp::create(b, size, step));
-    auto loop = scf::ForOp::create(b, index(0), whole, step, initial);
-    loop->setAttr(bessemer::gpu::piecesName, b.getUnitAttr());
-    {
+    SmallVector<Value> carried(initial);
+    auto over = [&](Value begin, Value end, bool isKept) {
+      auto loop = scf::ForOp::create(b, begin, end, step, carried);
+      loop->setAttr(bessemer::gpu::piecesName, b.getUnitAttr());
       OpBuilder::InsertionGuard guard(b);
       b.setInsertionPointToStart(loop.getBody());
-      Piece part{loop.getInductionVar(), piece, {}};
+      Piece part{loop.getInductionVar(), piece};
+      part.isKept = isKept;
       SmallVector<Value> results = body(part, loop.getRegionIterArgs());
       if (!initial.empty())
         scf::YieldOp::create(b, results);
+      carried.assign(loop.getResults().begin(), loop.getResults().end());
+    };
+    Value begin = index(0);
+    if (ring) {
+      Value end = index(ring->kept * piece);
+      over(begin, end, true);
+      begin = end;
     }
-    Piece part{whole, length ? *length % piece : 0, {}};
+    if (!ring || ring->kept < *length / piece)
+      over(begin, whole, false);
+    Piece part{whole, length ? *length % piece : 0};
     if (!length)
       part.countValue = arith::MinSIOp::create(b, step, arith::SubIOp::create(b, size, whole));
     if (!length || part.count)
-      rest(part, loop.getResults());
-    return loop.getResults();
+      rest(part, carried);
+    return carried;
   }
 
   void cutReduce(tile::ReduceOp reduce) {
@@ -247,6 +355,10 @@ private:
   }
 
   tile::KernelOp kernel;
+  const GpuMachine &machine;
+  std::optional<GpuRowRing> ring; ///< nullopt: what was read is read again
+  DenseSet<Operation *> kept;     ///< loads that go by way of it
+  DenseMap<Operation *, int64_t> keptNumbers;
   int64_t most; ///< elements of a row that stays in registers
   int64_t piece = 0;
   std::optional<int64_t> length; ///< of the rows, or

@@ -161,9 +161,11 @@ LogicalResult GpuExpander::expandLoop(scf::ForOp op) {
     stagedPosition = loop.getInductionVar();
     mapping.map(op.getInductionVar(), stagedPosition);
     spread(op.getRegionIterArgs(), loop.getRegionIterArgs());
+    waitForKept(op);
     for (Operation &inner : op.getBody()->without_terminator())
       if (failed(expandOp(inner)))
         return failure();
+    refillKept(op);
     Registers results;
     for (Value value : op.getBody()->getTerminator()->getOperands()) {
       if (isa<RankedTensorType>(value.getType()))

@@ -3,6 +3,7 @@
 // What the passes that give the tiles of a row another shape (LongRows.cpp, ShortRows.cpp) share.
 #pragma once
 
+#include "bessemer/Algorithms/GpuRowSchedule.h"
 #include "dialects/Tile/Tile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -32,5 +33,15 @@ inline mlir::Value reshapedElementwise(mlir::ImplicitLocOpBuilder &b, mlir::Oper
   own->getResult(0).setType(type);
   return own->getResult(0);
 }
+
+/// What the model must know of a program on rows, all but their number and length. `isOwn`: a view is read or written
+/// at these offsets by one row alone.
+GpuRowShape rowShape(tile::KernelOp kernel, llvm::function_ref<bool(mlir::Value view, mlir::ValueRange offsets)> isOwn);
+
+/// What `bessemer explain` prints, behind what is there.
+void addReason(tile::KernelOp kernel, const std::string &reason);
+
+/// What a lane takes for one element of the op's result; about what ptxas makes of it.
+double instructionsOf(mlir::Operation *op);
 
 } // namespace bessemer::gpu

@@ -3,7 +3,9 @@
 // A block for each short row would leave most lanes without work, and a row
 // that is read across the memory's rows (a transposition) would take a sector
 // for each element. So a block takes several rows: the last dimension of the
-// grid becomes the tiles' rows. Where rows are read across, a block takes a
+// grid becomes the tiles' rows. Of rows that are long enough for a warp it takes
+// them where the model of bessemer/Algorithms/GpuRowSchedule.h expects to gain.
+// Where rows are read across, a block takes a
 // square of the result, so that reads and writes both run along the memory;
 // assign-gpu-layouts turns such a tile around on the chip.
 #include "passes/Lower/Passes.h"
@@ -24,10 +26,12 @@ namespace bessemer {
 
 using namespace mlir;
 using namespace bessemer;
+using bessemer::gpu::rowShape;
 
 namespace {
-/// Rows of more elements keep a warp busy, eight to a lane.
-constexpr int64_t longestShort = 256;
+/// Rows of more elements keep a warp busy, eight to a lane: they have blocks of their own, or warps, by the model. Of
+/// more than `longestMiddle` a warp cannot hold one.
+constexpr int64_t longestShort = 256, longestMiddle = 2048;
 /// Elements of a block: 16 for each lane of four warps; and the fewest, four for each lane of a warp.
 constexpr int64_t blockElements = 2048, fewestElements = 128;
 /// The side of a square that is turned around: whole sectors of either side, 16 elements for each of 256 lanes.
@@ -82,6 +86,10 @@ public:
     kernel.setGridAttr(bess::getDimsAttr(b.getContext(), grid));
     NamedAttrList schedule(kernel.getSchedule());
     schedule.set(bessemer::gpu::groupedRowsName, b.getI64IntegerAttr(rows));
+    if (warps) {
+      schedule.set("warps", b.getI64IntegerAttr(warps));
+      bessemer::gpu::addReason(kernel, reason);
+    }
     kernel.setScheduleAttr(schedule.getDictionary(b.getContext()));
 
     SmallVector<Operation *> old;
@@ -103,6 +111,7 @@ private:
     axis = dim;
     number = kernel.getGridId(axis);
     columns = rows = 1;
+    warps = 0;
     isTurned = false;
     if (grid[axis] == SymbolicExpr::constant(1))
       return false;
@@ -143,7 +152,13 @@ private:
       }
     }
     isTurned &= !reduces && columns > 1;
-    return stores && (isTurned || columns <= longestShort) && (chooseRows(), rows > 1);
+    if (!stores || (!isTurned && columns > longestMiddle))
+      return false;
+    if (isTurned || columns <= longestShort)
+      chooseRows();
+    else
+      chooseByModel();
+    return rows > 1;
   }
 
   /// Which dimension of the view the number of the row is an offset of, beside that of the tile; -1: none; nullopt: not
@@ -179,6 +194,21 @@ private:
     if (std::optional<int64_t> known = all.isConstant(); known && !isTurned)
       while (rows > 1 && *known * squares / rows < 2 * machine.multiprocessors && rows * own > fewestElements)
         rows /= 2;
+  }
+
+  void chooseByModel() {
+    GpuRowShape shape =
+        rowShape(kernel, [&](Value, ValueRange offsets) { return llvm::is_contained(offsets, number); });
+    shape.columns = columns;
+    SymbolicExpr all = 1;
+    for (const SymbolicExpr &dim : grid)
+      all *= dim;
+    shape.rows = all.isConstant();
+    shape.mostRows = grid[axis].isConstant();
+    GpuRowBlock block = chooseRowBlock(shape, machine);
+    rows = block.rows;
+    warps = block.warps;
+    reason = block.reason;
   }
 
   RankedTensorType typeOf(int64_t count, Type element) {
@@ -259,6 +289,8 @@ private:
   size_t axis = 0;                ///< of the grid, of which a block takes several points
   Value number;                   ///< of the point
   int64_t columns = 1, rows = 1;  ///< of a block
+  int64_t warps = 0;              ///< of a block; 0: as many as its elements keep busy
+  std::string reason;             ///< of the model
   bool isTurned = false;          ///< something is read across
   Value first, left;              ///< row of the block; how many there are, where they may be fewer than `rows`
   Value firstColumn, leftColumns; ///< the same of squares; null: the block has whole rows

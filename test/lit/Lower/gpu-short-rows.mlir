@@ -61,3 +61,38 @@ tile.kernel @numbered grid <"100"> views 1 outputs 1 symbols 0 kind "row" reason
   tile.store %1, %y[%row, %zero] dims [1] {in_bounds} : tensor<16xi64>, !tile.view<<"100", "16">, i64>
   tile.return
 }
+
+// -----
+
+// Rows that a warp can hold, and many: several in a block, a warp for each or for two.
+// CHECK-LABEL: tile.kernel @middle grid <"8192">
+// CHECK-SAME: reason "8 rows in a block of 4 warps: {{[0-9]+}} % of the memory's bandwidth expected"
+// CHECK-SAME: schedule {rows = 8 : i64, warps = 4 : i64}
+// CHECK: tile.load {{.*}} dims [0, 1] {in_bounds} : {{.*}} -> tensor<8x1024xf16>
+// LAYOUT-LABEL: tile.kernel @middle
+// LAYOUT: tile.load {{.*}} -> tensor<8x1024xf16, #tile.layout<"[2, 4] x {register = {{\[\[}}0, 1], [0, 2], [0, 4]], lane = {{\[\[}}0, 8], [0, 16], [0, 32], [0, 64], [0, 128]], warp = {{\[\[}}1, 0], [2, 0]]} -> {dim0 = 4, dim1 = 256}">>
+tile.kernel @middle grid <"65536"> views 2 outputs 1 symbols 0 kind "row" reason "" schedule {} {
+^bb0(%x: !tile.view<<"65536", "1024">, f16>, %y: !tile.view<<"65536", "1024">, f16>, %row: index):
+  %zero = arith.constant 0 : index
+  %0 = tile.load %x[%row, %zero] dims [1] {in_bounds} : !tile.view<<"65536", "1024">, f16> -> tensor<1024xf16>
+  %1 = tile.reduce max %0 axis 0 : tensor<1024xf16> -> tensor<1xf16>
+  %2 = tile.broadcast %1 : tensor<1xf16> -> tensor<1024xf16>
+  %3 = arith.subf %0, %2 : tensor<1024xf16>
+  tile.store %3, %y[%row, %zero] dims [1] {in_bounds} : tensor<1024xf16>, !tile.view<<"65536", "1024">, f16>
+  tile.return
+}
+
+// -----
+
+// Few of them have blocks of their own.
+// CHECK-LABEL: tile.kernel @few grid <"16">
+// CHECK: -> tensor<1024xf16>
+tile.kernel @few grid <"16"> views 2 outputs 1 symbols 0 kind "row" reason "" schedule {} {
+^bb0(%x: !tile.view<<"16", "1024">, f16>, %y: !tile.view<<"16", "1024">, f16>, %row: index):
+  %zero = arith.constant 0 : index
+  %0 = tile.load %x[%row, %zero] dims [1] {in_bounds} : !tile.view<<"16", "1024">, f16> -> tensor<1024xf16>
+  %1 = tile.reduce max %0 axis 0 : tensor<1024xf16> -> tensor<1xf16>
+  %2 = tile.broadcast %1 : tensor<1xf16> -> tensor<1024xf16>
+  tile.store %2, %y[%row, %zero] dims [1] {in_bounds} : tensor<1024xf16>, !tile.view<<"16", "1024">, f16>
+  tile.return
+}

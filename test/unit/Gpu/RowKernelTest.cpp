@@ -77,6 +77,8 @@ public:
     mlir::Operation *function = nestedModule.lookupSymbol(info.name);
     for (const SymbolicExpr &expr : bess::parseDims(function->getAttrOfType<bess::DimsAttr>("bess.grid")))
       config.grid.x *= uint32_t(*expr.evaluate(known));
+    if (auto shared = function->getAttrOfType<mlir::IntegerAttr>("bess.shared"))
+      config.dynamicSharedBytes = uint32_t(shared.getInt());
     if (!symbols.empty()) {
       std::vector<uint64_t> words{config.grid.x++}; // one more block than has work
       words.insert(words.end(), symbols.begin(), symbols.end());
