@@ -110,7 +110,10 @@ def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
     of the view is 0. `sizes` gives the `?` extents of the tile. There is one offset for each dimension of the view; `dims` names
     each at most once, but for extents of 1. The tile's element type is the view's, without a sign, and i8 for float8, unless the tile is an operand of
     `tile.dot` on a GPU, which keeps the format. Where `condition` is given and
-    false, nothing is read and the tile is 0.
+    false, nothing is read and the tile is 0. With `in_bounds` nothing lies outside.
+
+    A GPU's lowering knows `kept = N` on loads in loops over pieces of a row (`bessemer-cut-long-rows`): input number N of a ring in shared memory. Copies to it
+    start ahead, the first loop waits for them, and further loops with the same number find the piece there.
   }];
   let hasVerifier = 1;
   let arguments = (ins Tile_ViewType:$view, Variadic<Index>:$offsets, Variadic<Index>:$sizes, Optional<I1>:$condition, DenseI64ArrayAttr:$dims);

@@ -29,7 +29,8 @@ def GroupShortRows : Pass<"bessemer-group-short-rows", "::mlir::ModuleOp"> {
   let description = [{
     Of a program on rows of at most 256 elements the last dimension of the grid becomes the rows of its tiles; the kernel's schedule says how many, `rows`,
     so that layouts spread them over lanes and warps. Where a row is read across the memory's rows, as a transposition does, a block takes a square
-    of 64 x 64 of the result. Programs that do more with the number of their row than to read and write there stay as they are.
+    of 64 x 64 of the result. Rows of 257 to 2048 elements have a warp each, or two rows a warp, several in a block (`rows` and `warps` of the schedule), where
+    the model of `bessemer/Algorithms/GpuRowSchedule.h` expects to gain. Programs that do more with the number of their row than to read and write there stay as they are.
 
     ```mlir
     // before: grid <"1000">
@@ -46,7 +47,10 @@ def CutLongRows : Pass<"bessemer-cut-long-rows", "::mlir::ModuleOp"> {
   let description = [{
     A program on rows that are longer than a quarter of a multiprocessor's registers, or of unknown length, becomes loops over pieces of the row: one
     for each reduction and one for the stores, each computing what it needs from the loads again. A loop carries a tile of partial results, which
-    `tile.reduce` combines behind it; what is left behind the last whole piece follows the loop. Programs with anything but loads, elementwise ops, broadcasts,
+    `tile.reduce` combines behind it; what is left behind the last whole piece follows the loop. Where the length is known, loads that several loops need and
+    that no other row has are marked `kept`, with a number for each input: they go by way of a ring of pieces in shared memory, and the schedule says how large it
+    is (`ring_pieces`), how many pieces of a row go through it (`kept_pieces`; what follows has loops of its own, with loads that are not kept), how many blocks a
+    multiprocessor has (`resident`), and how many there are at most (`grid_blocks`): each goes on to further rows. Programs with anything but loads, elementwise ops, broadcasts,
     reductions and stores of rows of one length stay as they are.
 
     ```mlir
@@ -55,7 +59,7 @@ def CutLongRows : Pass<"bessemer-cut-long-rows", "::mlir::ModuleOp"> {
     %1 = tile.reduce sum %0 axis 0 : tensor<65536xf32> -> tensor<1xf32>
     // after
     %s = scf.for %i = %c0 to %c65536 step %c16384 iter_args(%before = %none) -> tensor<16384xf32> {
-      %0 = tile.load %x[%row, %i] dims [1] : ... -> tensor<16384xf32>
+      %0 = tile.load %x[%row, %i] dims [1] {kept = 0 : i64} : ... -> tensor<16384xf32>
       %next = arith.addf %before, %0 : tensor<16384xf32>
       scf.yield %next : tensor<16384xf32>
     } {bess.pieces}

@@ -11,6 +11,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace bessemer;
@@ -265,8 +266,27 @@ Value GpuExpander::elementwiseRegister(Operation &op, int64_t reg) {
   // Within 2 ulp.
   if (isa<math::Exp2Op>(op) && element.isF32())
     return exp2ByInstruction(b, op.getLoc(), operands.front());
+  if (isa<arith::ExtFOp>(op) && element.isF32())
+    if (Value wide = widenPair(operands.front()))
+      return wide;
   OperationState state(op.getLoc(), op.getName(), operands, {element}, op.getAttrs());
   return b.create(state)->getResult(0);
+}
+
+/// bf16 are the upper halves of f32: of one that was read with its neighbours one instruction on their word, where
+/// taking it out first would be another.
+Value GpuExpander::widenPair(Value narrow) {
+  auto extract = narrow.getDefiningOp<vector::ExtractOp>();
+  if (!narrow.getType().isBF16() || !extract || extract.getStaticPosition().size() != 1)
+    return {};
+  int64_t count = cast<VectorType>(extract.getSource().getType()).getNumElements(), i = extract.getStaticPosition()[0];
+  if (count % 2 || ShapedType::isDynamic(i))
+    return {};
+  Value words = LLVM::BitcastOp::create(b, VectorType::get({count / 2}, b.getI32Type()), extract.getSource());
+  Value pair = vector::ExtractOp::create(b, words, i / 2);
+  Value bits = i % 2 ? Value(arith::AndIOp::create(b, pair, word(int32_t(0xffff0000))))
+                     : Value(arith::ShLIOp::create(b, pair, word(16)));
+  return arith::BitcastOp::create(b, b.getF32Type(), bits);
 }
 
 LogicalResult GpuExpander::expandIota(tile::IotaOp op) {

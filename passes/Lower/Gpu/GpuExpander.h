@@ -58,6 +58,7 @@ private:
   mlir::LogicalResult expandIota(tile::IotaOp op);
   mlir::LogicalResult expandBroadcast(tile::BroadcastOp op);
   Value elementwiseRegister(mlir::Operation &op, int64_t reg);
+  Value widenPair(Value narrow);
   Value iotaRegister(tile::IotaOp op, const TileLayout &layout, int64_t reg);
   /// Of the result's registers, the operand's that hold the same.
   mlir::FailureOr<llvm::SmallVector<int64_t>> broadcastRegisters(tile::BroadcastOp op);

@@ -315,6 +315,9 @@ private:
         [&](Piece &part, ValueRange before) -> SmallVector<Value> {
           Value x = at(part, reduce.getX());
           b.setLoc(reduce.getLoc());
+          // A sum of products: one instruction, and rounded once.
+          if (auto product = x.getDefiningOp<arith::MulFOp>(); product && reduce.getKind() == tile::ReductionKind::Sum)
+            return {math::FmaOp::create(b, product.getLhs(), product.getRhs(), before[0])};
           return {combineValues(b, reduce.getKind(), before[0], x)};
         },
         [&](Piece &part, ValueRange) {
@@ -367,6 +370,11 @@ private:
 };
 
 struct CutLongRows : bessemer::impl::CutLongRowsBase<CutLongRows> {
+  void getDependentDialects(DialectRegistry &registry) const override {
+    bessemer::impl::CutLongRowsBase<CutLongRows>::getDependentDialects(registry);
+    registry.insert<math::MathDialect>();
+  }
+
   void runOnOperation() override {
     GpuMachine machine = tile::getGpuMachine(getOperation()).value_or(GpuMachine());
     for (tile::KernelOp kernel : getOperation().getOps<tile::KernelOp>())

@@ -69,6 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      RowCase{"RmsNorm", "rms_norm", "f16", 13, 32768, true},
                                      RowCase{"RmsNormF32", "rms_norm", "f32", 5, 17000},
                                      RowCase{"Residual", "layer_norm", "bf16", 5, 40960},
+                                     RowCase{"OneRow", "softmax", "f16", 1, 40000},
                                      // Elements of two bytes that lie at odd places cannot be copied asynchronously.
                                      RowCase{"OddLength", "softmax", "bf16", 3, 20001, false, false}),
                      testing::Values("sm_80", "sm_90a")),
