@@ -5,6 +5,7 @@
 #include "dialects/Tile/TargetSchedule.h"
 
 using namespace bessemer;
+using emulator::Access;
 using runtime::DeviceAddress;
 using runtime::Status;
 using runtime::StatusCode;
@@ -165,9 +166,9 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
   const runtime::Kernel &kernel = program->kernels[launch.kernel];
   runtime::DeviceLaunch seen = launch;
   std::vector<runtime::DeviceArgument> windows(launch.buffers.begin(), launch.buffers.end());
-  auto open = [&](runtime::DeviceArgument &argument, bool readOnly = false) {
+  auto open = [&](runtime::DeviceArgument &argument, Access allowed = Access::All) {
     if (argument.bytes > 0)
-      argument.address = memory.openWindow(std::string(argument.name), argument.address, argument.bytes, readOnly);
+      argument.address = memory.openWindow(std::string(argument.name), argument.address, argument.bytes, allowed);
   };
   // A result may lie on an operand, which dies with the launch.
   auto overlapsOther = [&](const runtime::DeviceArgument &buffer) {
@@ -183,12 +184,14 @@ Status EmulatedDevice::launch(const runtime::DeviceLaunch &launch) {
   if (launch.workspace.bytes > 0)
     memory.forget(launch.workspace.address, launch.workspace.bytes);
   for (size_t i = 0; i < windows.size(); ++i)
-    open(windows[i], !launch.buffers[i].isResult && !overlapsOther(launch.buffers[i]));
+    open(windows[i], launch.buffers[i].isResult || overlapsOther(launch.buffers[i]) ? Access::All
+                     : launch.buffers[i].isConstant                                 ? Access::ReadEarly
+                                                                                    : Access::Read);
   seen.buffers = windows;
   open(seen.workspace);
   open(seen.fault);
   open(seen.turns);
-  open(seen.words, /*readOnly=*/true);
+  open(seen.words, Access::ReadEarly); // before the first launch of the list
   emulator::LaunchConfig config;
   config.grid = {static_cast<uint32_t>(launch.blocks)};
   config.block = {static_cast<uint32_t>(kernel.threads)};

@@ -73,6 +73,7 @@ struct Kernel {
   uint32_t slots = 0;
   uint32_t localBytes = 0;  ///< of a thread: its allocas
   uint32_t sharedBytes = 0; ///< static; dynamic shared memory follows
+  bool waits = false;       ///< for earlier launches, before it touches what they do (griddepcontrol.wait)
 };
 
 } // namespace bessemer::emulator

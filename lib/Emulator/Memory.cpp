@@ -26,7 +26,7 @@ Located Device::Memory::locate(uint64_t address) {
     if (!region)
       return {};
     uint64_t offset = address - region->base;
-    return {region, offset, region->bytes.size() - offset, &region->name, region->base, region->bytes.size(), false};
+    return {region, offset, region->bytes.size() - offset, &region->name, region->base, region->bytes.size()};
   }
   const Window *window = lastWindow;
   if (!window || address < window->base || address - window->base >= window->bytes) {
@@ -40,7 +40,7 @@ Located Device::Memory::locate(uint64_t address) {
   }
   uint64_t offset = address - window->base;
   return {window->region, window->offset + offset, window->bytes - offset, &window->name,
-          window->base,   window->bytes,           window->readOnly};
+          window->base,   window->bytes,           window->allowed};
 }
 
 Device::Device() : impl(std::make_unique<Memory>()) {}
@@ -97,7 +97,7 @@ void Device::forget(uint64_t address, uint64_t bytes) {
                 std::min<uint64_t>(bytes, region->bytes.size() - (address - region->base)), 0);
 }
 
-uint64_t Device::openWindow(const std::string &name, uint64_t address, uint64_t bytes, bool readOnly) {
+uint64_t Device::openWindow(const std::string &name, uint64_t address, uint64_t bytes, Access allowed) {
   MemoryRegion *region = impl->find(address);
   if (!region)
     return 0;
@@ -107,7 +107,7 @@ uint64_t Device::openWindow(const std::string &name, uint64_t address, uint64_t 
                          std::min<uint64_t>(bytes, region->bytes.size() - (address - region->base)),
                          region,
                          address - region->base,
-                         readOnly};
+                         allowed};
   impl->nextWindow += (bytes + 511) / 256 * 256 + (1 << 20);
   return base;
 }
@@ -141,7 +141,7 @@ public:
     shared = space == Space::Shared;
     if (shared) {
       uint64_t size = block.shared.bytes.size();
-      located = {&block.shared, address, address < size ? size - address : 0, &block.shared.name, 0, size, false};
+      located = {&block.shared, address, address < size ? size - address : 0, &block.shared.name, 0, size};
     } else {
       located = launch.memory.locate(address);
     }
@@ -151,7 +151,7 @@ public:
       report(FindingKind::OutOfBounds, lane, verb() + place(address) + outside(address));
       return nullptr;
     }
-    if (located.readOnly && access.write) {
+    if (located.allowed != Access::All && access.write) {
       report(FindingKind::OutOfBounds, lane, verb() + place(address) + ", which the kernel may only read");
       return nullptr;
     }
@@ -197,7 +197,10 @@ private:
                      " wrote without a fence.proxy.async behind it");
           break;
         }
-    if (located.readOnly)
+    if (!shared && located.allowed != Access::ReadEarly && warp.kernel->waits && !(warp.waited >> lane & 1))
+      report(FindingKind::Race, lane,
+             verb() + place(address) + " without a griddepcontrol.wait before it: launches in front may still run");
+    if (located.allowed != Access::All)
       return;
     Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,  &warp.others,
                 inst.site,        static_cast<uint8_t>(lane), access.atomic};

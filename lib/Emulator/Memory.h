@@ -50,7 +50,7 @@ struct Window {
   uint64_t base = 0, bytes = 0;
   MemoryRegion *region = nullptr;
   uint64_t offset = 0; ///< in the region
-  bool readOnly = false;
+  Access allowed = Access::All;
 };
 
 /// Where an address leads: a region, and what of it is in reach.
@@ -60,7 +60,7 @@ struct Located {
   const std::string *name = nullptr;
   uint64_t base = 0; ///< address that the name stands for
   uint64_t size = 0; ///< bytes under that name
-  bool readOnly = false;
+  Access allowed = Access::All;
 };
 
 struct Device::Memory {

@@ -118,6 +118,8 @@ void runWait(Warp &warp, const Inst &inst) {
 
 void runFence(Warp &warp, const Inst &) { fenceAsyncProxy(warp); }
 
+void runGridWait(Warp &warp, const Inst &) { warp.waited |= warp.mask; }
+
 void runFenceInit(Warp &warp, const Inst &) {
   for (auto &[offset, barrier] : warp.block->barriers)
     barrier.fenced |= barrier.initWarp == warp.index;
@@ -247,8 +249,14 @@ bool emulator::prepareMBarrier(Preparer &p, Operation *op) {
         p.emit(op, runFence);
         return true;
       })
-      // The emulator runs one kernel after the other.
-      .Case<NVVM::GriddepcontrolOp>([](auto) { return true; })
+      // The emulator runs one kernel after the other, but looks that nothing is touched before the wait.
+      .Case<NVVM::GriddepcontrolOp>([&](NVVM::GriddepcontrolOp control) {
+        if (control.getKind() != NVVM::GridDepActionKind::wait)
+          return true;
+        p.kernel.waits = true;
+        p.emit(op, runGridWait);
+        return true;
+      })
       .Case<NVVM::FenceMbarrierInitOp>([&](auto) {
         p.emit(op, runFenceInit);
         return true;

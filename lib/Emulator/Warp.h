@@ -38,6 +38,7 @@ struct Warp {
   uint8_t *frame = nullptr;
   uint32_t mask = 0;       ///< lanes that run now
   uint32_t exited = 0;     ///< lanes that have returned, or never were
+  uint32_t waited = 0;     ///< lanes that have waited for earlier launches
   uint32_t pc = 0, at = 0; ///< next instruction; the block that runs
   WarpState state = WarpState::Running;
   uint32_t index = 0; ///< in its block

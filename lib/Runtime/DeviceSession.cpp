@@ -283,11 +283,13 @@ Status DeviceSession::end(std::span<const Edge> edges) {
 
 // ---- coherence ------------------------------------------------------------------------
 
-Status DeviceSession::toDevice(const void *host, int64_t bytes, DeviceAddress &address) {
+Status DeviceSession::toDevice(const void *host, int64_t bytes, DeviceAddress &address, bool *isConstant) {
   address = 0;
   if (bytes <= 0)
     return {};
   if (const MappedRange *fixed = image.find(host, bytes)) {
+    if (isConstant)
+      *isConstant = true;
     address = fixed->address + static_cast<uint64_t>(static_cast<const char *>(host) - fixed->host);
     return {};
   }

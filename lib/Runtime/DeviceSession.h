@@ -105,7 +105,8 @@ public:
   Status map(std::string_view name, void *host, int64_t bytes, int64_t room = 0);
   void unmap(void *host);
 
-  Status toDevice(const void *host, int64_t bytes, DeviceAddress &address);
+  /// `isConstant`: the bytes are a weight's or a constant's.
+  Status toDevice(const void *host, int64_t bytes, DeviceAddress &address, bool *isConstant = nullptr);
   Status toHost(const void *host, int64_t bytes);
   Status wroteOnDevice(const void *host, int64_t bytes, DeviceAddress &address);
   void wroteOnHost(const void *host, int64_t bytes);

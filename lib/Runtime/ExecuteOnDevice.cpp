@@ -116,7 +116,7 @@ Status Executor::launchOnDevice(const Step &step, void *const *buffers, const in
     argument.isResult = i >= inputs;
     argument.name = step.frame->function->source->buffers[op.buffers[i]].name;
     Status status = argument.isResult ? session->wroteOnDevice(buffers[i], argument.bytes, argument.address)
-                                      : session->toDevice(buffers[i], argument.bytes, argument.address);
+                                      : session->toDevice(buffers[i], argument.bytes, argument.address, &argument.isConstant);
     if (!status.ok())
       return failed(step, status.message);
     launchArguments.push_back(argument);

@@ -40,9 +40,17 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
     if (architecture >= 90) {
       // The next kernel may have its blocks placed while the last ones of this one run (programmatic dependent launch),
       // and this one waits for the one before: what is left of a launch is no gap between two kernels.
-      OpBuilder entry = OpBuilder::atBlockBegin(&function.getBody().front());
-      NVVM::GriddepcontrolOp::create(entry, function.getLoc(), NVVM::GridDepActionKind::launch_dependents);
-      NVVM::GriddepcontrolOp::create(entry, function.getLoc(), NVVM::GridDepActionKind::wait);
+      OpBuilder at = OpBuilder::atBlockBegin(&function.getBody().front());
+      NVVM::GriddepcontrolOp::create(at, function.getLoc(), NVVM::GridDepActionKind::launch_dependents);
+      auto wait = [&] { NVVM::GriddepcontrolOp::create(at, function.getLoc(), NVVM::GridDepActionKind::wait); };
+      if (!function->hasAttr("bess.waits"))
+        wait();
+      else // … where it says so, and in every thread: a launch whose threads do not wait ends before those in front of
+           // it
+        function.walk([&](LLVM::ReturnOp end) {
+          at.setInsertionPoint(end);
+          wait();
+        });
       function->setAttr("bess.starts_early", b.getUnitAttr());
     }
     if (auto resident = function->getAttrOfType<IntegerAttr>("bess.least_resident"))
@@ -118,6 +126,7 @@ void bessemer::addLowerPasses(OpPassManager &manager, StringRef target, const Nu
     manager.addPass(createGroupShortRows());
     manager.addPass(createCutLongRows());
     manager.addPass(createAssignGpuLayouts());
+    manager.addPass(createMarkConstantViews());
     manager.addPass(createLowerTileToGpu());
     manager.addPass(createSymbolsInMemory());
   } else {

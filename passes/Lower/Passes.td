@@ -128,6 +128,22 @@ def LowerTileToGpu : Pass<"bessemer-lower-tile-to-gpu", "::mlir::ModuleOp"> {
                            "::mlir::func::FuncDialect", "::mlir::math::MathDialect", "::mlir::arith::ArithDialect"];
 }
 
+def MarkConstantViews : Pass<"bessemer-mark-constant-views", "::mlir::ModuleOp"> {
+  let summary = "say which buffers of a kernel are weights in all of its launches";
+  let description = [{
+    What nothing writes during a run may be read before the launches in front have ended: on `sm_90a` a product's first copies of its weights are
+    under way when it waits for them (`griddepcontrol.wait`). A view counts when every launch of the kernel passes a weight or a constant for it, or a reshape of one,
+    also as an argument of an outlined layer.
+
+    ```mlir
+    %w = bess.weight "w" <...> : tensor<64x64xf16>
+    %y = bess.launch @matmul_0(%x, %w) : ...
+    // after
+    tile.kernel @matmul_0 ... attributes {bess.constant_views = array<i64: 1>}
+    ```
+  }];
+}
+
 def SymbolsInMemory : Pass<"bessemer-symbols-in-memory", "::mlir::ModuleOp"> {
   let summary = "let GPU kernels read their symbols from device memory";
   let description = [{

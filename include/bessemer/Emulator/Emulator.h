@@ -96,6 +96,13 @@ struct LaunchResult {
 /// The argument of a kernel that stands for LaunchConfig::tensorMaps[index]; the parameter is a pointer, by value.
 uint64_t tensorMapArgument(size_t index);
 
+enum class Access : uint8_t {
+  All,
+  Read,
+  /// Nobody writes it while launches run, so it may be read before the ones in front have ended (griddepcontrol.wait).
+  ReadEarly,
+};
+
 /// Global memory of the emulated device: allocations with gaps between them.
 class Device {
 public:
@@ -113,9 +120,9 @@ public:
   bool markWritten(uint64_t address, uint64_t bytes);
   /// Counts as not written from now on.
   void forget(uint64_t address, uint64_t bytes);
-  /// Another address for a stretch of an allocation, with nothing before and behind it: for kernels. What is read only
+  /// Another address for a stretch of an allocation, with nothing before and behind it: for kernels. What is only read
   /// cannot race, and costs less.
-  uint64_t openWindow(const std::string &name, uint64_t address, uint64_t bytes, bool readOnly = false);
+  uint64_t openWindow(const std::string &name, uint64_t address, uint64_t bytes, Access allowed = Access::All);
   void closeWindows();
 
   struct Memory;

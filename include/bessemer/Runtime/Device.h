@@ -33,8 +33,9 @@ using DeviceAddress = uint64_t;
 struct DeviceArgument {
   DeviceAddress address = 0; ///< 0 with no bytes: an empty tensor
   int64_t bytes = 0;
-  bool isResult = false; ///< written whole by the kernel
-  std::string_view name; ///< the ONNX tensor, for messages
+  bool isResult = false;   ///< written whole by the kernel
+  std::string_view name;   ///< the ONNX tensor, for messages
+  bool isConstant = false; ///< a weight or a constant: nothing writes it
 };
 
 /// The order of a kernel's parameters: a pointer for each buffer; where it has symbols, a pointer to

@@ -134,14 +134,14 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
     knownSteps.reset();
   }
   /// The copies of a step, when there is such a step.
-  auto start = [&](Value step, Value stage, std::optional<bool> exists) {
+  auto start = [&](Value step, Value stage, std::optional<bool> exists, bool left = true, bool right = true) {
     OpBuilder::InsertionGuard guard(b);
     if (!exists)
       b.setInsertionPointToStart(scf::IfOp::create(b, below(step, steps), /*withElseRegion=*/false).thenBlock());
     if (exists.value_or(true)) {
-      if (!copyA.narrow)
+      if (!copyA.narrow && left)
         startCopy(copyA, stagePlace(stage, 0), step);
-      if (!copyB.narrow)
+      if (!copyB.narrow && right)
         startCopy(copyB, stagePlace(stage, copyA.tile.bytes), step);
     }
   };
@@ -160,9 +160,16 @@ LogicalResult GpuExpander::expandPipelinedDot(tile::DotOp op, const GpuMatmulSch
     });
   };
   auto exists = [&](int64_t step) { return knownSteps ? std::optional(step < *knownSteps) : std::nullopt; };
+  // Those of weights before the others, with which they are waited for.
+  bool early = !copyB.narrow && startsBeforeWait(op, right);
+  if (early) {
+    for (int64_t number = 0; number + 1 < stages; ++number)
+      start(add(firstStep, index(number)), constant(number * stageBytes), exists(number), /*left=*/false);
+    waitForLaunches();
+  }
   for (int64_t number = 0; number + 1 < stages; ++number) {
     Value stage = constant(number * stageBytes), step = add(firstStep, index(number));
-    start(step, stage, exists(number));
+    start(step, stage, exists(number), /*left=*/true, /*right=*/!early);
     NVVM::CpAsyncCommitGroupOp::create(b);
     if (exists(number).value_or(true)) {
       Value isThere = exists(number) ? Value() : below(step, steps);

@@ -17,9 +17,9 @@
 // A share's sums of a block whose first step is another's (there is at most one such block) go to the workspace, in
 // f32, and a word says that they are there (`turns`; release and acquire, in the scope of the device). The one with the
 // first step waits for all of them, sets the words back to zero for the next launch, adds the sums in the order of the
-// steps, and goes on with the program. Shares are dealt out from the last block of the grid to the first: who waits, waits for
-// blocks with lower numbers, which have been started before it, so no grid is too large for the device. A share begins
-// with what others wait for and ends with what waits for others.
+// steps, and goes on with the program. Shares are dealt out from the last block of the grid to the first: who waits,
+// waits for blocks with lower numbers, which have been started before it, so no grid is too large for the device. A
+// share begins with what others wait for and ends with what waits for others.
 #include "passes/Lower/Gpu/GpuExpander.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -216,8 +216,11 @@ LogicalResult GpuExpander::expandFurtherBlocks(tile::DotOp op, Value blockOfGrid
       for (Operation &o : ops) // where the operands are
         if (isScalar(o))
           b.clone(o, mapping);
+      Value isFirst = ring->isEarly
+                          ? arith::CmpIOp::create(b, arith::CmpIPredicate::eq, loop.getInductionVar(), work->lower)
+                          : Value();
       RingPlace next =
-          startBlockCopies(*ring, {loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]}, *stepsOfItem);
+          startBlockCopies(*ring, {loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]}, *stepsOfItem, isFirst);
       scf::YieldOp::create(b, ValueRange{next.stage, next.parity});
     });
     persistentRing = *ring;

@@ -213,6 +213,13 @@ private:
   Registers readShared(const SharedTile &tile, Value base, const TileLayout &layout, int64_t row, int64_t column);
   Value zeroOf(mlir::Type type);
 
+  // ---- Early.cpp: what is copied before the launches in front have ended
+  /// Whether the first copies of this operand of the product may start before that: it is a weight in all launches,
+  /// and nothing before the product reads or writes other memory.
+  bool startsBeforeWait(tile::DotOp op, tile::LoadOp operand);
+  /// Until the launches in front have ended, and what they wrote is seen.
+  void waitForLaunches();
+
   // ---- FurtherBlocks.cpp: blocks of the grid that go on to further blocks of the product, or to shares of them
   /// Steps of depth.
   struct DepthSteps {
@@ -257,6 +264,7 @@ private:
     GpuMatmulSchedule schedule;
     BulkCopy a, b;
     bool transposedA = false, transposedB = false;
+    bool isEarly = false; ///< the right operand is a weight: `startsBeforeWait`
     int64_t steps = 0, bytesA = 0, stageBytes = 0, arena = 0;
     Value full, empty, base; ///< barriers, stages
     Value isFirstLane;
@@ -274,7 +282,7 @@ private:
   Value word(int64_t value); ///< i32
   /// One thread of the producers does what `produce` makes; then the branch of the others.
   mlir::scf::IfOp partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce);
-  RingPlace startBlockCopies(const WgmmaRing &ring, const RingPlace &from, const DepthSteps &steps);
+  RingPlace startBlockCopies(const WgmmaRing &ring, const RingPlace &from, const DepthSteps &steps, Value early);
   Registers multiplyBlock(const WgmmaRing &ring, RingPlace &place, const DepthSteps &steps, bool goesOn);
   std::optional<WgmmaRing> persistentRing;
   RingPlace consumerPlace;

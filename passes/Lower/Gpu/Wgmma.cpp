@@ -129,6 +129,7 @@ FailureOr<GpuExpander::WgmmaRing> GpuExpander::makeRing(tile::DotOp op, const Gp
   ring.schedule = schedule;
   ring.transposedA = op.getTransposeA();
   ring.transposedB = op.getTransposeB();
+  ring.isEarly = startsBeforeWait(op, right);
   FailureOr<BulkCopy> copyA = ring.transposedA ? makeBulkCopy(a, depthStep, schedule.blockRows, 0, groupRowCount)
                                                : makeBulkCopy(a, schedule.blockRows, depthStep, 1, groupRowCount);
   FailureOr<BulkCopy> copyB = ring.transposedB ? makeBulkCopy(right, schedule.blockColumns, depthStep, 1, columns)
@@ -186,23 +187,47 @@ GpuExpander::RingPlace GpuExpander::following(const WgmmaRing &ring, const RingP
   return {arith::SelectOp::create(b, wraps, word(0), next), arith::SelectOp::create(b, wraps, turned, place.parity)};
 }
 
-/// The copies of these steps of a block, by one thread.
+/// The copies of these steps of a block, by one thread. `early`: of the first steps, for which all stages are free,
+/// those of weights start before the launches in front have ended.
 GpuExpander::RingPlace GpuExpander::startBlockCopies(const WgmmaRing &ring, const RingPlace &from,
-                                                     const DepthSteps &steps) {
-  auto loop = scf::ForOp::create(b, steps.first, steps.end, index(1), ValueRange{from.stage, from.parity});
-  OpBuilder::InsertionGuard inLoop(b);
-  b.setInsertionPointToStart(loop.getBody());
-  RingPlace at{loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]};
-  Value place = ringStage(ring, at.stage), barrier = ringBarrier(ring.full, at.stage);
-  waitFor(ringBarrier(ring.empty, at.stage), at.parity);
-  NVVM::MBarrierArriveExpectTxOp::create(b, TypeRange(), barrier, word(ring.stageBytes), NVVM::MemScopeKind::CTA,
-                                         /*relaxed=*/false, Value());
-  startBulkCopy(ring.a, place, loop.getInductionVar(), barrier);
-  Value placeB = moved(place, ring.bytesA);
-  startBulkCopy(ring.b, placeB, loop.getInductionVar(), barrier);
-  RingPlace next = following(ring, at);
-  scf::YieldOp::create(b, ValueRange{next.stage, next.parity});
-  return {loop.getResult(0), loop.getResult(1)};
+                                                     const DepthSteps &steps, Value early) {
+  /// A loop over steps, from a place of the ring on.
+  auto over = [&](Value first, Value end, const RingPlace &from,
+                  llvm::function_ref<void(Value step, const RingPlace &at, Value place, Value barrier)> body) {
+    auto loop = scf::ForOp::create(b, first, end, index(1), ValueRange{from.stage, from.parity});
+    OpBuilder::InsertionGuard inLoop(b);
+    b.setInsertionPointToStart(loop.getBody());
+    RingPlace at{loop.getRegionIterArgs()[0], loop.getRegionIterArgs()[1]};
+    body(loop.getInductionVar(), at, ringStage(ring, at.stage), ringBarrier(ring.full, at.stage));
+    RingPlace next = following(ring, at);
+    scf::YieldOp::create(b, ValueRange{next.stage, next.parity});
+    return RingPlace{loop.getResult(0), loop.getResult(1)};
+  };
+  auto announce = [&](Value barrier) {
+    NVVM::MBarrierArriveExpectTxOp::create(b, TypeRange(), barrier, word(ring.stageBytes), NVVM::MemScopeKind::CTA,
+                                           /*relaxed=*/false, Value());
+  };
+  RingPlace at = from;
+  Value first = steps.first;
+  if (early) {
+    Value end = b.createOrFold<arith::MinUIOp>(add(first, index(ring.schedule.stages)), steps.end);
+    end = arith::SelectOp::create(b, early, end, first);
+    at = over(first, end, from, [&](Value step, const RingPlace &, Value place, Value barrier) {
+      announce(barrier);
+      startBulkCopy(ring.b, moved(place, ring.bytesA), step, barrier);
+    });
+    waitForLaunches();
+    over(first, end, from, [&](Value step, const RingPlace &, Value place, Value barrier) {
+      startBulkCopy(ring.a, place, step, barrier);
+    });
+    first = end;
+  }
+  return over(first, steps.end, at, [&](Value step, const RingPlace &at, Value place, Value barrier) {
+    waitFor(ringBarrier(ring.empty, at.stage), at.parity);
+    announce(barrier);
+    startBulkCopy(ring.a, place, step, barrier);
+    startBulkCopy(ring.b, moved(place, ring.bytesA), step, barrier);
+  });
 }
 
 scf::IfOp GpuExpander::partRoles(const WgmmaRing &ring, llvm::function_ref<void()> produce) {
@@ -222,6 +247,8 @@ scf::IfOp GpuExpander::partRoles(const WgmmaRing &ring, llvm::function_ref<void(
   // From here on all is in the branch of those who multiply.
   b.setInsertionPointToStart(roles.elseBlock());
   consumerThreads = 32 * schedule.warps();
+  if (ring.isEarly)
+    waitForLaunches();
   if (schedule.consumerRegisters)
     NVVM::SetMaxRegisterOp::create(b, schedule.consumerRegisters, NVVM::SetMaxRegisterAction::increase);
   return roles;
@@ -239,7 +266,10 @@ LogicalResult GpuExpander::expandWgmmaDot(tile::DotOp op, const GpuMatmulSchedul
     return failure();
   auto all = [&] { return DepthSteps{index(0), index(ring->steps)}; };
   // The first time all stages are empty: as if the phase before were complete.
-  partRoles(*ring, [&] { startBlockCopies(*ring, {word(0), word(1)}, all()); });
+  partRoles(*ring, [&] {
+    Value isEarly = ring->isEarly ? arith::ConstantOp::create(b, b.getBoolAttr(true)) : Value();
+    startBlockCopies(*ring, {word(0), word(1)}, all(), isEarly);
+  });
   RingPlace place{word(0), word(0)};
   tiles[op.getTile()] = multiplyBlock(*ring, place, all(), /*goesOn=*/false);
   releaseShared(ring->arena);

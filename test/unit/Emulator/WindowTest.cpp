@@ -43,7 +43,7 @@ TEST(Windows, TheNextTensorIsOutOfBounds) {
 
 TEST(Windows, WhatIsReadOnlyIsNotWritten) {
   Arena k;
-  uint64_t x = k.device.openWindow("x", k.base, 64), y = k.device.openWindow("y", k.base + 64, 64, /*readOnly=*/true);
+  uint64_t x = k.device.openWindow("x", k.base, 64), y = k.device.openWindow("y", k.base + 64, 64, Access::Read);
   LaunchResult result = k.launch(1, 16, {x, y});
   EXPECT_NE(result.text().find("which the kernel may only read"), std::string::npos) << result.text();
 }
@@ -68,4 +68,29 @@ TEST(Windows, ClosedOnesLeadNowhere) {
   uint64_t x = k.device.openWindow("x", k.base, 64);
   k.device.closeWindows();
   EXPECT_TRUE(k.launch(1, 4, {x, k.base}).has(FindingKind::OutOfBounds));
+}
+
+// What others may still write, or read, is touched behind griddepcontrol.wait alone; what nobody writes may be read.
+TEST(Windows, OnlyConstantsAreReadBeforeTheWait) {
+  auto textOf = [](const char *before, const char *behind) {
+    return kernelText("%a: !llvm.ptr<1>, %b: !llvm.ptr<1>", std::string(before) + R"(
+  nvvm.griddepcontrol wait
+  )" + behind + R"(
+  llvm.return)");
+  };
+  const char *load = "%v = llvm.load %a : !llvm.ptr<1> -> i32 loc(\"early\")",
+             *store = "llvm.store %tid, %b : i32, !llvm.ptr<1>";
+  auto launch = [&](const std::string &text, Access allowed) {
+    TestKernel k(text);
+    uint64_t data = k.input<uint32_t>("data", std::vector<uint32_t>(32));
+    uint64_t x = k.device.openWindow("x", data, 4, allowed), y = k.device.openWindow("y", data + 64, 4);
+    return k.launch(1, 1, {x, y});
+  };
+  LaunchResult early = launch(textOf(load, store), Access::Read);
+  ASSERT_TRUE(early.has(FindingKind::Race)) << early.text();
+  EXPECT_NE(early.text().find("griddepcontrol.wait"), std::string::npos) << early.text();
+  EXPECT_NE(early.text().find("early"), std::string::npos) << early.text();
+  EXPECT_TRUE(launch(textOf(load, store), Access::ReadEarly).clean());
+  EXPECT_TRUE(launch(textOf("", (std::string(load) + "\n" + store).c_str()), Access::Read).clean());
+  EXPECT_TRUE(launch(textOf((std::string(load) + "\n" + store).c_str(), ""), Access::ReadEarly).has(FindingKind::Race));
 }
