@@ -123,6 +123,7 @@ struct LowerKernelsToLlvm : bessemer::impl::LowerKernelsToLlvmBase<LowerKernelsT
 
 void bessemer::addLowerPasses(OpPassManager &manager, StringRef target, const Numerics &numerics) {
   if (target == "cuda") {
+    manager.addPass(createCutColumnReductions());
     manager.addPass(createGroupShortRows());
     manager.addPass(createCutLongRows());
     manager.addPass(createAssignGpuLayouts());

@@ -42,6 +42,29 @@ def GroupShortRows : Pass<"bessemer-group-short-rows", "::mlir::ModuleOp"> {
   let dependentDialects = ["::bessemer::tile::TileDialect", "::mlir::arith::ArithDialect"];
 }
 
+def CutColumnReductions : Pass<"bessemer-cut-column-reductions", "::mlir::ModuleOp"> {
+  let summary = "let each block reduce some columns of a matrix over its rows, a piece of them at a time";
+  let description = [{
+    A program whose tiles of rank 2 are only reduced over their rows, with the columns next to each other in memory, gets another dimension of the grid,
+    over parts of the columns: as many as leave no multiprocessor without work, but whole sectors. A loop over pieces of the rows carries a tile of partial results,
+    which `tile.reduce` combines behind it. What follows is computed on tiles of one row.
+
+    ```mlir
+    // before: grid <"1">
+    %0 = tile.load %x[%zero, %zero] dims [0, 1] : ... -> tensor<4096x4096xf32>
+    %1 = tile.reduce sum %0 axis 0 : tensor<4096x4096xf32> -> tensor<4096xf32>
+    // after: grid <"1", "256">, schedule {rows = 256 : i64}
+    %s = scf.for %i = %c0 to %c4096 step %c256 iter_args(%before = %none) -> tensor<256x16xf32> {
+      %0 = tile.load %x[%i, %first] dims [0, 1] : ... -> tensor<256x16xf32>
+      %next = arith.addf %before, %0 : tensor<256x16xf32>
+      scf.yield %next : tensor<256x16xf32>
+    }
+    %1 = tile.reduce sum %s axis 0 : tensor<256x16xf32> -> tensor<1x16xf32>
+    ```
+  }];
+  let dependentDialects = ["::bessemer::tile::TileDialect", "::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
 def CutLongRows : Pass<"bessemer-cut-long-rows", "::mlir::ModuleOp"> {
   let summary = "compute rows that are too long for the registers in pieces";
   let description = [{

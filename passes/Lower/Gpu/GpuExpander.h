@@ -106,7 +106,8 @@ private:
   // ---- GpuReduce.cpp
   mlir::LogicalResult expandReduce(tile::ReduceOp op);
   Value shuffle(Value value, int64_t laneBit);
-  Registers acrossWarps(tile::ReductionKind kind, const Registers &parts, int64_t distinct, int64_t warps);
+  Registers acrossWarps(tile::ReductionKind kind, const Registers &parts, int64_t distinct, int64_t warps,
+                        bool ofLanes);
 
   // ---- Shared.cpp: one arena of shared memory, and tiles in it
   /// Bytes from the arena's begin on; the arena is as large as the most that

@@ -22,12 +22,13 @@ Value GpuExpander::shuffle(Value value, int64_t laneBit) { return shuffleButterf
 /// Each warp writes its parts, all meet, each lane combines the parts of the
 /// `distinct` first warps (later ones hold copies): the reduction ends with the
 /// same value everywhere. Shared memory is this reduction's own, so that one
-/// barrier does.
+/// barrier does. `ofLanes`: lanes hold parts of different results.
 GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind, const Registers &parts, int64_t distinct,
-                                                int64_t warps) {
+                                                int64_t warps, bool ofLanes) {
+  int64_t lanes = ofLanes ? 32 : 1;
   Type element = parts[0].getType(), stored = storageType(element);
   std::string name = (kernel.getSymName() + "_shared_" + Twine(sharedCount++)).str();
-  auto array = LLVM::LLVMArrayType::get(stored, warps * parts.size());
+  auto array = LLVM::LLVMArrayType::get(stored, warps * lanes * parts.size());
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
@@ -43,16 +44,17 @@ GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind, const 
   // Where blocks go on to further rows, the only reduction of a row has no other barrier behind its reads.
   if (goesOnToRows && llvm::hasSingleElement(kernel.getBody().getOps<tile::ReduceOp>()))
     blockBarrier();
-  Value isFirst = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, index(0));
-  auto branch = scf::IfOp::create(b, isFirst, /*withElseRegion=*/false);
-  {
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(branch.thenBlock());
+  auto numberOf = [&](size_t part, Value ofWarp) {
+    Value number = add(index(part * warps), ofWarp);
+    return ofLanes ? add(mul(number, index(lanes)), lane) : number;
+  };
+  Value isFirst = ofLanes ? Value() : Value(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, lane, index(0)));
+  guarded(isFirst, [&] {
     for (auto [i, part] : llvm::enumerate(parts)) {
       Value value = element.isInteger(1) ? Value(arith::ExtUIOp::create(b, stored, part)) : part;
-      LLVM::StoreOp::create(b, value, place(add(index(i * warps), warp)));
+      LLVM::StoreOp::create(b, value, place(numberOf(i, warp)));
     }
-  }
+  });
   blockBarrier();
   Registers results;
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -61,14 +63,16 @@ GpuExpander::Registers GpuExpander::acrossWarps(tile::ReductionKind kind, const 
       return element.isInteger(1) ? Value(arith::TruncIOp::create(b, element, part)) : part;
     };
     Value total;
-    if (distinct == 32) {
+    if (distinct == 32 && !ofLanes) {
       // One for each lane: five steps instead of 31.
-      total = partOf(add(index(i * warps), lane));
+      total = partOf(numberOf(i, lane));
       for (int64_t bit = 1; bit < 32; bit *= 2)
         total = combineValues(b, kind, total, shuffle(total, bit));
     } else {
-      for (int64_t w = 0; w < distinct; ++w)
-        total = total ? combineValues(b, kind, total, partOf(index(i * warps + w))) : partOf(index(i * warps + w));
+      for (int64_t w = 0; w < distinct; ++w) {
+        Value part = partOf(numberOf(i, index(w)));
+        total = total ? combineValues(b, kind, total, part) : part;
+      }
     }
     results.push_back(total);
   }
@@ -125,8 +129,12 @@ LogicalResult GpuExpander::expandReduce(tile::ReduceOp op) {
   int64_t warps = 1;
   for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("warp"); ++bit)
     warps *= atom.basis("warp", bit, name) ? 2 : 1;
+  bool ofLanes = false;
+  for (unsigned bit = 0; int64_t(1) << bit < atom.inputSize("lane"); ++bit)
+    for (const LinearLayout::Dim &dim : atom.outputs())
+      ofLanes |= dim.name != name && atom.basis("lane", bit, dim.name) != 0;
   if (warps > 1)
-    sums = acrossWarps(kind, sums, warps, atom.inputSize("warp"));
+    sums = acrossWarps(kind, sums, warps, atom.inputSize("warp"), ofLanes);
   Registers results;
   for (int64_t reg = 0; reg < to->registers(); ++reg) {
     std::vector<int64_t> key = to->locate(reg, {});
