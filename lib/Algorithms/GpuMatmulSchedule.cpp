@@ -123,7 +123,9 @@ double bytesOnTheWay(const GpuMatmulSchedule &s, const GpuMatmulCost &cost, cons
   double atATime = std::min(double(cost.resident), std::ceil(blocksOf(s, shape) / machine.multiprocessors));
   int64_t rows = std::min(s.blockRows, shape.rows.value_or(usualRows)),
           columns = std::min(s.blockColumns, shape.columns.value_or(usualColumns));
-  return atATime * double(s.stages - 1) * double((rows + columns) * s.blockDepth * shape.elementBytes);
+  int64_t left = shape.leftBytes ? shape.leftBytes : shape.elementBytes,
+          right = shape.rightBytes ? shape.rightBytes : shape.elementBytes;
+  return atATime * double(s.stages - 1) * double((rows * left + columns * right) * s.blockDepth);
 }
 
 int64_t sharedOf(const GpuMatmulSchedule &s, int64_t elementBytes) {

@@ -115,8 +115,9 @@ Status Executor::launchOnDevice(const Step &step, void *const *buffers, const in
       argument.bytes = std::max(argument.bytes, span->second);
     argument.isResult = i >= inputs;
     argument.name = step.frame->function->source->buffers[op.buffers[i]].name;
-    Status status = argument.isResult ? session->wroteOnDevice(buffers[i], argument.bytes, argument.address)
-                                      : session->toDevice(buffers[i], argument.bytes, argument.address, &argument.isConstant);
+    Status status = argument.isResult
+                        ? session->wroteOnDevice(buffers[i], argument.bytes, argument.address)
+                        : session->toDevice(buffers[i], argument.bytes, argument.address, &argument.isConstant);
     if (!status.ok())
       return failed(step, status.message);
     launchArguments.push_back(argument);
