@@ -17,25 +17,48 @@ using namespace mlir;
 using namespace bessemer;
 
 namespace {
-/// The same bytes in each run, written before the first.
-bool isConstant(Value value) {
-  while (auto reshape = value.getDefiningOp<bess::ReshapeOp>())
-    value = reshape.getX();
-  if (auto argument = dyn_cast<BlockArgument>(value)) {
-    // An argument of an outlined layer that every caller gives as a weight.
-    auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
-    return function && argument.getOwner()->isEntryBlock() &&
-           function.getArgAttr(argument.getArgNumber(), "bess.weight");
+/// What is a weight, made of weights at load, or a constant, or a reshape of one, also as the argument of a layer that
+/// every caller gives as one.
+class Constants {
+public:
+  explicit Constants(ModuleOp module) {
+    SmallVector<func::CallOp> calls;
+    module.walk([&](func::CallOp call) { calls.push_back(call); });
+    for (func::CallOp call : calls)
+      arguments[call.getCallee()].assign(call.getNumOperands(), true);
+    // Until no call takes away from what is constant.
+    for (bool changed = true; changed;) {
+      changed = false;
+      for (func::CallOp call : calls)
+        for (auto [number, operand] : llvm::enumerate(call.getOperands()))
+          if (auto &own = arguments[call.getCallee()]; own[number] && !isConstant(operand))
+            own[number] = false, changed = true;
+    }
   }
-  return isa<bess::WeightOp, bess::ConstantOp>(value.getDefiningOp());
-}
+
+  bool isConstant(Value value) const {
+    while (auto reshape = value.getDefiningOp<bess::ReshapeOp>())
+      value = reshape.getX();
+    if (auto argument = dyn_cast<BlockArgument>(value)) {
+      auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
+      auto known = function ? arguments.find(function.getSymName()) : arguments.end();
+      return known != arguments.end() && function.isPrivate() && known->second[argument.getArgNumber()];
+    }
+    return isa<bess::WeightOp, bess::ConstantOp, bess::PrepareOp>(value.getDefiningOp());
+  }
+
+private:
+  llvm::StringMap<SmallVector<bool>> arguments; ///< by function, of those that are called
+};
 
 struct MarkConstantViews : bessemer::impl::MarkConstantViewsBase<MarkConstantViews> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
+    Constants constants(module);
     llvm::StringMap<SmallVector<bool>> constant;
     module.walk([&](bess::LaunchOp launch) {
-      SmallVector<bool> own = llvm::map_to_vector(launch->getOperands(), isConstant);
+      SmallVector<bool> own =
+          llvm::map_to_vector(launch->getOperands(), [&](Value operand) { return constants.isConstant(operand); });
       auto [known, isFirst] = constant.try_emplace(launch.getKernel(), own);
       if (!isFirst)
         for (auto [all, one] : llvm::zip(known->second, own))
