@@ -255,9 +255,9 @@ BESSEMER_API void bessemer_cancel(bessemer_context *context);
 
 /* What was asked of the device since the context was made, as a JSON object: {"copies_in", "copies_out",
  * "symbol_copies", "launches" (one by one), "graphs" (recorded), "replays", "plans" (made for shapes, also without a
- * device), "repeats" (runs that were nothing but a replay)}. A list of launches that comes again is recorded as a (CUDA)
- * graph and replayed; a symbol that varies makes neither another list nor, up to the next power of two, another plan.
- * Valid until the next call with this context. */
+ * device), "repeats" (runs that were nothing but a replay)}. A list of launches that comes again is recorded as a
+ * (CUDA) graph and replayed; a symbol that varies makes neither another list nor, up to the next power of two, another
+ * plan. Valid until the next call with this context. */
 BESSEMER_API const char *bessemer_device_counts_json(bessemer_context *context);
 
 /* One of the programs of bessemer_time_programs. */

@@ -64,7 +64,8 @@ struct GpuProductCandidate {
 /// At most `count`: first the model's own choice, then the others, cheapest first. Of those that differ in stages, step
 /// of depth and the warps of mma.sync alone the cheapest stands for all. Each fits in registers and shared memory.
 /// `withParts`: the depth may be cut. Example: of 64 x 2048 x 14336 in bf16 on an H100 it is
-/// wgmma with 32 blocks of 64 x 64 in even shares, with 16 of 64 x 128, mma.sync with 32 of 64 x 64, wgmma in 4 parts, …
+/// wgmma with 32 blocks of 64 x 64 in even shares, with 16 of 64 x 128, mma.sync with 32 of 64 x 64, wgmma in 4 parts,
+/// …
 std::vector<GpuProductCandidate> rankGpuProducts(const NamedProduct &product, const GpuMachine &machine, size_t count,
                                                  bool withParts = true);
 /// Nothing when the product can be computed so, else what is wrong.
