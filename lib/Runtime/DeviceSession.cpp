@@ -410,6 +410,7 @@ Status DeviceSession::growScratch(std::string_view name, int64_t bytes, MappedRa
     if (Status status = queue.wait(); !status.ok())
       return status;
     device->release(range.address);
+    ++workspaceMoved; // lists that were recorded name it
   }
   range = {};
   if (Status status = device->allocate(name, bytes, range.address); !status.ok())

@@ -319,3 +319,18 @@ TEST_F(GrowingSize, AskingForShapesMakesNoPlan) {
 }
 
 } // namespace
+
+// A larger run takes a larger workspace: what smaller ones have recorded names memory that was given back.
+TEST_F(GrowingSize, AWorkspaceThatGrewIsAnotherList) {
+  Program program = growingProgram();
+  SymbolicExpr n = sym("n");
+  std::get<Launch>(program.functions[0].body.back().op).workspaceBytes = n * 64;
+  Context context(makeModel(std::move(program), 1, options));
+  for (int64_t n : {5, 6, 7, 8, 200, 7, 8, 6}) {
+    Status status = run(context, n, 4);
+    EXPECT_TRUE(status.ok()) << "n = " << n << ": " << status.message;
+  }
+  // One before the workspace grew (8), one behind it (6): 7 is launched anew, and 8 is recorded anew.
+  EXPECT_EQ(context.deviceCounts().repeats, 2);
+  EXPECT_EQ(context.deviceCounts().graphs, 2);
+}
