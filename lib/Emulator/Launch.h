@@ -41,6 +41,10 @@ struct BlockRun {
   std::array<Arrivals, 16> arrivals;
 
   uint32_t agentOf(const Warp &warp) const { return firstAgent + warp.index; }
+  /// A lane that asks for memory now.
+  Accessor accessor(const Warp &warp, uint32_t site, unsigned lane, bool atomic) const {
+    return {firstAgent, agentOf(warp), &warp.clock, &warp.others, site, static_cast<uint8_t>(lane), atomic};
+  }
   std::string name() const;
   /// Runs all warps to their end, or to where none can go on.
   void run();

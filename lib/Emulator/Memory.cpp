@@ -202,8 +202,7 @@ private:
              verb() + place(address) + " without a griddepcontrol.wait before it: launches in front may still run");
     if (located.allowed != Access::All)
       return;
-    Accessor by{block.firstAgent, block.agentOf(warp),        &warp.clock,  &warp.others,
-                inst.site,        static_cast<uint8_t>(lane), access.atomic};
+    Accessor by = block.accessor(warp, inst.site, lane, access.atomic);
     Conflict conflict =
         access.write ? region.shadow.write(offset, access.bytes, by) : region.shadow.read(offset, access.bytes, by);
     if (conflict.found)

@@ -64,13 +64,7 @@ void arrive(Warp &warp, unsigned lane, const AsyncCopy &copy) {
   setPending(shared, copy.to, copy.bytes, false);
   std::fill_n(shared.unfenced.begin() + copy.to, copy.bytes, static_cast<uint8_t>(warp.index + 1));
   // The write counts from now: what orders it for others must come after this.
-  Accessor by{warp.block->firstAgent,
-              warp.block->agentOf(warp),
-              &warp.clock,
-              &warp.others,
-              copy.site,
-              static_cast<uint8_t>(lane),
-              false};
+  Accessor by = warp.block->accessor(warp, copy.site, lane, /*atomic=*/false);
   if (warp.block->launch.config.sanitize)
     shared.shadow.write(copy.to, copy.bytes, by);
 }

@@ -152,13 +152,7 @@ MBarrier *emulator::findBarrier(Warp &warp, const Inst &inst, unsigned lane, uin
   }
   // Its initialization must have happened before; its uses are atomic.
   if (warp.block->launch.config.sanitize) {
-    Accessor by{warp.block->firstAgent,
-                warp.block->agentOf(warp),
-                &warp.clock,
-                &warp.others,
-                inst.site,
-                static_cast<uint8_t>(lane),
-                true};
+    Accessor by = warp.block->accessor(warp, inst.site, lane, /*atomic=*/true);
     Conflict conflict = warp.block->shared.shadow.read(offset, barrierBytes, by);
     if (conflict.found)
       warp.report(FindingKind::Race, inst,
